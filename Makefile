@@ -1,0 +1,43 @@
+# Everything from a fresh clone: each target makes the virtual environment that it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+.PHONY: figures test long-test lab notebooks results lint clean
+
+figures: $(READY)
+	$(BIN)/python -m moe_vae figures
+
+test: $(READY) lint
+	$(BIN)/python -m pytest -m "not long"
+
+long-test: $(READY)
+	$(BIN)/python -m pytest -m long
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+notebooks: $(READY)
+	$(BIN)/python -m moe_vae notebooks notebooks/*.ipynb
+
+# Every number in the README: trains each post from three seeds, then writes the tables.
+results: $(READY)
+	$(BIN)/python -m moe_vae posts --data mnist
+	$(BIN)/python -m moe_vae tables
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and \
+	  "Python %d.%d found: 3.11 is needed; name one, as in: make PYTHON=python3.11" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+clean:
+	rm -rf $(VENV) figures .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
