@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from moe_vae.compat import tf
+from moe_vae.noise import key_value, noise_key, normal_noise
+
+
+@pytest.fixture
+def graph():
+    """A graph with two noise nodes of one shape, and a session on it."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)
+        nodes = [normal_noise([500, 40], name) for name in ("first", "second")]
+        yield session, noise_key(), nodes
+
+
+def draw(graph, key):
+    session, key_tensor, nodes = graph
+    return session.run(nodes, {key_tensor: key})
+
+
+def test_one_key_gives_one_noise_and_another_key_another(graph):
+    first = draw(graph, key_value(7, 1))
+    np.testing.assert_array_equal(first, draw(graph, key_value(7, 1)))
+    for other in (key_value(7, 2), key_value(8, 1), key_value(2**32 - 1, 2**32 - 1)):
+        assert abs(np.corrcoef(first[0].ravel(), draw(graph, other)[0].ravel())[0, 1]) < 0.03
+
+
+def test_the_nodes_of_a_graph_are_independent_under_one_key(graph):
+    first, second = draw(graph, key_value(7, 1))
+    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.03
+
+
+def test_noise_is_standard_normal_over_keys_as_well_as_within_one(graph):
+    within = draw(graph, key_value(3, 0))[0].ravel()
+    over = np.array([draw(graph, key_value(3, number))[0][0, 0] for number in range(500)])
+    for sample in (within, over):
+        assert stats.kstest(sample, "norm").pvalue > 1e-3
+
+
+def test_a_key_that_is_not_fed_is_drawn_afresh(graph):
+    session, _, nodes = graph
+    assert not np.array_equal(session.run(nodes[0]), session.run(nodes[0]))
