@@ -1,0 +1,212 @@
+"""Post 2: a variational autoencoder whose decoder is told which digit to draw.
+
+The digit is not given but predicted from the image. An image without a label can then be
+encoded, and a digit without an image can be drawn by feeding the prediction.
+"""
+
+import numpy as np
+
+from moe_vae.compat import tf
+from moe_vae.datasets import IMAGE_PIXELS, NUM_CLASSES, DataError, check_images
+from moe_vae.networks import (
+    activation_function,
+    gaussian_code,
+    gaussian_reconstruction_loss,
+    hidden_layers,
+    kl_to_standard_normal,
+    reparametrise,
+)
+from moe_vae.parameters import check_params
+from moe_vae.sessions import run_in_chunks
+
+__all__ = ["CONDITIONAL_VAE_PARAMS", "ConditionalVAE", "build_conditional_vae"]
+
+CONDITIONAL_VAE_PARAMS = {
+    "encoder_layers": [128],
+    "decoder_layers": [128],
+    "digit_classification_layers": [128],
+    "activation": "sigmoid",
+    "decoder_std": 0.5,
+    "z_dim": 10,
+    "digit_classification_weight": 10.0,
+    "epochs": 20,
+    "batch_size": 100,
+    "learning_rate": 0.001,
+}
+
+
+class ConditionalVAE:
+    """The conditional VAE's graph: network, losses, and what a trained model can do.
+
+    With x an image, x' its decoding, sigma the `decoder_std` and c the digit's probabilities:
+
+        q(z|x) = N(encoder_mu, encoder_var),  c = softmax(digit_logits(x)),  x' = decoder([z, c])
+        loss_auto_encode      = mean over the batch of -log N(x; x', sigma) + KL(q(z|x) || N(0, I))
+        loss_digit_classifier = digit_classification_weight * mean cross entropy of c
+        loss                  = loss_auto_encode + loss_digit_classifier
+
+    Attributes, all tensors but the last; `eps`, `z` and `digit_prob` may be fed as well:
+      encoder_mu, encoder_var, eps, z: float [batch, z_dim].
+      digit_logits, digit_prob: float [batch, 10].
+      decoded_images: float [batch, 784] in (0, 1).
+      loss_auto_encode, loss_digit_classifier, loss: scalars, in nats.
+      n_columns: number of pictures in a row, one a digit.
+
+    Args:
+      params: dict; see `CONDITIONAL_VAE_PARAMS` for names and defaults.
+      images: float tensor [batch, 784] in [0, 1].
+      digits: whole-number tensor [batch] in 0 to 9.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible.
+
+    Source: post 2, cells 4 to 6.
+    """
+
+    def __init__(self, params, images, digits):
+        self.params = check_params(params, CONDITIONAL_VAE_PARAMS)
+        self.images = images
+        self.digits = digits
+        self.n_columns = NUM_CLASSES
+        self._build_network()
+        self._build_losses()
+
+    def _build_network(self):
+        with tf.name_scope("encoder"):
+            self.encoder_mu, self.encoder_var = self.encoder(
+                self.images, self.params["encoder_layers"]
+            )
+        self.eps, self.z = reparametrise(self.encoder_mu, self.encoder_var)
+        with tf.name_scope("digit_classifier"):
+            self.digit_logits = self.digit_classifier(
+                self.images, self.params["digit_classification_layers"]
+            )
+            self.digit_prob = tf.nn.softmax(self.digit_logits, name="digit_prob")
+        with tf.name_scope("decoder"):
+            self.decoded_images = self.decoder(
+                tf.concat([self.z, self.digit_prob], axis=1), self.params["decoder_layers"]
+            )
+
+    def encoder(self, x, layers):
+        """Adds dense layers from images [batch, 784] to `mu` and `var` [batch, z_dim]."""
+        h = hidden_layers(x, layers, self.params["activation"])
+        return gaussian_code(h, self.params["z_dim"])
+
+    def decoder(self, z, layers):
+        """Adds dense layers from code and digit [batch, z_dim + 10] to an image [batch, 784]."""
+        h = hidden_layers(z, layers, self.params["activation"])
+        return tf.layers.dense(h, IMAGE_PIXELS, activation=activation_function("sigmoid"))
+
+    def digit_classifier(self, x, layers):
+        """Adds dense layers from images [batch, 784] to the digits' logits [batch, 10]."""
+        h = hidden_layers(x, layers, self.params["activation"])
+        return tf.layers.dense(h, NUM_CLASSES)
+
+    def _build_losses(self):
+        with tf.name_scope("loss_auto_encode"):
+            reconstruction = gaussian_reconstruction_loss(
+                self.images, self.decoded_images, self.params["decoder_std"]
+            )
+            prior = kl_to_standard_normal(self.encoder_mu, self.encoder_var)
+            self.loss_auto_encode = tf.reduce_mean(reconstruction + prior)
+        with tf.name_scope("loss_digit_classifier"):
+            cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
+                labels=self.digits, logits=self.digit_logits
+            )
+            self.loss_digit_classifier = self.params[
+                "digit_classification_weight"
+            ] * tf.reduce_mean(cross_entropy)
+        self.loss = tf.add(self.loss_auto_encode, self.loss_digit_classifier, name="loss")
+
+    # What the training loop needs of a model.
+
+    @property
+    def losses(self):
+        """Dict of name to scalar tensor: the losses that a history records."""
+        return {
+            "loss_auto_encode": self.loss_auto_encode,
+            "loss_digit_classifier": self.loss_digit_classifier,
+            "loss": self.loss,
+        }
+
+    @property
+    def batch_means(self):
+        """Tensors that are means over the batch, from which the losses follow."""
+        return [self.loss_auto_encode, self.loss_digit_classifier]
+
+    @property
+    def batch_sums(self):
+        """Tensors that are sums over the batch, from which the losses follow: none."""
+        return []
+
+    def feed(self, images, labels):
+        """Returns the feed dict for a batch."""
+        return {self.images: images, self.digits: labels}
+
+    def generate_row(self, session, z):
+        """Draws the ten digits from one code.
+
+        Args:
+          session: a session that holds trained variables.
+          z: float array [1, z_dim].
+
+        Returns:
+          Float array [10, 784]: digit 0 to 9.
+
+        Source: post 2, cell 7.
+        """
+        return self.generate(session, np.repeat(z, NUM_CLASSES, axis=0), np.arange(NUM_CLASSES))
+
+    # What can be done with a trained model.
+
+    def generate(self, session, z, digits):
+        """Draws `digits[i]` from code `z[i]`.
+
+        Args:
+          session: a session that holds trained variables.
+          z: float array [n, z_dim].
+          digits: whole numbers [n] in 0 to 9, or one for all codes.
+
+        Returns:
+          Float array [n, 784] in (0, 1).
+
+        Raises:
+          DataError: a digit is out of range.
+        """
+        digits = np.broadcast_to(digits, len(z))
+        if digits.min() < 0 or digits.max() >= NUM_CLASSES:
+            raise DataError(f"digits are {digits.tolist()}: each must be in 0 to 9")
+        one_hot = np.eye(NUM_CLASSES, dtype=np.float32)[digits]
+        return run_in_chunks(session, self.decoded_images, {self.z: z, self.digit_prob: one_hot})
+
+    def predict_proba(self, session, images):
+        """Returns p(digit | image), float array [n, 10], for float32 images [n, 784]."""
+        return run_in_chunks(session, self.digit_prob, {self.images: check_images(images)})
+
+    def predict(self, session, images):
+        """Returns the likeliest digit, whole-number array [n], for float32 images [n, 784]."""
+        return self.predict_proba(session, images).argmax(axis=1)
+
+    def reconstruct(self, session, images):
+        """Returns the decoding of each image's mean code (eps = 0), float array [n, 784]."""
+        images = check_images(images)
+        no_noise = np.zeros([len(images), self.params["z_dim"]], np.float32)
+        return run_in_chunks(
+            session, self.decoded_images, {self.images: images, self.eps: no_noise}
+        )
+
+
+def build_conditional_vae(params):
+    """Builds placeholders and the model in the current graph.
+
+    Args:
+      params: dict as for `ConditionalVAE`.
+
+    Returns:
+      A `ConditionalVAE`.
+
+    Source: post 2, cell 5.
+    """
+    images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
+    digits = tf.placeholder(tf.int32, [None], name="digits")
+    return ConditionalVAE(params, images, digits)

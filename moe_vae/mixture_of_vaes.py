@@ -1,0 +1,266 @@
+"""Post 3: ten VAEs and a manager that learns, without labels, which of them an image goes to."""
+
+import numpy as np
+
+from moe_vae.compat import tf
+from moe_vae.datasets import IMAGE_PIXELS, check_images
+from moe_vae.networks import (
+    activation_function,
+    gaussian_code,
+    gaussian_reconstruction_loss,
+    hidden_layers,
+    kl_to_standard_normal,
+    reparametrise,
+)
+from moe_vae.parameters import ParameterError, check_params
+from moe_vae.sessions import run_in_chunks
+
+__all__ = ["MIXTURE_OF_VAES_PARAMS", "N_EXPERTS", "VAE", "Manager", "build_mixture_of_vaes"]
+
+N_EXPERTS = 10
+
+MIXTURE_OF_VAES_PARAMS = {
+    "manager_layers": [128],
+    "encoder_layers": [128],
+    "decoder_layers": [128],
+    "activation": "sigmoid",
+    "decoder_std": 0.5,
+    "z_dim": 10,
+    "balancing_weight": 0.1,
+    "epochs": 100,
+    "batch_size": 100,
+    "learning_rate": 0.001,
+}
+
+# Graph collection in which each VAE leaves its number, so that every graph counts from 0.
+_VAE_COLLECTION = "moe_vae/vae"
+
+
+class VAE:
+    """One expert: a variational autoencoder with its own encoder and decoder.
+
+    With x an image, x' its decoding and sigma the `decoder_std`:
+
+        q(z|x) = N(encoder_mu, encoder_var),  x' = decoder(z)
+        loss   = -log N(x; x', sigma) + KL(q(z|x) || N(0, I)),  for each image, in nats
+
+    The variables stand in the scopes `encode_{id}` and `decode_{id}`; instances count from 0 in
+    each graph.
+
+    Attributes:
+      encoder_mu, encoder_var, eps, z: float tensors [batch, z_dim]; `eps` and `z` may be fed.
+      decoded_images: float tensor [batch, 784] in (0, 1).
+      loss: float tensor [batch].
+
+    Args:
+      params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
+      images: float tensor [batch, 784] in [0, 1].
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible.
+
+    Source: post 3, cell 4.
+    """
+
+    def __init__(self, params, images):
+        self.params = check_params(params, MIXTURE_OF_VAES_PARAMS)
+        self.id = len(tf.get_collection(_VAE_COLLECTION))
+        tf.add_to_collection(_VAE_COLLECTION, self.id)
+
+        with tf.name_scope(f"expert_{self.id}"):
+            self.encoder_mu, self.encoder_var = self.encode(images)
+            self.eps, self.z = reparametrise(self.encoder_mu, self.encoder_var)
+            self.decoded_images = self.decode(self.z)
+            reconstruction = gaussian_reconstruction_loss(
+                images, self.decoded_images, self.params["decoder_std"]
+            )
+            prior = kl_to_standard_normal(self.encoder_mu, self.encoder_var)
+            self.loss = tf.add(reconstruction, prior, name="loss")
+
+    def encode(self, images):
+        """Returns `mu` and `var` [batch, z_dim] of q(z|x); the weights are shared by all calls."""
+        with tf.variable_scope(f"encode_{self.id}", reuse=tf.AUTO_REUSE):
+            h = hidden_layers(images, self.params["encoder_layers"], self.params["activation"])
+            return gaussian_code(h, self.params["z_dim"])
+
+    def decode(self, z):
+        """Returns the image [batch, 784] for a code; the weights are shared by all calls."""
+        with tf.variable_scope(f"decode_{self.id}", reuse=tf.AUTO_REUSE):
+            h = hidden_layers(z, self.params["decoder_layers"], self.params["activation"])
+            return tf.layers.dense(h, IMAGE_PIXELS, activation=activation_function("sigmoid"))
+
+
+class Manager:
+    """The manager: sends each image to the experts, and learns from how well they did.
+
+    With L [batch, experts] the experts' losses and p [batch, experts] the manager's output:
+
+        expected_expert_loss = mean over the batch of sum_experts p * L
+        balancing_loss       = variance over the experts of sum_batch p
+        loss                 = expected_expert_loss + balancing_weight * balancing_loss
+
+    `balancing_loss` sums over the batch before it squares: on 55,000 images it is of the order
+    of 1e5 to 1e6, on a batch of 100 of the order of 1.
+
+    Attributes:
+      probs: float tensor [batch, experts]; rows sum to 1.
+      expert_losses: float tensor [batch, experts].
+      prob_sums: float tensor [experts], the sum of `probs` over the batch.
+      expected_expert_loss, balancing_loss, loss: scalar tensors.
+      n_columns: number of pictures in a row, one an expert.
+
+    Args:
+      params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
+      experts: list of `VAE`, all on `images`.
+      images: float tensor [batch, 784] in [0, 1].
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible, or there is no expert.
+
+    Source: post 3, cell 5.
+    """
+
+    def __init__(self, params, experts, images):
+        self.params = check_params(params, MIXTURE_OF_VAES_PARAMS)
+        if not experts:
+            raise ParameterError("experts is empty: it must hold at least one VAE")
+        self.experts = list(experts)
+        self.n_columns = len(self.experts)
+        self.images = images
+
+        with tf.name_scope("manager"):
+            self.probs = self.calc_probs(images)
+            self._build_losses()
+
+    def calc_probs(self, images):
+        """Returns p(expert | image), float tensor [batch, experts]; calls share their weights."""
+        with tf.variable_scope("prob", reuse=tf.AUTO_REUSE):
+            h = hidden_layers(images, self.params["manager_layers"], self.params["activation"])
+            logits = tf.layers.dense(h, len(self.experts))
+            return tf.nn.softmax(logits)
+
+    def _build_losses(self):
+        self.expert_losses = tf.stack([expert.loss for expert in self.experts], axis=1)
+        with tf.name_scope("expected_expert_loss"):
+            self.expected_expert_loss = tf.reduce_mean(
+                tf.reduce_sum(self.probs * self.expert_losses, axis=1)
+            )
+        with tf.name_scope("balancing_loss"):
+            self.prob_sums = tf.reduce_sum(self.probs, axis=0)
+            self.balancing_loss = tf.math.reduce_variance(self.prob_sums)
+        self.loss = tf.add(
+            self.expected_expert_loss,
+            self.params["balancing_weight"] * self.balancing_loss,
+            name="loss",
+        )
+
+    # What the training loop needs of a model.
+
+    @property
+    def losses(self):
+        """Dict of name to scalar tensor: the losses that a history records."""
+        return {
+            "expected_expert_loss": self.expected_expert_loss,
+            "balancing_loss": self.balancing_loss,
+            "loss": self.loss,
+        }
+
+    @property
+    def batch_means(self):
+        """Tensors that are means over the batch, from which the losses follow."""
+        return [self.expected_expert_loss]
+
+    @property
+    def batch_sums(self):
+        """Tensors that are sums over the batch, from which the losses follow."""
+        return [self.prob_sums]
+
+    def feed(self, images, labels):
+        """Returns the feed dict for a batch; the labels are not used."""
+        del labels
+        return {self.images: images}
+
+    def generate_row(self, session, z):
+        """Lets every expert draw one and the same code.
+
+        Args:
+          session: a session that holds trained variables.
+          z: float array [1, z_dim].
+
+        Returns:
+          Float array [experts, 784].
+
+        Source: post 3, cell 7.
+        """
+        drawn = session.run(
+            [expert.decoded_images for expert in self.experts],
+            {expert.z: z for expert in self.experts},
+        )
+        return np.concatenate(drawn)
+
+    # What can be done with a trained model.
+
+    def generate(self, session, z, expert):
+        """Lets one expert draw.
+
+        Args:
+          session: a session that holds trained variables.
+          z: float array [n, z_dim].
+          expert: number of the expert, from 0.
+
+        Returns:
+          Float array [n, 784] in (0, 1).
+
+        Raises:
+          ParameterError: there is no such expert.
+        """
+        if not 0 <= expert < len(self.experts):
+            raise ParameterError(f"expert is {expert}: it must be in 0 to {len(self.experts) - 1}")
+        return run_in_chunks(
+            session, self.experts[expert].decoded_images, {self.experts[expert].z: z}
+        )
+
+    def predict_proba(self, session, images):
+        """Returns p(expert | image), float array [n, experts], for float32 images [n, 784]."""
+        return run_in_chunks(session, self.probs, {self.images: check_images(images)})
+
+    def predict(self, session, images):
+        """Returns each image's likeliest expert, whole-number array [n]."""
+        return self.predict_proba(session, images).argmax(axis=1)
+
+    def reconstruct(self, session, images):
+        """Returns, by each image's likeliest expert, the decoding of its mean code.
+
+        Args:
+          session: a session that holds trained variables.
+          images: float32 array [n, 784] in [0, 1].
+
+        Returns:
+          Float array [n, 784] in (0, 1).
+        """
+        chosen = self.predict(session, images)
+        decoded = np.empty_like(images)
+        for number in np.unique(chosen):
+            rows, expert = chosen == number, self.experts[number]
+            no_noise = np.zeros([rows.sum(), self.params["z_dim"]], np.float32)
+            decoded[rows] = run_in_chunks(
+                session, expert.decoded_images, {self.images: images[rows], expert.eps: no_noise}
+            )
+        return decoded
+
+
+def build_mixture_of_vaes(params, n_experts=N_EXPERTS):
+    """Builds the placeholder, the experts and their manager in the current graph.
+
+    Args:
+      params: dict as for `VAE` and `Manager`.
+      n_experts: number of experts, at least 1.
+
+    Returns:
+      The `Manager`; its `experts` are the VAEs.
+
+    Source: post 3, cell 6.
+    """
+    images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
+    experts = [VAE(params, images) for _ in range(n_experts)]
+    return Manager(params, experts, images)

@@ -1,0 +1,73 @@
+"""An independent judge of generated digits: a small convolutional classifier.
+
+It shares nothing with the models that it judges, and is trained on labels that they may not see.
+"""
+
+from moe_vae.compat import tf
+from moe_vae.datasets import IMAGE_PIXELS, IMAGE_SIDE, NUM_CLASSES, check_images
+from moe_vae.parameters import check_params
+from moe_vae.sessions import run_in_chunks
+
+__all__ = ["RECOGNISER_PARAMS", "Recogniser", "build_recogniser"]
+
+RECOGNISER_PARAMS = {
+    "epochs": 5,
+    "batch_size": 50,
+    "learning_rate": 0.001,
+}
+
+
+class Recogniser:
+    """Two strided 5x5 convolutions (16 and 32 channels), a dense layer of 128, ten logits.
+
+    The loss is the mean softmax cross entropy, in nats.
+
+    Attributes:
+      digit_logits, digit_prob: float tensors [batch, 10].
+      loss: scalar tensor.
+
+    Args:
+      params: dict; see `RECOGNISER_PARAMS` for names and defaults.
+      images: float tensor [batch, 784] in [0, 1].
+      digits: whole-number tensor [batch] in 0 to 9.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible.
+    """
+
+    def __init__(self, params, images, digits):
+        self.params = check_params(params, RECOGNISER_PARAMS)
+        self.images = images
+        self.digits = digits
+        with tf.variable_scope("recogniser"):
+            h = tf.reshape(images, [-1, IMAGE_SIDE, IMAGE_SIDE, 1])
+            h = tf.layers.conv2d(h, 16, 5, strides=2, padding="same", activation=tf.nn.relu)
+            h = tf.layers.conv2d(h, 32, 5, strides=2, padding="same", activation=tf.nn.relu)
+            h = tf.layers.dense(tf.layers.flatten(h), 128, activation=tf.nn.relu)
+            self.digit_logits = tf.layers.dense(h, NUM_CLASSES)
+        self.digit_prob = tf.nn.softmax(self.digit_logits, name="digit_prob")
+        with tf.name_scope("loss"):
+            self.loss = tf.reduce_mean(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    labels=digits, logits=self.digit_logits
+                )
+            )
+        self.losses = {"loss": self.loss}
+        self.batch_means = [self.loss]
+        self.batch_sums = []
+
+    def feed(self, images, labels):
+        """Returns the feed dict for a batch."""
+        return {self.images: images, self.digits: labels}
+
+    def predict(self, session, images):
+        """Returns the likeliest digit, whole-number array [n], for float32 images [n, 784]."""
+        feed = {self.images: check_images(images)}
+        return run_in_chunks(session, self.digit_prob, feed).argmax(axis=1)
+
+
+def build_recogniser(params):
+    """Builds placeholders and the classifier in the current graph; see `Recogniser`."""
+    images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
+    digits = tf.placeholder(tf.int32, [None], name="digits")
+    return Recogniser(params, images, digits)

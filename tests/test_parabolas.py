@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from moe_vae.compat import tf
+from moe_vae.parabolas import (
+    SPLIT,
+    ParabolaMixture,
+    fit_after_kmeans,
+    fit_mixture,
+    parabola_data,
+    two_parabolas,
+)
+
+
+def test_the_data_are_two_parabolas_that_meet_at_the_split():
+    x = np.linspace(0, 1, 1001)
+    y = two_parabolas(x)
+    for side in (x < SPLIT, x >= SPLIT):
+        residual = y[side] - np.polyval(np.polyfit(x[side], y[side], 2), x[side])
+        assert np.abs(residual).max() < 1e-9
+    assert np.abs(np.diff(y)).max() < 0.02
+    assert np.abs(y - np.polyval(np.polyfit(x, y, 2), x)).max() > 0.3
+
+
+def test_kmeans_cuts_in_the_middle_and_fits_badly_there():
+    x, y = parabola_data()
+    fit = fit_after_kmeans(x, y)
+    assert fit.boundary == pytest.approx(0.5, abs=0.01)
+    # Left of x'' there is one parabola and the fit is exact, right of it there are parts of two.
+    error = np.abs(fit.predict(x) - y)
+    assert error[x < 0.49].max() < 1e-5
+    assert error[x > 0.51].max() > 0.3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_mixture_finds_the_split(seed):
+    x, y = parabola_data()
+    fit = fit_mixture(x, y, seed=seed)
+    assert fit.split == pytest.approx(SPLIT, abs=0.05)
+    best = np.where(fit.probs[:, :1] > 0.5, fit.predictions[:, :1], fit.predictions[:, 1:])
+    assert np.square(best - y).mean() < 0.002
+
+
+def test_gradients_of_the_loss_carry_the_posts_argument():
+    x, y = parabola_data(20)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)
+        model = ParabolaMixture(tf.constant(x), tf.constant(y))
+        by_predictions, by_probs = tf.gradients(model.loss, [model.predictions, model.probs])
+        session.run(tf.global_variables_initializer())
+        p, predictions, by_predictions, by_probs = session.run(
+            [model.probs, model.predictions, by_predictions, by_probs]
+        )
+    np.testing.assert_allclose(by_predictions, -2 * p * (y - predictions) / 20, rtol=1e-4)
+    np.testing.assert_allclose(by_probs, np.square(y - predictions) / 20, rtol=1e-4)
