@@ -1,0 +1,216 @@
+"""One session loop for all models.
+
+A model, here, is an object with `params`, `loss`, `losses`, `batch_means`, `batch_sums` and
+`feed(images, labels)`, and, if it is to draw pictures, with `generate_row(session, z)`. It may
+also have
+
+- `phases`: dict of phase name to the scalar loss that a phase of training minimises, where
+  training is more than one loss from first to last; without it there is one phase, "loss";
+- `schedule(phase, epoch)`: dict of scalar tensor to the value that is fed to it in the steps of
+  that epoch (from 0 in each phase), for a temperature or a weight that changes as training goes.
+
+Of a data set with targets a model's `feed` gets them as a third argument.
+"""
+
+import os
+import secrets
+import sys
+import time
+
+import numpy as np
+from tqdm import tqdm
+
+from moe_vae.compat import tf
+from moe_vae.noise import key_value, noise_key
+from moe_vae.parameters import ParameterError
+from moe_vae.sessions import chunks, open_session
+
+__all__ = ["Trainer", "fit_restarts", "set_seeds"]
+
+
+def set_seeds(seed):
+    """Seeds NumPy's global generator and the current graph; call it before building a model.
+
+    Source: post 2, cell 1; post 3, cell 1.
+    """
+    np.random.seed(seed)
+    tf.set_random_seed(seed)
+
+
+class Trainer:
+    """Adam on a model's loss, in a session of its own.
+
+    The graph is finalised: nothing that is done here or afterwards adds an operation to it.
+
+    Each phase has an Adam of its own, so that no phase begins with another's momentum.
+
+    Attributes:
+      session: the open session with the model's variables.
+      history: dict of loss name to a list, one value an epoch, over the whole training set.
+      seconds: list, one value an epoch: the time of the training steps alone.
+      samples: list of arrays [columns, 784], one an epoch: the model's pictures from one code.
+      interrupted: whether the last `fit` was ended by Ctrl-C.
+
+    Args:
+      model: a model in the current graph.
+
+    Source: post 2, cells 6 and 7; post 3, cells 6 and 7.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.train_steps = {
+            phase: tf.train.AdamOptimizer(model.params["learning_rate"]).minimize(loss)
+            for phase, loss in getattr(model, "phases", {"loss": model.loss}).items()
+        }
+        self._epochs_done = dict.fromkeys(self.train_steps, 0)
+        self._noise_key, self._draws = noise_key(), 0
+        graph_seed = model.loss.graph.seed
+        self._seed = secrets.randbits(32) if graph_seed is None else graph_seed % 2**32
+        self._saver = tf.train.Saver()
+        self.session = open_session(model.loss.graph)
+        self.session.run(tf.global_variables_initializer())
+        model.loss.graph.finalize()
+        self.history = {name: [] for name in model.losses}
+        self.seconds = []
+        self.samples = []
+        self.interrupted = False
+
+    def fit(self, train_set, epochs=None, sample=True, phase="loss"):
+        """Trains for `epochs` epochs; Ctrl-C ends it with what was learned so far.
+
+        Args:
+          train_set: a `DataSet` with at least `batch_size` examples.
+          epochs: number of epochs; None means the model's own.
+          sample: whether to draw the model's pictures after each epoch; a model without the
+            parameter `z_dim` draws none.
+          phase: which of the model's `phases` to train.
+
+        Returns:
+          The trainer itself.
+
+        Raises:
+          ParameterError: the training set is smaller than a batch, or there is no such phase.
+        """
+        params = self.model.params
+        if phase not in self.train_steps:
+            raise ParameterError(
+                f"phase is {phase!r}: it must be one of {', '.join(self.train_steps)}"
+            )
+        epochs = params["epochs"] if epochs is None else epochs
+        if params["batch_size"] > train_set.num_examples:
+            raise ParameterError(
+                f"parameter 'batch_size' is {params['batch_size']}: "
+                f"it must be at most the training set's {train_set.num_examples} examples"
+            )
+        self.interrupted = False
+        bar = tqdm(range(epochs), unit="epoch", file=sys.stdout)
+        try:
+            for _ in bar:
+                seconds = self._train_epoch(train_set, phase)
+                losses = self.evaluate(train_set)
+                if sample and "z_dim" in params:
+                    z = np.random.normal(size=[1, params["z_dim"]])
+                    self.samples.append(self.model.generate_row(self.session, z))
+                self.seconds.append(seconds)
+                for name, value in losses.items():
+                    self.history[name].append(value)
+                bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            bar.close()
+        return self
+
+    def _train_epoch(self, train_set, phase):
+        start = time.perf_counter()
+        batch_size = self.model.params["batch_size"]
+        scheduled = self._schedule(phase)
+        for _ in range(train_set.num_examples // batch_size):
+            feed = self.model.feed(*train_set.next_batch(batch_size))
+            self._run(self.train_steps[phase], {**feed, **scheduled})
+        self._epochs_done[phase] += 1
+        return time.perf_counter() - start
+
+    def _run(self, fetches, feed):
+        """Runs the graph with noise that follows from the seed and the number of runs before."""
+        key = key_value(self._seed, self._draws)
+        self._draws += 1
+        return self.session.run(fetches, {self._noise_key: key, **feed})
+
+    def _schedule(self, phase):
+        schedule = getattr(self.model, "schedule", None)
+        return {} if schedule is None else schedule(phase, self._epochs_done[phase])
+
+    def evaluate(self, data_set, noise=None):
+        """Computes the model's losses over a whole data set, in bounded memory.
+
+        Means over the batch are averaged and sums over the batch are added, chunk by chunk; both
+        are then fed back into the graph, which makes the losses of them. The formulas stand in
+        the model alone.
+
+        Args:
+          data_set: a `DataSet`.
+          noise: dict of a model's noise tensor to an array with one row for each example;
+            None draws the noise afresh.
+
+        Returns:
+          Dict of loss name to float.
+        """
+        means, sums = self.model.batch_means, self.model.batch_sums
+        totals = [0.0] * len(means + sums)
+        for rows in chunks(data_set.num_examples):
+            feed = self.model.feed(*data_set.examples(rows))
+            feed.update({tensor: values[rows] for tensor, values in (noise or {}).items()})
+            for i, value in enumerate(self._run(means + sums, feed)):
+                weight = (rows.stop - rows.start) / data_set.num_examples if i < len(means) else 1
+                totals[i] = totals[i] + weight * value.astype(np.float64)
+        losses = self.session.run(self.model.losses, dict(zip(means + sums, totals, strict=True)))
+        return {name: float(value) for name, value in losses.items()}
+
+    def save(self, path):
+        """Writes all variables, Adam's included, as a `tf.train.Saver` checkpoint at `path`."""
+        self._saver.save(self.session, os.fspath(path), write_state=False, write_meta_graph=False)
+
+    def restore(self, path):
+        """Reads all variables from a checkpoint, TensorFlow 1's own included."""
+        self._saver.restore(self.session, os.fspath(path))
+
+
+def fit_restarts(start, train_set, validation_set, seeds, epochs=None):
+    """Trains one model from several seeds and keeps the one with the lowest held-out loss.
+
+    The loss needs no labels, so that a choice by it is no choice by the score. Ctrl-C ends the
+    restart that is running, and begins no other.
+
+    Args:
+      start: function of a seed that returns a `Trainer`, ready to train.
+      train_set: a `DataSet`; the order of its batches goes on from one restart to the next.
+      validation_set: a `DataSet` that the training does not see.
+      seeds: list of whole numbers, one a restart.
+      epochs: number of epochs; None means the model's own.
+
+    Returns:
+      The kept `Trainer`, and a dict of seed to held-out loss.
+
+    Raises:
+      ParameterError: there is no seed.
+    """
+    if not seeds:
+        raise ParameterError("seeds is empty: it must hold at least one whole number")
+    kept, losses = None, {}
+    for seed in seeds:
+        trainer = start(seed)
+        if hasattr(trainer.model, "pretrain"):
+            trainer.model.pretrain(trainer, train_set)
+        if not trainer.interrupted:
+            trainer.fit(train_set, epochs, sample=False)
+        losses[seed] = trainer.evaluate(validation_set)["loss"]
+        dropped = trainer
+        if losses[seed] == min(losses.values()):
+            kept, dropped = trainer, kept
+        if dropped is not None:
+            dropped.session.close()
+        if trainer.interrupted:
+            break
+    return kept, losses

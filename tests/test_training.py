@@ -1,0 +1,167 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from moe_vae import DataSet, ParameterError, Trainer
+from moe_vae.compat import tf
+from moe_vae.conditional_vae import build_conditional_vae
+from moe_vae.experiments import start_trainer
+from moe_vae.mixture_of_vaes import build_mixture_of_vaes
+
+SMALL = {
+    "encoder_layers": [8],
+    "decoder_layers": [8],
+    "manager_layers": [8],
+    "z_dim": 2,
+    "batch_size": 50,
+}
+SMALL_CONDITIONAL = {
+    "encoder_layers": [8],
+    "decoder_layers": [8],
+    "digit_classification_layers": [8],
+    "z_dim": 2,
+    "batch_size": 50,
+}
+
+
+def random_data(n_examples=1230):
+    generator = np.random.default_rng(0)
+    # Dark images: there is something to learn from the first step, which begins at grey.
+    images = 0.2 * generator.random([n_examples, 784], np.float32)
+    return DataSet(images, generator.integers(0, 10, n_examples))
+
+
+def build_three_experts(params):
+    return build_mixture_of_vaes(params, 3)
+
+
+@pytest.mark.parametrize(
+    ("build", "params"),
+    [(build_conditional_vae, SMALL_CONDITIONAL), (build_three_experts, SMALL)],
+)
+def test_two_runs_from_one_seed_are_identical(build, params):
+    first, second = (start_trainer(build, params, seed=3).fit(random_data(), 2) for _ in range(2))
+    assert first.history == second.history
+    np.testing.assert_array_equal(first.samples, second.samples)
+    other = start_trainer(build, params, seed=4).fit(random_data(), 2)
+    assert first.history != other.history
+
+
+def test_training_lowers_the_loss_and_records_every_epoch():
+    trainer = start_trainer(build_three_experts, SMALL, seed=0).fit(random_data(), 4)
+    losses = trainer.history["expected_expert_loss"]
+    assert losses[-1] < losses[0] - 10
+    assert {len(values) for values in trainer.history.values()} == {4}
+    assert len(trainer.seconds) == 4
+    assert np.shape(trainer.samples) == (4, 3, 784)
+
+
+def test_nothing_is_added_to_the_graph_once_it_is_built():
+    trainer = start_trainer(build_three_experts, SMALL, seed=0)
+    graph = trainer.session.graph
+    before = len(graph.get_operations())
+    trainer.fit(random_data(), 2)
+    trainer.model.reconstruct(trainer.session, random_data().images)
+    assert len(graph.get_operations()) == before
+    with graph.as_default(), pytest.raises(RuntimeError, match="finalized"):
+        tf.constant(1)
+
+
+def test_evaluation_in_chunks_equals_the_one_shot_value():
+    data = random_data(1230)  # not a multiple of the chunk
+    trainer = start_trainer(build_three_experts, SMALL, seed=0).fit(data, 1)
+    manager = trainer.model
+    generator = np.random.default_rng(1)
+    noise = {
+        expert.eps: generator.standard_normal([1230, 2]).astype(np.float32)
+        for expert in manager.experts
+    }
+    probs, losses = trainer.session.run(
+        [manager.probs, manager.expert_losses], {manager.images: data.images, **noise}
+    )
+    # In double precision: hardly trained, the manager gives every expert nearly the same, and
+    # the variance of three such sums loses in single precision what the bound asks for.
+    expected = (probs.astype(float) * losses).sum(axis=1).mean()
+    balancing = probs.astype(float).sum(axis=0).var()
+    weight = manager.params["balancing_weight"]
+    assert trainer.evaluate(data, noise) == pytest.approx(
+        {
+            "expected_expert_loss": expected,
+            "balancing_loss": balancing,
+            "loss": expected + weight * balancing,
+        },
+        rel=1e-5,
+    )
+
+
+def test_ctrl_c_ends_training_with_what_was_learned_so_far():
+    trainer = start_trainer(build_three_experts, SMALL, seed=0)
+    draw, drawn = trainer.model.generate_row, []
+
+    def interrupt_in_third_epoch(session, z):
+        if len(drawn) == 2:
+            raise KeyboardInterrupt
+        drawn.append(draw(session, z))
+        return drawn[-1]
+
+    trainer.model.generate_row = interrupt_in_third_epoch
+    trainer.fit(random_data(), 10)
+    assert trainer.interrupted
+    assert {len(values) for values in trainer.history.values()} == {2}
+    assert len(trainer.samples) == len(trainer.seconds) == 2
+    assert np.isfinite(trainer.evaluate(random_data())["loss"])
+
+
+def test_a_checkpoint_brings_back_losses_and_training(tmp_path):
+    data = random_data(100)
+    noise_free = {**SMALL, "batch_size": 100}
+    first = start_trainer(build_three_experts, noise_free, seed=0).fit(data, 3)
+    first.save(tmp_path / "model.ckpt")
+    second = start_trainer(build_three_experts, noise_free, seed=9)
+    second.restore(tmp_path / "model.ckpt")
+    noise = [np.zeros([100, 2], np.float32)] * 3
+    for trainer in (first, second):
+        experts = trainer.model.experts
+        feed = trainer.model.feed(data.images, data.labels)
+        feed |= {expert.eps: values for expert, values in zip(experts, noise, strict=True)}
+        trainer.session.run(trainer.train_steps["loss"], feed)  # with Adam's slots as they were
+    values = [t.session.run(t.model.probs, {t.model.images: data.images}) for t in (first, second)]
+    np.testing.assert_array_equal(*values)
+
+
+def test_a_batch_larger_than_the_training_set_is_refused():
+    trainer = start_trainer(build_three_experts, SMALL, seed=0)
+    with pytest.raises(ParameterError, match=r"'batch_size' is 50.*at most.*40 examples"):
+        trainer.fit(random_data(40))
+
+
+def test_any_model_in_the_current_graph_can_be_trained():
+    with tf.Graph().as_default():
+        model = build_conditional_vae(SMALL_CONDITIONAL)
+        trainer = Trainer(model).fit(random_data(200), 1)
+    assert list(trainer.history) == ["loss_auto_encode", "loss_digit_classifier", "loss"]
+
+
+PEAK_MEMORY = """
+import resource
+import numpy as np
+from moe_vae import DataSet, build_mixture_of_vaes
+from moe_vae.experiments import start_trainer
+
+images = np.random.default_rng(0).random([55000, 784], np.float32)
+data = DataSet(images, np.zeros(55000, int))
+trainer = start_trainer(build_mixture_of_vaes, {"epochs": 1}, seed=0)
+images, labels = data.next_batch(100)
+trainer.session.run(trainer.train_steps["loss"], trainer.model.feed(images, labels))
+trainer.evaluate(data)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+
+
+def test_post_3_on_the_whole_of_mnists_size_stays_under_1_2_gib():
+    run = subprocess.run(
+        [sys.executable, "-c", PEAK_MEMORY], capture_output=True, text=True, check=True
+    )
+    assert float(run.stdout) < 1.2
