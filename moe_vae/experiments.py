@@ -1,0 +1,256 @@
+"""The posts' runs from seed to scores: what the command line, the notebooks and results share."""
+
+import platform
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from moe_vae.compat import tf
+from moe_vae.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
+from moe_vae.datasets import NUM_CLASSES
+from moe_vae.diagrams import draw_modules, draw_vae_expert
+from moe_vae.figures import (
+    expert_colour,
+    plot_confusion,
+    plot_image_rows,
+    plot_kmeans_fit,
+    plot_losses,
+    plot_mixture_fit,
+    plot_parabolas,
+    plot_samples,
+)
+from moe_vae.metrics import clustering_scores, confusion_table
+from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, build_mixture_of_vaes
+from moe_vae.parabolas import fit_after_kmeans, fit_mixture, parabola_data
+from moe_vae.recogniser import build_recogniser
+from moe_vae.training import Trainer, set_seeds
+
+__all__ = [
+    "MODELS",
+    "PICTURES_A_DIGIT",
+    "concept_figures",
+    "run_record",
+    "score_generation",
+    "start_trainer",
+    "train_recogniser",
+]
+
+PICTURES_A_DIGIT = 200
+N_RECONSTRUCTED = 10
+
+
+class ModelKind(NamedTuple):
+    """A model by its name on the command line: how to build, to score and to show it."""
+
+    build: Callable
+    defaults: dict
+    score: Callable
+    draw: Callable
+
+
+def score_conditional_vae(trainer, data_set):
+    """Scores a trained conditional VAE on data that it was not trained on.
+
+    Args:
+      trainer: a `Trainer`.
+      data_set: a `DataSet`.
+
+    Returns:
+      Dict with the digit classifier's `accuracy` and the `losses`.
+    """
+    predicted = trainer.model.predict(trainer.session, data_set.images)
+    return {
+        "accuracy": float((predicted == data_set.labels).mean()),
+        "losses": trainer.evaluate(data_set),
+    }
+
+
+def score_mixture_of_vaes(trainer, data_set):
+    """Scores the manager's likeliest expert as a clustering of `data_set` into digits.
+
+    Args:
+      trainer: a `Trainer`.
+      data_set: a `DataSet`; its labels are used for scoring only.
+
+    Returns:
+      Dict with `accuracy`, `nmi`, `ari` (see `clustering_scores`), the `confusion` table
+      [digits, experts] and the `losses`.
+    """
+    manager = trainer.model
+    experts = manager.predict(trainer.session, data_set.images)
+    sizes = (NUM_CLASSES, len(manager.experts))
+    return {
+        **clustering_scores(data_set.labels, experts, *sizes),
+        "confusion": confusion_table(data_set.labels, experts, *sizes).tolist(),
+        "losses": trainer.evaluate(data_set),
+    }
+
+
+def draw_conditional_vae(trainer, record, data_set):
+    """Draws a trained conditional VAE: dict of name to figure.
+
+    Args:
+      trainer: a `Trainer` after `fit`.
+      record: its `run_record`.
+      data_set: images to reconstruct.
+    """
+    on = f"{record['data']}, seed {record['seed']}"
+    digits = [str(digit) for digit in range(NUM_CLASSES)]
+    return {
+        "losses": plot_losses(
+            trainer.history,
+            {"loss_auto_encode": "VAE loss", "loss_digit_classifier": "digit classifier loss"},
+            f"Conditional VAE ({on})",
+        ),
+        "samples": plot_samples(trainer.samples, f"One code, ten digits ({on})", 20, digits),
+        "reconstructions": _plot_reconstructions(trainer, data_set, f"Conditional VAE ({on})"),
+    }
+
+
+def draw_mixture_of_vaes(trainer, record, data_set):
+    """Draws a trained mixture of VAEs: dict of name to figure.
+
+    Args:
+      trainer: a `Trainer` after `fit`.
+      record: its `run_record`.
+      data_set: images to reconstruct.
+    """
+    on = f"{record['data']}, seed {record['seed']}"
+    experts = range(len(trainer.model.experts))
+    test = record["test"]
+    return {
+        "losses": plot_losses(
+            trainer.history,
+            {
+                "expected_expert_loss": "expected expert loss",
+                "balancing_loss": "balancing loss",
+                "loss": "total loss",
+            },
+            f"Mixture of VAEs ({on})",
+        ),
+        "samples": plot_samples(
+            trainer.samples,
+            f"One code, every expert ({on})",
+            20,
+            [str(expert) for expert in experts],
+            [expert_colour(expert) for expert in experts],
+        ),
+        "confusion": plot_confusion(
+            test["confusion"],
+            f"Test images by digit and expert ({on})\nclustering accuracy {test['accuracy']:.3f}",
+        ),
+        "reconstructions": _plot_reconstructions(trainer, data_set, f"Mixture of VAEs ({on})"),
+    }
+
+
+def _plot_reconstructions(trainer, data_set, title):
+    images = data_set.images[:N_RECONSTRUCTED]
+    decoded = trainer.model.reconstruct(trainer.session, images)
+    return plot_image_rows([images, decoded], ["test image", "decoding"], title)
+
+
+MODELS = {
+    "conditional-vae": ModelKind(
+        build_conditional_vae, CONDITIONAL_VAE_PARAMS, score_conditional_vae, draw_conditional_vae
+    ),
+    "mixture-of-vaes": ModelKind(
+        build_mixture_of_vaes, MIXTURE_OF_VAES_PARAMS, score_mixture_of_vaes, draw_mixture_of_vaes
+    ),
+}
+
+
+def start_trainer(build, params, seed):
+    """Builds a model in a new graph from a seed, ready to train.
+
+    Args:
+      build: function of `params` that builds a model in the current graph.
+      params: dict of parameters that differ from the model's defaults.
+      seed: whole number for NumPy's generator and for TensorFlow's.
+
+    Returns:
+      A `Trainer`.
+    """
+    with tf.Graph().as_default():
+        set_seeds(seed)
+        return Trainer(build(params))
+
+
+def run_record(name, trainer, data_sets, seed):
+    """Collects what a finished run is to be remembered by, ready for JSON.
+
+    Args:
+      name: a key of `MODELS`.
+      trainer: its `Trainer` after `fit`.
+      data_sets: the `DataSets` that it was trained on.
+      seed: the seed that it was started from.
+    """
+    return {
+        "model": name,
+        "data": data_sets.name,
+        "seed": seed,
+        "params": trainer.model.params,
+        "interrupted": trainer.interrupted,
+        "history": trainer.history,
+        "seconds": trainer.seconds,
+        "test": MODELS[name].score(trainer, data_sets.test),
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def train_recogniser(data_sets, seed=0):
+    """Trains the independent classifier that judges generated digits.
+
+    Args:
+      data_sets: a `DataSets`; the classifier learns from the training labels.
+      seed: its seed.
+
+    Returns:
+      Its `Trainer`, and its accuracy on the test images.
+    """
+    trainer = start_trainer(build_recogniser, {}, seed)
+    trainer.fit(data_sets.train, sample=False)
+    predicted = trainer.model.predict(trainer.session, data_sets.test.images)
+    return trainer, float((predicted == data_sets.test.labels).mean())
+
+
+def score_generation(trainer, recogniser, seed=0):
+    """Measures how often a conditional VAE draws the digit that it was asked for.
+
+    Args:
+      trainer: a conditional VAE's `Trainer`.
+      recogniser: a `Recogniser`'s `Trainer`.
+      seed: seed of the codes.
+
+    Returns:
+      Dict with `share`, of 200 pictures a digit that the recogniser reads as asked, and
+      `share_by_digit`.
+    """
+    model = trainer.model
+    digits = np.repeat(np.arange(NUM_CLASSES), PICTURES_A_DIGIT)
+    z = np.random.default_rng(seed).standard_normal([len(digits), model.params["z_dim"]])
+    drawn = model.generate(trainer.session, z, digits)
+    right = recogniser.model.predict(recogniser.session, drawn) == digits
+    by_digit = right.reshape(NUM_CLASSES, PICTURES_A_DIGIT).mean(axis=1)
+    return {"share": float(right.mean()), "share_by_digit": by_digit.tolist()}
+
+
+def concept_figures():
+    """Draws post 3's five conceptual figures, the mixture on the parabolas trained for it.
+
+    Returns:
+      Dict of name to figure, in the post's order.
+    """
+    x, y = parabola_data()
+    kmeans = fit_after_kmeans(x, y)
+    return {
+        "modules": draw_modules(),
+        "two_parabolas": plot_parabolas(),
+        "kmeans_split": plot_kmeans_fit(kmeans),
+        "mixture_of_experts": plot_mixture_fit(fit_mixture(x, y), kmeans),
+        "vae_expert": draw_vae_expert(),
+    }
