@@ -1,0 +1,175 @@
+"""DMVAE: VaDE's generative story, with a second encoder that reads the cluster off the input."""
+
+import numpy as np
+
+from moe_vae.clustering_vae import ClusteringVAE
+from moe_vae.compat import tf, tfd
+from moe_vae.datasets import IMAGE_PIXELS
+from moe_vae.gaussian_mixture import GaussianMixture
+from moe_vae.networks import hidden_layers, kl_between_gaussians
+from moe_vae.noise import noise_seed
+from moe_vae.parameters import check_params
+from moe_vae.sessions import run_in_chunks
+
+__all__ = ["DMVAE", "DMVAE_PARAMS", "build_dmvae"]
+
+DMVAE_PARAMS = {
+    "n_clusters": 10,
+    "encoder_layers": [256, 256, 512],
+    "cluster_encoder_layers": [256, 512],
+    "decoder_layers": [512, 256],
+    "activation": "relu",
+    "likelihood": "bernoulli",
+    "decoder_std": 0.5,
+    "input_std": 1.0,
+    "z_dim": 10,
+    "prior_mean_std": 0.3,
+    "objective": "exact",
+    "temperature": 0.2,
+    "temperature_start": 0.2,
+    "anneal_epochs": 0,
+    "warm_up_epochs": 0,
+    "pretrain_epochs": 0,
+    "gmm_restarts": 5,
+    "epochs": 500,
+    "batch_size": 200,
+    "learning_rate": 0.002,
+}
+
+
+class DMVAE(ClusteringVAE):
+    """DMVAE's graph: network, losses, and what a trained model can do.
+
+    With q(z|x) = N(encoder_mu, encoder_var) and q(c|x) = softmax(cluster_logits) from two
+    encoders, and c relaxed to zeta = softmax((cluster_logits + gumbel) / temperature):
+
+        p(z|zeta)           = N(sum_k zeta_k mu_k, exp(sum_k zeta_k log var_k))
+        loss_reconstruction = mean over the batch of -log p(x|z)
+        loss_code           = mean over the batch of KL(q(z|x) || p(z|zeta))             "relaxed"
+                              or of sum_k q(c=k|x) KL(q(z|x) || N(mu_k, var_k))            "exact"
+        loss_cluster        = mean over the batch of KL(q(c|x) || uniform)
+        loss                = loss_reconstruction + kl_weight (loss_code + loss_cluster)
+
+    "exact" is the expectation over c that "relaxed" estimates from one draw, so it has no
+    gumbel noise and no temperature. `kl_weight` is 1 but for the first `warm_up_epochs`, in
+    which it grows from 0 in equal steps; in the first `anneal_epochs` the temperature goes from
+    `temperature_start` to `temperature` by equal factors.
+
+    The clusters start close together (`prior_mean_std`) and part as the codes form. Started far
+    apart, as VaDE's are, the cluster that is nearest to the first codes takes them all.
+
+    Attributes:
+      cluster_logits: float tensor [batch, n_clusters].
+      log_probs, predicted_log_probs: float tensors [batch, n_clusters], both log q(c|x).
+      gumbel, zeta: float tensors [batch, n_clusters]; either may be fed.
+      relaxed_mu, relaxed_var: float tensors [batch, z_dim], of p(z|zeta).
+      temperature, kl_weight: scalars; may be fed.
+      loss_auto_encode, loss_reconstruction, loss_code, loss_cluster, loss: scalars, in nats.
+      And those of `ClusteringVAE`.
+
+    Args:
+      params: dict; see `DMVAE_PARAMS` for names and defaults.
+      inputs: float tensor [batch, n_features], in [0, 1] with a Bernoulli likelihood.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible.
+
+    Source: the paper, section 6.
+    """
+
+    def __init__(self, params, inputs):
+        super().__init__(check_params(params, DMVAE_PARAMS), inputs)
+
+    def _build_prior(self):
+        return GaussianMixture(
+            self.n_clusters, self.params["z_dim"], self.params["prior_mean_std"], uniform=True
+        )
+
+    def _build_cluster_probs(self):
+        self.temperature = tf.placeholder_with_default(
+            float(self.params["temperature"]), [], "temperature"
+        )
+        self.cluster_logits = self._encode_cluster(self.inputs)
+        self.log_probs = tf.nn.log_softmax(self.cluster_logits, name="log_probs")
+        self.predicted_log_probs = self.log_probs
+        self._relax()
+
+    def _encode_cluster(self, inputs):
+        with tf.variable_scope("encode_cluster", reuse=tf.AUTO_REUSE):
+            h = hidden_layers(
+                inputs / self.params["input_std"],
+                self.params["cluster_encoder_layers"],
+                self.params["activation"],
+            )
+            return tf.layers.dense(h, self.n_clusters)
+
+    def _relax(self):
+        """Draws zeta as `tfd.RelaxedOneHotCategorical` does, with noise that can be fed."""
+        with tf.name_scope("relax"):
+            standard_gumbel = tfd.Gumbel(loc=0.0, scale=1.0)
+            self.gumbel = tf.identity(
+                standard_gumbel.sample(tf.shape(self.cluster_logits), seed=noise_seed()),
+                name="gumbel",
+            )
+            self.zeta = tf.nn.softmax(
+                (self.cluster_logits + self.gumbel) / self.temperature, name="zeta"
+            )
+            self.relaxed_mu = self.zeta @ self.prior.mu
+            self.relaxed_var = tf.exp(self.zeta @ tf.log(self.prior.var))
+
+    def _build_losses(self):
+        self._build_reconstruction_losses()
+        with tf.name_scope("loss_code"):
+            relaxed = self.params["objective"] == "relaxed"
+            self.loss_code = self._relaxed_code_kl() if relaxed else self._expected_code_kl()
+        with tf.name_scope("loss_cluster"):
+            self.loss_cluster = self._cluster_kl()
+        self.kl_weight = tf.placeholder_with_default(1.0, [], "kl_weight")
+        self.loss = tf.add(
+            self.loss_reconstruction,
+            self.kl_weight * (self.loss_code + self.loss_cluster),
+            name="loss",
+        )
+
+    def _relaxed_code_kl(self):
+        """Computes the mean over the batch of KL(q(z|x) || p(z|zeta))."""
+        return tf.reduce_mean(
+            kl_between_gaussians(
+                self.encoder_mu, self.encoder_var, self.relaxed_mu, self.relaxed_var
+            )
+        )
+
+    def schedule(self, phase, epoch):
+        """Returns the temperature and the weight of the prior's terms in the steps of an epoch."""
+        del phase
+        start, end = self.params["temperature_start"], self.params["temperature"]
+        annealed = _progress(epoch, self.params["anneal_epochs"])
+        return {
+            self.temperature: start * (end / start) ** annealed,
+            self.kl_weight: _progress(epoch, self.params["warm_up_epochs"]),
+        }
+
+    def predict_proba(self, session, inputs):
+        """Returns q(cluster | x), float array [n, n_clusters], for float32 [n, n_features]."""
+        log_probs = run_in_chunks(
+            session, self.predicted_log_probs, {self.inputs: self.check(inputs)}
+        )
+        return np.exp(log_probs)
+
+
+def _progress(epoch, n_epochs):
+    """Returns how much of `n_epochs` is over before `epoch` (from 0): 0 to 1, and 1 from then."""
+    return min(epoch / n_epochs, 1.0) if n_epochs else 1.0
+
+
+def build_dmvae(params, n_features=IMAGE_PIXELS):
+    """Builds the placeholder and the model in the current graph.
+
+    Args:
+      params: dict as for `DMVAE`.
+      n_features: number of columns of the data: 784 for MNIST, 2 for the spiral.
+
+    Returns:
+      A `DMVAE`.
+    """
+    return DMVAE(params, tf.placeholder(tf.float32, [None, n_features], name="inputs"))

@@ -1,0 +1,95 @@
+"""K diagonal Gaussians as variables of a graph: VaDE's and DMVAE's prior, and the naive gate."""
+
+import numpy as np
+from sklearn import mixture
+
+from moe_vae.compat import tf
+from moe_vae.networks import VARIANCE_FLOOR, bounded_variance
+
+__all__ = ["GaussianMixture"]
+
+# EM keeps every variance above this, hence above the floor of the variables that it goes into.
+EM_VARIANCE_FLOOR = 10 * VARIANCE_FLOOR
+
+LOG_2_PI = float(np.log(2 * np.pi))
+
+
+class GaussianMixture:
+    """The mixture sum_c pi_c N(z; mu_c, diag var_c), in logarithms throughout.
+
+    Attributes:
+      log_weights: float tensor [n_clusters], log pi.
+      mu, var: float tensors [n_clusters, n_features].
+
+    Args:
+      n_clusters: number of Gaussians.
+      n_features: number of dimensions of z.
+      mean_std: standard deviation of the normal distribution that the means start from.
+      trainable: whether a training loss may move the means and the variances.
+      uniform: whether pi stays at 1 / n_clusters.
+    """
+
+    def __init__(self, n_clusters, n_features, mean_std=1.0, trainable=True, uniform=False):
+        weights_trainable = trainable and not uniform
+        with tf.variable_scope("gaussian_mixture"):
+            logits = _variable("logits", [n_clusters], 0.0, weights_trainable)
+            self.mu = _variable("mu", [n_clusters, n_features], mean_std, trainable)
+            raw_var = _variable("raw_var", [n_clusters, n_features], 0.0, trainable)
+            self.log_weights = tf.nn.log_softmax(logits, name="log_weights")
+            self.var = bounded_variance(raw_var)
+            self._build_assignment([logits, self.mu, raw_var])
+        self._uniform = uniform
+
+    def _build_assignment(self, variables):
+        # A finalised graph takes no new operation, so the assignments are there from the start.
+        self._values = [tf.placeholder(tf.float32, variable.shape) for variable in variables]
+        self._assign = tf.group(
+            *(tf.assign(*pair) for pair in zip(variables, self._values, strict=True))
+        )
+
+    def log_joint(self, z):
+        """Computes log pi_c + log N(z; mu_c, diag var_c).
+
+        Args:
+          z: float tensor [..., n_features].
+
+        Returns:
+          Float tensor [..., n_clusters], in nats.
+        """
+        with tf.name_scope("log_joint"):
+            squares = tf.math.squared_difference(tf.expand_dims(z, -2), self.mu) / self.var
+            log_density = -0.5 * tf.reduce_sum(LOG_2_PI + tf.log(self.var) + squares, axis=-1)
+            return self.log_weights + log_density
+
+    def log_responsibilities(self, z):
+        """Computes log p(c|z) = log_joint - logsumexp_c log_joint, float [..., n_clusters]."""
+        return tf.nn.log_softmax(self.log_joint(z), name="log_responsibilities")
+
+    def fit(self, session, z, n_init=1):
+        """Fits the mixture by EM, and gives the variables what was found.
+
+        EM starts from K-means, which draws from NumPy's global generator.
+
+        Args:
+          session: an open session.
+          z: float array [n, n_features] with n at least n_clusters.
+          n_init: number of starts; the likeliest result is kept.
+
+        Returns:
+          The fitted `sklearn.mixture.GaussianMixture`.
+        """
+        n_clusters = int(self.mu.shape[0])
+        fitted = mixture.GaussianMixture(
+            n_clusters, covariance_type="diag", reg_covar=EM_VARIANCE_FLOOR, n_init=n_init
+        ).fit(np.asarray(z, np.float64))
+        log_weights = np.zeros(n_clusters) if self._uniform else np.log(fitted.weights_)
+        raw_var = np.log(fitted.covariances_ - VARIANCE_FLOOR)
+        values = [log_weights, fitted.means_, raw_var]
+        session.run(self._assign, dict(zip(self._values, values, strict=True)))
+        return fitted
+
+
+def _variable(name, shape, std, trainable):
+    return tf.get_variable(
+        name, shape, initializer=tf.random_normal_initializer(stddev=std), trainable=trainable
+    )

@@ -1,0 +1,485 @@
+"""Mixture of experts: a gate, linear experts and a task, with any of five gates.
+
+A gate is an object with `n_clusters`, `log_probs` (log g(x) as the training has it),
+`predicted_log_probs` (as a prediction has it), `loss` (the gate's own, 0 without one), `losses`,
+`batch_means`, `phases`, `check(inputs)` and `pretrain(trainer, train_set)`. `VaDE` and `DMVAE`
+are such objects as they are; the others stand here.
+"""
+
+import numpy as np
+
+from moe_vae.clustering_vae import ClusteringVAE, check_inputs
+from moe_vae.compat import tf, tfd
+from moe_vae.datasets import IMAGE_PIXELS, DataError, check_labels, check_targets
+from moe_vae.dmvae import DMVAE, DMVAE_PARAMS
+from moe_vae.gaussian_mixture import GaussianMixture
+from moe_vae.networks import bounded_variance, hidden_layers
+from moe_vae.parameters import ParameterError, check_params
+from moe_vae.sessions import run_in_chunks
+from moe_vae.vade import VADE_PARAMS, VaDE
+
+__all__ = [
+    "GATES",
+    "ClassificationExperts",
+    "DeepGate",
+    "GaussianMixtureGate",
+    "MixtureOfExperts",
+    "RegressionExperts",
+    "SoftmaxGate",
+    "build_mixture_of_experts",
+    "mixture_of_experts_params",
+]
+
+_TRAINING_PARAMS = {"epochs": 100, "batch_size": 200, "learning_rate": 0.002}
+
+_TASK_PARAMS = {
+    "task": "regression",
+    "task_objective": "likelihood",
+    "n_outputs": 1,
+    "min_expert_var": 1e-3,
+}
+
+_SOFTMAX_GATE_PARAMS = {"n_clusters": 10}
+_DEEP_GATE_PARAMS = {"n_clusters": 10, "gate_layers": [512, 256], "activation": "relu"}
+_GAUSSIAN_MIXTURE_GATE_PARAMS = {"n_clusters": 10, "gmm_restarts": 5}
+_VAE_GATE_PARAMS = {"gate_weight": 1.0, "gate_epochs": 100}
+
+
+class _Gate:
+    """What the gates that learn from the task alone have in common: no loss of their own."""
+
+    def __init__(self, params, inputs):
+        self.params = params
+        self.inputs = inputs
+        self.n_features = int(inputs.shape[1])
+        self.n_clusters = params["n_clusters"]
+        self.loss = tf.zeros([], name="loss")
+        self.losses, self.phases, self.batch_means = {}, {}, []
+
+    def check(self, inputs):
+        """Returns `inputs` if the gate can read them, or raises `DataError`."""
+        return check_inputs(inputs, self.n_features, "gaussian")
+
+    def pretrain(self, trainer, train_set):
+        """Does nothing: the gate learns together with the experts."""
+
+
+class SoftmaxGate(_Gate):
+    """The classic gate: g(x) = softmax(V x + a).
+
+    Attributes:
+      log_probs, predicted_log_probs: float tensors [batch, n_clusters], both log g(x).
+
+    Args:
+      params: dict with `n_clusters`.
+      inputs: float tensor [batch, n_features].
+      scope: name of the gate's variable scope.
+
+    Source: the paper, section 4.
+    """
+
+    def __init__(self, params, inputs, scope="gate"):
+        super().__init__(params, inputs)
+        with tf.variable_scope(scope):
+            logits = tf.layers.dense(self._features(inputs), self.n_clusters)
+            self.log_probs = tf.nn.log_softmax(logits, name="log_probs")
+        self.predicted_log_probs = self.log_probs
+
+    def _features(self, inputs):
+        return inputs
+
+
+class DeepGate(SoftmaxGate):
+    """The gate of "Deep MoE": a softmax on top of hidden layers.
+
+    Args:
+      params: dict with `n_clusters`, `gate_layers` and `activation`.
+      inputs, scope: as for `SoftmaxGate`.
+
+    Source: the paper, section 4.
+    """
+
+    def _features(self, inputs):
+        return hidden_layers(inputs, self.params["gate_layers"], self.params["activation"])
+
+
+class GaussianMixtureGate(_Gate):
+    """The naive gate: the responsibilities p(c|x) of a Gaussian mixture fitted to the inputs.
+
+    EM fits it before the experts are trained; their training leaves it as it is.
+
+    Attributes:
+      mixture: the `GaussianMixture` of the inputs.
+      log_probs, predicted_log_probs: float tensors [batch, n_clusters], both log p(c|x).
+
+    Args:
+      params: dict with `n_clusters` and `gmm_restarts`.
+      inputs: float tensor [batch, n_features].
+
+    Source: the paper, section 2.2.
+    """
+
+    def __init__(self, params, inputs):
+        super().__init__(params, inputs)
+        with tf.variable_scope("gate"):
+            self.mixture = GaussianMixture(self.n_clusters, self.n_features, trainable=False)
+            self.log_probs = self.mixture.log_responsibilities(inputs)
+        self.predicted_log_probs = self.log_probs
+
+    def pretrain(self, trainer, train_set):
+        """Fits the mixture to the images of `train_set` by EM."""
+        self.mixture.fit(trainer.session, train_set.images, self.params["gmm_restarts"])
+
+
+# Each gate's class and parameters, by the name that the parameter `gate` has.
+GATES = {
+    "softmax": (SoftmaxGate, _SOFTMAX_GATE_PARAMS),
+    "deep": (DeepGate, _DEEP_GATE_PARAMS),
+    "gmm": (GaussianMixtureGate, _GAUSSIAN_MIXTURE_GATE_PARAMS),
+    "vade": (VaDE, VADE_PARAMS),
+    "dmvae": (DMVAE, DMVAE_PARAMS),
+}
+
+
+def mixture_of_experts_params(gate):
+    """Returns the defaults of a mixture of experts with a certain gate, the gate's own included.
+
+    With a VAE as the gate `gate_epochs` is how long it is trained alone, and `gate_weight` how
+    much its loss counts beside the task's. VaDE's q(c|x) is a function of one sample of z, and
+    the paper takes its expectation outside the logarithm: `task_objective` is
+    "expected_likelihood" for it.
+
+    Raises:
+      ParameterError: there is no such gate.
+
+    Source: the paper, sections 5 and 7.
+    """
+    if gate not in GATES:
+        raise ParameterError(f"gate is {gate!r}: it must be one of {', '.join(GATES)}")
+    gate_class, gate_params = GATES[gate]
+    params = {**gate_params, **_TASK_PARAMS, **_TRAINING_PARAMS}
+    if issubclass(gate_class, ClusteringVAE):
+        params.update(_VAE_GATE_PARAMS)
+    if gate_class is VaDE:
+        params["task_objective"] = "expected_likelihood"
+    return params
+
+
+class RegressionExperts:
+    """Linear-Gaussian experts: p_k(y|x) = N(y; W_k x + b_k, diag var_k).
+
+    Attributes:
+      means: float tensor [batch, n_experts, n_outputs], W_k x + b_k.
+      var: float tensor [n_experts, n_outputs], at least `min_expert_var`.
+      targets: float tensor [batch, n_outputs], y.
+      log_likelihoods: float tensor [batch, n_experts], log p_k(y|x), in nats.
+
+    Args:
+      params: dict with `n_outputs` and `min_expert_var`.
+      inputs: float tensor [batch, n_features].
+      n_experts: number of experts.
+      labels: float tensor [batch, n_outputs].
+
+    Source: the paper, section 4.1.
+    """
+
+    def __init__(self, params, inputs, n_experts, labels):
+        n_outputs = params["n_outputs"]
+        self.means = _linear_outputs(inputs, n_experts, n_outputs)
+        raw_var = tf.get_variable(
+            "raw_var", [n_experts, n_outputs], initializer=tf.zeros_initializer()
+        )
+        self.var = bounded_variance(raw_var, params["min_expert_var"])
+        self.targets = labels
+        density = tfd.MultivariateNormalDiag(self.means, tf.sqrt(self.var))
+        self.log_likelihoods = density.log_prob(labels[:, None, :])
+
+    @staticmethod
+    def error(predicted, targets):
+        """Returns the mean over the batch of the squared error, summed over output dimensions."""
+        squares = tf.math.squared_difference(predicted, targets)
+        return tf.reduce_mean(tf.reduce_sum(squares, axis=1))
+
+
+class ClassificationExperts:
+    """Softmax experts: p_k(y|x) is entry y of softmax(W_k x + b_k).
+
+    Attributes:
+      means: float tensor [batch, n_experts, n_outputs], the probabilities of the classes.
+      targets: float tensor [batch, n_outputs], y as one-hot rows.
+      log_likelihoods: float tensor [batch, n_experts], log p_k(y|x), in nats.
+
+    Args:
+      params: dict with `n_outputs`, the number of classes.
+      inputs: float tensor [batch, n_features].
+      n_experts: number of experts.
+      labels: whole-number tensor [batch] in 0 to n_outputs - 1.
+
+    Source: the paper, section 4.2.
+    """
+
+    def __init__(self, params, inputs, n_experts, labels):
+        n_outputs = params["n_outputs"]
+        log_probs = tf.nn.log_softmax(_linear_outputs(inputs, n_experts, n_outputs))
+        self.means = tf.exp(log_probs)
+        self.targets = tf.one_hot(labels, n_outputs)
+        self.log_likelihoods = tf.reduce_sum(self.targets[:, None, :] * log_probs, axis=2)
+
+    @staticmethod
+    def error(predicted, targets):
+        """Returns the share of the batch whose likeliest class is not the right one."""
+        wrong = tf.not_equal(tf.argmax(predicted, axis=1), tf.argmax(targets, axis=1))
+        return tf.reduce_mean(tf.cast(wrong, tf.float32))
+
+
+def _linear_outputs(inputs, n_experts, n_outputs):
+    """Returns W_k x + b_k for every expert, float tensor [batch, n_experts, n_outputs]."""
+    return tf.reshape(tf.layers.dense(inputs, n_experts * n_outputs), [-1, n_experts, n_outputs])
+
+
+class MixtureOfExperts:
+    """The mixture's graph: experts under a gate, losses, and what a trained model can do.
+
+    With g the gate's probabilities, p_k the experts' likelihoods and y_k their means:
+
+        loss_task = mean over the batch of -log sum_k g_k p_k(y|x)            "likelihood"
+                    mean over the batch of -sum_k g_k log p_k(y|x)            "expected_likelihood"
+                    mean over the batch of 1/2 |sum_k g_k y_k - y|^2          "mixture_mean"
+                    -log sum over batch and k of g_k exp(-1/2 |y - y_k|^2)    "batch_sum"
+        loss      = loss_task + gate_weight * (the gate's own loss, for a VAE)
+
+    In a classification y is a one-hot row and y_k the classes' probabilities. "batch_sum" is
+    what the authors minimised at the time of the report: an example that every expert misses
+    adds nothing to the sum, and so is not learned. Over a data set it is the mean of the
+    chunks' values.
+
+    Attributes:
+      gate: the gate; its `log_probs` are used in training, `predicted_log_probs` otherwise.
+      experts: the `RegressionExperts` or `ClassificationExperts`.
+      predicted: float tensor [batch, n_outputs], sum_k g_k y_k.
+      log_likelihood: float tensor [batch], log sum_k g_k p_k(y|x), in nats.
+      loss_task, loss: scalars.
+      error: scalar, the experts' `error` of `predicted`.
+
+    Args:
+      params: dict; see `mixture_of_experts_params` for names and defaults.
+      gate: a gate on `inputs`.
+      inputs: float tensor [batch, n_features].
+      labels: what is to be predicted: float tensor [batch, n_outputs] for a regression,
+        whole-number tensor [batch] for a classification.
+
+    Source: the paper, sections 4, 5 and 7; "mixture_mean" and "batch_sum": the authors' code.
+    """
+
+    def __init__(self, params, gate, inputs, labels):
+        self.params = params
+        self.gate = gate
+        self.inputs = inputs
+        self.labels = labels
+        with tf.variable_scope("experts"):
+            experts = {"regression": RegressionExperts, "classification": ClassificationExperts}
+            self.experts = experts[params["task"]](params, inputs, gate.n_clusters, labels)
+        self._build_prediction()
+        self._build_losses()
+
+    def _build_prediction(self):
+        with tf.name_scope("prediction"):
+            self.predicted = self._mixture_mean(self.gate.predicted_log_probs)
+            self.log_likelihood = tf.reduce_logsumexp(
+                self.gate.predicted_log_probs + self.experts.log_likelihoods, axis=1
+            )
+
+    def _mixture_mean(self, log_probs):
+        return tf.reduce_sum(tf.exp(log_probs)[:, :, None] * self.experts.means, axis=1)
+
+    def _build_losses(self):
+        with tf.name_scope("loss_task"):
+            objectives = {
+                "likelihood": self._likelihood,
+                "expected_likelihood": self._expected_likelihood,
+                "mixture_mean": self._squared_error,
+                "batch_sum": self._batch_sum,
+            }
+            self.loss_task = objectives[self.params["task_objective"]](self.gate.log_probs)
+        with tf.name_scope("error"):
+            self.error = self.experts.error(self.predicted, self.experts.targets)
+        self.loss = tf.add(
+            self.loss_task, self.params.get("gate_weight", 0) * self.gate.loss, name="loss"
+        )
+
+    def _likelihood(self, log_probs):
+        joint = log_probs + self.experts.log_likelihoods
+        return -tf.reduce_mean(tf.reduce_logsumexp(joint, axis=1))
+
+    def _expected_likelihood(self, log_probs):
+        expected = tf.reduce_sum(tf.exp(log_probs) * self.experts.log_likelihoods, axis=1)
+        return -tf.reduce_mean(expected)
+
+    def _squared_error(self, log_probs):
+        squares = tf.math.squared_difference(self._mixture_mean(log_probs), self.experts.targets)
+        return 0.5 * tf.reduce_mean(tf.reduce_sum(squares, axis=1))
+
+    def _batch_sum(self, log_probs):
+        differences = tf.math.squared_difference(
+            self.experts.means, self.experts.targets[:, None, :]
+        )
+        return -tf.reduce_logsumexp(log_probs - 0.5 * tf.reduce_sum(differences, axis=2))
+
+    # What the training loop needs of a model.
+
+    @property
+    def phases(self):
+        """Dict of phase to the loss that it minimises: a VAE gate's own, then the mixture's."""
+        gate_phases = dict(self.gate.phases)
+        if gate_phases:
+            gate_phases["gate"] = gate_phases.pop("loss")
+        return {**gate_phases, "loss": self.loss}
+
+    @property
+    def losses(self):
+        """Dict of name to scalar tensor: the losses that a history records."""
+        gate_losses = dict(self.gate.losses)
+        if gate_losses:
+            gate_losses["loss_gate"] = gate_losses.pop("loss")
+        return {**gate_losses, "loss_task": self.loss_task, "error": self.error, "loss": self.loss}
+
+    @property
+    def batch_means(self):
+        """Tensors that are means over the batch, from which the losses follow."""
+        return [*self.gate.batch_means, self.loss_task, self.error]
+
+    @property
+    def batch_sums(self):
+        """Tensors that are sums over the batch, from which the losses follow: none."""
+        return []
+
+    def feed(self, inputs, labels=None, targets=None):
+        """Returns the feed dict for a batch, its labels or targets checked by the task.
+
+        Args:
+          inputs: float32 array [n, n_features].
+          labels: whole-number array [n] in 0 to n_outputs - 1; only a classification reads them.
+          targets: float32 array [n, n_outputs]; only a regression reads them.
+
+        Raises:
+          DataError: the arrays are not of that form, or what the task needs is missing.
+        """
+        if self.params["task"] == "classification":
+            return self._feed(inputs, labels)
+        return self._feed(inputs, targets)
+
+    def _feed(self, inputs, wanted):
+        return {
+            self.inputs: self.gate.check(inputs),
+            self.labels: self._check_wanted(wanted, len(inputs)),
+        }
+
+    def _check_wanted(self, wanted, n_examples):
+        task, n_outputs = self.params["task"], self.params["n_outputs"]
+        name = "labels" if task == "classification" else "targets"
+        if wanted is None:
+            raise DataError(f"{name} are None: task {task!r} needs them for every example")
+        if task == "classification":
+            return check_labels(wanted, n_examples, n_outputs)
+        return check_targets(wanted, n_examples, n_outputs)
+
+    def schedule(self, phase, epoch):
+        """Returns what a VAE gate changes as it is trained alone; afterwards nothing changes."""
+        if phase == "loss" or not hasattr(self.gate, "schedule"):
+            return {}
+        return self.gate.schedule(phase, epoch)
+
+    def pretrain(self, trainer, train_set):
+        """Prepares the gate: EM for a Gaussian mixture, training alone for a VAE.
+
+        Args:
+          trainer: the `Trainer` of this model.
+          train_set: a `DataSet`; its labels and targets are not used.
+        """
+        self.gate.pretrain(trainer, train_set)
+        if self.params.get("gate_epochs") and not trainer.interrupted:
+            trainer.fit(train_set, self.params["gate_epochs"], sample=False, phase="gate")
+
+    def generate_row(self, session, z):
+        """Lets a VAE gate draw one example from every cluster; see `ClusteringVAE`."""
+        return self._drawing_gate().generate_row(session, z)
+
+    # What can be done with a trained model.
+
+    def sample(self, session, z, cluster):
+        """Draws examples from one cluster of a VAE gate, and what its expert says of them.
+
+        Args:
+          session: a session that holds trained variables.
+          z: float array [n, z_dim], standard-normal noise; or n, for noise from NumPy's global
+            generator.
+          cluster: number of the cluster, from 0.
+
+        Returns:
+          Float arrays [n, n_features] and [n, n_outputs]: the examples and the expert's means.
+
+        Raises:
+          ParameterError: the gate has no decoder, or there is no such cluster.
+        """
+        inputs = self._drawing_gate().generate(session, z, cluster)
+        means = run_in_chunks(session, self.experts.means, {self.inputs: inputs})
+        return inputs, means[:, cluster]
+
+    def _drawing_gate(self):
+        if not isinstance(self.gate, ClusteringVAE):
+            raise ParameterError(
+                f"gate is a {type(self.gate).__name__}: to draw it must be a VaDE or a DMVAE"
+            )
+        return self.gate
+
+    def predict_gate(self, session, inputs):
+        """Returns g(x), float array [n, n_clusters], for float32 inputs [n, n_features]."""
+        feed = {self.inputs: self.gate.check(inputs)}
+        return np.exp(run_in_chunks(session, self.gate.predicted_log_probs, feed))
+
+    def predict_mean(self, session, inputs):
+        """Returns sum_k g_k y_k, float array [n, n_outputs]: in a classification p(class | x)."""
+        return run_in_chunks(session, self.predicted, {self.inputs: self.gate.check(inputs)})
+
+    def predict(self, session, inputs):
+        """Returns the prediction: the mean [n, n_outputs] of y, or the likeliest class [n]."""
+        mean = self.predict_mean(session, inputs)
+        return mean.argmax(axis=1) if self.params["task"] == "classification" else mean
+
+    def predict_log_likelihood(self, session, inputs, wanted):
+        """Computes log sum_k g_k p_k(y|x) for each example, float array [n], in nats.
+
+        Args:
+          session: a session that holds trained variables.
+          inputs: float32 array [n, n_features].
+          wanted: targets [n, n_outputs] for a regression, labels [n] for a classification.
+
+        Raises:
+          DataError: the arrays are not of that form.
+        """
+        return run_in_chunks(session, self.log_likelihood, self._feed(inputs, wanted))
+
+
+def build_mixture_of_experts(params, gate="dmvae", n_features=IMAGE_PIXELS):
+    """Builds placeholders, gate and mixture in the current graph.
+
+    Args:
+      params: dict; see `mixture_of_experts_params` for names and defaults.
+      gate: "softmax", "deep", "gmm", "vade" or "dmvae".
+      n_features: number of columns of the data: 784 for MNIST, 2 for the spiral.
+
+    Returns:
+      A `MixtureOfExperts`.
+
+    Raises:
+      ParameterError: the gate or a parameter is unknown, or a parameter is impossible.
+    """
+    params = check_params(params, mixture_of_experts_params(gate))
+    gate_class, gate_params = GATES[gate]
+    inputs = tf.placeholder(tf.float32, [None, n_features], name="inputs")
+    if params["task"] == "classification":
+        labels = tf.placeholder(tf.int32, [None], name="labels")
+    else:
+        labels = tf.placeholder(tf.float32, [None, params["n_outputs"]], name="targets")
+    built = gate_class({name: params[name] for name in gate_params}, inputs)
+    return MixtureOfExperts(params, built, inputs, labels)

@@ -1,0 +1,131 @@
+"""VaDE: a variational autoencoder whose prior is a Gaussian mixture, for clustering."""
+
+import numpy as np
+
+from moe_vae.clustering_vae import ClusteringVAE
+from moe_vae.compat import tf
+from moe_vae.datasets import IMAGE_PIXELS
+from moe_vae.noise import normal_noise
+from moe_vae.parameters import ParameterError, check_params
+from moe_vae.sessions import run_in_chunks
+
+__all__ = ["VADE_PARAMS", "VaDE", "build_vade"]
+
+VADE_PARAMS = {
+    "n_clusters": 10,
+    "encoder_layers": [512, 256],
+    "decoder_layers": [256, 512],
+    "activation": "relu",
+    "likelihood": "bernoulli",
+    "decoder_std": 0.5,
+    "input_std": 1.0,
+    "z_dim": 10,
+    "prior_mean_std": 5.0,
+    "n_samples": 10,
+    "pretrain_epochs": 50,
+    "gmm_restarts": 5,
+    "epochs": 500,
+    "batch_size": 200,
+    "learning_rate": 0.002,
+}
+
+
+class VaDE(ClusteringVAE):
+    """VaDE's graph: network, losses, and what a trained model can do.
+
+    With q(z|x) = N(encoder_mu, encoder_var), one sample z of it, and the responsibilities
+    gamma_c = p(c|z) = pi_c N(z; mu_c, var_c) / sum_c' pi_c' N(z; mu_c', var_c'):
+
+        loss_reconstruction = mean over the batch of -log p(x|z)
+        loss_code    = mean over the batch of sum_c gamma_c KL(q(z|x) || N(mu_c, var_c))
+        loss_cluster = mean over the batch of KL(gamma || pi)
+        loss         = loss_reconstruction + loss_code + loss_cluster
+
+    Written out, `loss` is the paper's objective with its sign changed. For any fixed gamma the
+    negative loss is a lower bound of log p(x), hence also for this one, on average over z.
+
+    Attributes:
+      responsibilities: float tensor [batch, n_clusters], gamma; rows sum to 1.
+      log_probs: float tensor [batch, n_clusters], log gamma.
+      n_samples: scalar, how many codes a prediction averages over; may be fed.
+      eps_samples: float tensor [batch, n_samples, z_dim], their noise; may be fed.
+      predicted_log_probs: float tensor [batch, n_clusters], log of the mean of p(c|z) over the
+        samples.
+      loss_auto_encode, loss_reconstruction, loss_code, loss_cluster, loss: scalars, in nats.
+      And those of `ClusteringVAE`.
+
+    Args:
+      params: dict; see `VADE_PARAMS` for names and defaults.
+      inputs: float tensor [batch, n_features], in [0, 1] with a Bernoulli likelihood.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible.
+
+    Source: the paper, section 3.
+    """
+
+    def __init__(self, params, inputs):
+        super().__init__(check_params(params, VADE_PARAMS), inputs)
+
+    def _build_cluster_probs(self):
+        self.log_probs = self.prior.log_responsibilities(self.z)
+        self.responsibilities = tf.exp(self.log_probs, name="responsibilities")
+        self.n_samples = tf.placeholder_with_default(self.params["n_samples"], [], "n_samples")
+        with tf.name_scope("samples"):
+            batch, z_dim = tf.shape(self.encoder_mu)[0], self.params["z_dim"]
+            self.eps_samples = normal_noise([batch, self.n_samples, z_dim], "eps")
+            std = tf.sqrt(self.encoder_var)[:, None, :]
+            z = self.encoder_mu[:, None, :] + std * self.eps_samples
+            log_probs = self.prior.log_responsibilities(z)
+            n_samples = tf.cast(tf.shape(z)[1], tf.float32)
+            self.predicted_log_probs = tf.reduce_logsumexp(log_probs, axis=1) - tf.log(n_samples)
+
+    def _build_losses(self):
+        self._build_reconstruction_losses()
+        with tf.name_scope("loss_code"):
+            self.loss_code = self._expected_code_kl()
+        with tf.name_scope("loss_cluster"):
+            self.loss_cluster = self._cluster_kl()
+        self.loss = tf.add_n(
+            [self.loss_reconstruction, self.loss_code, self.loss_cluster], name="loss"
+        )
+
+    def predict_proba(self, session, inputs, n_samples=None):
+        """Estimates p(cluster | x) = E_q(z|x) p(c|z) from samples of z.
+
+        Args:
+          session: a session that holds trained variables.
+          inputs: float32 array [n, n_features].
+          n_samples: number of samples for each example; None means the parameter `n_samples`.
+
+        Returns:
+          Float array [n, n_clusters]; rows sum to 1.
+
+        Raises:
+          ParameterError: `n_samples` is below 1.
+
+        Source: the paper, section 5.
+        """
+        n_samples = self.params["n_samples"] if n_samples is None else n_samples
+        if n_samples < 1:
+            raise ParameterError(f"n_samples is {n_samples}: it must be at least 1")
+        log_probs = run_in_chunks(
+            session,
+            self.predicted_log_probs,
+            {self.inputs: self.check(inputs)},
+            {self.n_samples: n_samples},
+        )
+        return np.exp(log_probs)
+
+
+def build_vade(params, n_features=IMAGE_PIXELS):
+    """Builds the placeholder and the model in the current graph.
+
+    Args:
+      params: dict as for `VaDE`.
+      n_features: number of columns of the data: 784 for MNIST, 2 for the spiral.
+
+    Returns:
+      A `VaDE`.
+    """
+    return VaDE(params, tf.placeholder(tf.float32, [None, n_features], name="inputs"))

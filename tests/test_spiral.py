@@ -1,0 +1,154 @@
+"""The spiral and the affine targets: the paper's formulas, and bad data turned away."""
+
+import numpy as np
+import pytest
+
+from moe_vae.datasets import (
+    DataError,
+    DataSet,
+    add_affine_targets,
+    check_points,
+    make_affine_targets,
+    make_spiral,
+)
+
+
+@pytest.fixture(scope="module")
+def spiral():
+    return make_spiral(seed=3)
+
+
+def radius_and_angle(points):
+    return np.hypot(*points.T), np.arctan2(points[:, 0], points[:, 1])
+
+
+def test_spiral_has_the_papers_sizes(spiral):
+    assert spiral.train.images.shape == (25000, 2)
+    assert spiral.test.images.shape == (5000, 2)
+    assert np.bincount(spiral.train.labels).tolist() == [5000] * 5
+    assert np.bincount(spiral.test.labels).tolist() == [1000] * 5
+
+
+def test_spiral_radius_grows_in_equal_steps(spiral):
+    radius, _ = radius_and_angle(spiral.train.images)
+    expected = np.tile(np.linspace(2.5, 10, 5000), 5)
+    np.testing.assert_allclose(radius, expected, rtol=1e-5)
+
+
+def test_spiral_angle_turns_with_normal_noise(spiral):
+    _, angle = radius_and_angle(spiral.train.images)
+    arms, along = np.repeat(np.arange(5), 5000), np.tile(np.linspace(0, 1, 5000), 5)
+    noise = np.angle(np.exp(1j * (angle - 1.25 * (arms + along))))
+    assert np.array_equal(spiral.train.labels, arms)
+    assert abs(noise.mean()) < 0.002
+    assert 0.049 < noise.std() < 0.051
+    assert 0.66 < (np.abs(noise) < 0.05).mean() < 0.70
+
+
+def test_spiral_follows_from_its_seed(spiral):
+    again, other = make_spiral(seed=3), make_spiral(seed=4)
+    assert np.array_equal(spiral.train.images, again.train.images)
+    assert not np.array_equal(spiral.train.images, other.train.images)
+    assert not np.array_equal(spiral.validation.images, spiral.test.images)
+
+
+def test_spiral_leaves_numpys_global_generator_alone():
+    np.random.seed(0)
+    expected = np.random.normal()
+    np.random.seed(0)
+    make_affine_targets(*make_spiral(1, 2, 2, 2).train.examples(slice(None)), 1, seed=1)
+    assert np.random.normal() == expected
+
+
+def fitted_map(points, targets):
+    design = np.column_stack([points, np.ones(len(points))])
+    return np.linalg.lstsq(design.astype(np.float64), targets.astype(np.float64), rcond=None)[0]
+
+
+def test_targets_are_one_affine_map_an_arm_on_all_parts(spiral):
+    data_sets = add_affine_targets(spiral, n_outputs=2, seed=7)
+    maps = []
+    for arm in range(5):
+        train, test = data_sets.train, data_sets.test
+        own = [
+            fitted_map(part.images[part.labels == arm], part.targets[part.labels == arm])
+            for part in (train, test)
+        ]
+        np.testing.assert_allclose(own[0], own[1], atol=1e-4)
+        rows = test.labels == arm
+        predicted = np.column_stack([test.images[rows], np.ones(rows.sum())]) @ own[0]
+        np.testing.assert_allclose(predicted, test.targets[rows], atol=1e-4)
+        maps.append(own[0])
+    assert min(np.abs(maps[i] - maps[j]).max() for i in range(5) for j in range(i)) > 0.1
+
+
+def test_targets_maps_are_standard_normal():
+    pixels = np.eye(784, dtype=np.float32)
+    labels = np.zeros(784, int)
+    weights = make_affine_targets(pixels, labels, 5, seed=1)
+    assert abs(weights.std(axis=0).mean() - 1) < 0.05
+    other = make_affine_targets(pixels, labels, 5, seed=2)
+    assert not np.allclose(weights, other)
+
+
+def test_batches_keep_targets_beside_their_points(spiral):
+    data_set = add_affine_targets(spiral, 3, seed=1).train
+    points, labels, targets = data_set.next_batch(50)
+    np.testing.assert_allclose(targets, make_affine_targets(points, labels, 3, 1), rtol=1e-5)
+
+
+def test_batches_without_targets_are_pairs(spiral):
+    assert len(spiral.train.next_batch(5)) == 2
+
+
+POINTS = np.zeros([4, 2], np.float32)
+LABELS = np.arange(4)
+
+
+def nan_points():
+    points = POINTS.copy()
+    points[1, 1] = np.nan
+    return points
+
+
+@pytest.mark.parametrize(
+    ("attempt", "message"),
+    [
+        (lambda: check_points(nan_points()), "points hold 1 NaN or infinite values: every value"),
+        (lambda: check_points(POINTS + np.float32(np.inf)), "points hold 8 NaN or infinite"),
+        (lambda: check_points(POINTS.astype(float)), "points have dtype float64: it must be float"),
+        (lambda: check_points(POINTS[0]), r"points have shape \[2\]: it must be \[n, n_features\]"),
+        (lambda: check_points(POINTS, 3), r"points have shape \[4, 2\]: it must be \[n, 3\]"),
+        (lambda: check_points(POINTS[:0]), r"points have shape \[0, 2\]: it must be"),
+        (lambda: make_spiral(0, n_test=0), "n_test is 0: it must be at least 1"),
+        (
+            lambda: make_affine_targets(POINTS, LABELS, 0, 1),
+            "n_outputs is 0: it must be at least 1",
+        ),
+        (
+            lambda: make_affine_targets(POINTS, LABELS + 7, 1, 1),
+            "labels range from 7 to 10: every label must be in 0 to 9",
+        ),
+        (
+            lambda: DataSet(POINTS, LABELS, np.zeros([3, 1], np.float32), check_points),
+            r"targets have shape \[3, 1\]: it must be \[4, n_outputs\]",
+        ),
+        (
+            lambda: DataSet(POINTS, LABELS, np.zeros([4, 0], np.float32), check_points),
+            r"targets have shape \[4, 0\]: it must be",
+        ),
+        (
+            lambda: DataSet(POINTS, LABELS, nan_points(), check_points),
+            "targets hold 1 NaN or infinite values",
+        ),
+        (
+            lambda: DataSet(POINTS, LABELS, np.zeros([4, 1]), check_points),
+            "targets have dtype float64: it must be float32",
+        ),
+        (lambda: DataSet(POINTS, LABELS), r"images have shape \[4, 2\]"),
+    ],
+)
+def test_bad_data_is_turned_away(attempt, message):
+    with pytest.raises(DataError, match=message) as caught:
+        attempt()
+    assert "\n" not in str(caught.value)
