@@ -1,0 +1,56 @@
+"""Mixtures of experts with variational autoencoders, in the style of TensorFlow 1."""
+
+from moe_vae.conditional_vae import CONDITIONAL_VAE_PARAMS, ConditionalVAE, build_conditional_vae
+from moe_vae.datasets import (
+    DataError,
+    DataSet,
+    DataSets,
+    add_affine_targets,
+    make_spiral,
+    read_data_sets,
+)
+from moe_vae.dmvae import DMVAE, DMVAE_PARAMS, build_dmvae
+from moe_vae.mixture_of_experts import (
+    GATES,
+    MixtureOfExperts,
+    build_mixture_of_experts,
+    mixture_of_experts_params,
+)
+from moe_vae.mixture_of_vaes import (
+    MIXTURE_OF_VAES_PARAMS,
+    VAE,
+    Manager,
+    build_mixture_of_vaes,
+)
+from moe_vae.parameters import ParameterError
+from moe_vae.training import Trainer, set_seeds
+from moe_vae.vade import VADE_PARAMS, VaDE, build_vade
+
+__all__ = [
+    "CONDITIONAL_VAE_PARAMS",
+    "DMVAE",
+    "DMVAE_PARAMS",
+    "GATES",
+    "MIXTURE_OF_VAES_PARAMS",
+    "VADE_PARAMS",
+    "VAE",
+    "ConditionalVAE",
+    "DataError",
+    "DataSet",
+    "DataSets",
+    "Manager",
+    "MixtureOfExperts",
+    "ParameterError",
+    "Trainer",
+    "VaDE",
+    "add_affine_targets",
+    "build_conditional_vae",
+    "build_dmvae",
+    "build_mixture_of_experts",
+    "build_mixture_of_vaes",
+    "build_vade",
+    "make_spiral",
+    "mixture_of_experts_params",
+    "read_data_sets",
+    "set_seeds",
+]

