@@ -1,0 +1,67 @@
+"""The notebooks as committed, and run again in quick mode."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+POST_CELLS = [f"post-cell-{number}" for number in range(1, 10)]
+# For each: the epochs of its post, and how many figures it shows.
+EXPECTED = {"01_conditional_vae.ipynb": (20, 4), "02_mixture_of_vaes.ipynb": (100, 10)}
+
+each_notebook = pytest.mark.parametrize("name", EXPECTED)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def outputs(notebook):
+    return [output for cell in code_cells(notebook) for output in cell.outputs]
+
+
+def n_figures(notebook):
+    return sum("image/png" in output.get("data", {}) for output in outputs(notebook))
+
+
+def assert_runs_clean(notebook):
+    for output in outputs(notebook):
+        assert output.output_type != "error"
+        assert output.get("name") != "stderr", output.text
+
+
+@each_notebook
+def test_every_post_cell_has_its_counterpart_in_order(name):
+    cells = code_cells(nbformat.read(NOTEBOOKS / name, 4))
+    tags = [tag for cell in cells for tag in cell.metadata.get("tags", [])]
+    assert [tag for tag in tags if tag != "beyond"] == POST_CELLS
+    assert len(tags) == len(cells)
+
+
+@each_notebook
+def test_committed_notebook_ran_at_the_posts_settings_and_shows_its_figures(name):
+    path = NOTEBOOKS / name
+    notebook = nbformat.read(path, 4)
+    epochs, figures = EXPECTED[name]
+    assert_runs_clean(notebook)
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+    text = "".join(output.get("text", "") for output in outputs(notebook))
+    assert "MNIST: [55000, 5000, 10000] images" in text
+    assert f"{epochs}/{epochs}" in text
+    assert n_figures(notebook) == figures
+    assert path.stat().st_size < 3e6
+
+
+@each_notebook
+def test_notebook_runs_in_quick_mode(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOE_VAE_QUICK", "1")
+    monkeypatch.setenv("PYTHONPATH", str(NOTEBOOKS.parent))
+    notebook = nbformat.read(NOTEBOOKS / name, 4)
+    for cell in code_cells(notebook):
+        cell.outputs, cell.execution_count = [], None
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
+    assert_runs_clean(notebook)
+    assert n_figures(notebook) == EXPECTED[name][1]
