@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from moe_vae.parameters import ParameterError
+from moe_vae.reports import RESULTS, TABLES, fill_tables, mixture_of_vaes_table
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_readmes_tables_are_those_of_the_results():
+    readme = (ROOT / "README.md").read_text()
+    results = {
+        name: json.loads((ROOT / "results" / f"{name}.json").read_text()) for name in RESULTS
+    }
+    for name in TABLES:
+        assert f"<!-- table: {name} -->" in readme
+    assert fill_tables(readme, results) == readme
+
+
+def test_every_figure_that_the_readme_shows_is_there():
+    readme = (ROOT / "README.md").read_text()
+    links = [part.split(")")[0] for part in readme.split("](")[1:]]
+    local = [link for link in links if not link.startswith("http")]
+    assert len(local) > 10
+    for link in local:
+        assert (ROOT / link).exists(), link
+
+
+def test_a_table_has_the_results_numbers():
+    run = {
+        "model": "mixture-of-vaes",
+        "seed": 5,
+        "history": {"expected_expert_loss": [250.0, 212.5], "balancing_loss": [9.0, 1234567.0]},
+        "test": {"accuracy": 0.61234, "nmi": 0.5, "ari": 0.25},
+    }
+    results = {
+        "posts": {"runs": [run]},
+        "tensorflow_1_15": {"mixture-of-vaes": [{"seed": 1, "accuracy": 0.5751}]},
+    }
+    text = "before\n<!-- table: mixture-of-vaes -->\nold\n<!-- end of table -->\nafter\n"
+    lines = fill_tables(text, results).splitlines()
+    assert lines[0] == "before"
+    assert lines[-1] == "after"
+    assert lines[4].split(" | ")[1:5] == ["1", "not recorded", "not recorded", "0.5751"]
+    assert lines[5].startswith("| TensorFlow 1.15 | mean of 1 | not recorded")
+    assert lines[6] == "| this package | 5 | 212.500 | 1,234,567 | 0.6123 | 0.5000 | 0.2500 |"
+
+
+def test_a_mean_is_of_what_every_run_recorded():
+    theirs = [
+        {"seed": 1, "accuracy": 0.5, "expected_expert_loss": 212.0},
+        {"seed": 2, "accuracy": 0.7},
+    ]
+    run = {
+        "model": "mixture-of-vaes",
+        "seed": 5,
+        "history": {"expected_expert_loss": [212.5], "balancing_loss": [2.0]},
+        "test": {"accuracy": 0.6, "nmi": 0.5, "ari": 0.25},
+    }
+    results = {"posts": {"runs": [run]}, "tensorflow_1_15": {"mixture-of-vaes": theirs}}
+    mean = mixture_of_vaes_table(results).splitlines()[4]
+    assert mean.split(" | ")[1:5] == ["mean of 2", "not recorded", "not recorded", "0.6000"]
+
+
+def test_an_unknown_table_is_refused():
+    with pytest.raises(ParameterError, match="table 'nothing' is unknown"):
+        fill_tables("<!-- table: nothing -->\n<!-- end of table -->", {})
