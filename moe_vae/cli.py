@@ -13,11 +13,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image, UnidentifiedImageError
 
+from moe_vae.checkpoints import CheckpointError, Checkpoints, locked
 from moe_vae.compat import tf
 from moe_vae.datasets import IMAGE_SIDE, SOURCES, DataError, read_data_sets
 from moe_vae.experiments import (
     MODELS,
     concept_figures,
+    run_identity,
     run_record,
     score_generation,
     start_trainer,
@@ -28,12 +30,16 @@ from moe_vae.files import write_whole
 from moe_vae.metrics import match_clusters
 from moe_vae.parameters import ParameterError, check_params
 from moe_vae.reports import RESULTS, fill_tables
+from moe_vae.tensorboard import TensorBoardLog
+from moe_vae.training import TrainingError
 
 __all__ = ["main"]
 
 CHECKPOINT = "model.ckpt"
 METRICS = "metrics.json"
 EVALUATION = "evaluation.json"
+CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -64,7 +70,14 @@ def main(argv=None):
         arguments.run(arguments)
     except CellExecutionError as error:
         parser.exit(2, f"{parser.prog}: error: a cell failed: {error.ename}: {error.evalue}\n")
-    except (CommandError, DataError, ParameterError, OSError) as error:
+    except (
+        CheckpointError,
+        CommandError,
+        DataError,
+        ParameterError,
+        TrainingError,
+        OSError,
+    ) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     return 0
 
@@ -78,10 +91,13 @@ def _figures(arguments):
     data_sets = _read_data(arguments)
     _save_figures(concept_figures(), arguments.out, "post3")
     for post, name in (("post2", "conditional-vae"), ("post3", "mixture-of-vaes")):
-        trainer, record = _train(name, _epochs(arguments), arguments, data_sets)
-        figures = MODELS[name].draw(trainer, record, data_sets.test)
-        _save_figures(figures, arguments.out, f"{post}_{name}")
-        _write_json(arguments.out / f"{post}_{name}.json", record)
+        run_dir = arguments.out / f"{post}_{name}"
+        with locked(run_dir):
+            trainer, record = _train(name, _epochs(arguments), arguments, data_sets, run_dir)
+            figures = MODELS[name].draw(trainer, record, data_sets.test)
+            _save_figures(figures, arguments.out, run_dir.name)
+            _write_json(run_dir.with_suffix(".json"), record)
+            shutil.rmtree(run_dir)  # it was for the case that this does not come to an end
     print(f"Figures and numbers are in {arguments.out}/.")
 
 
@@ -91,9 +107,10 @@ def _train_command(arguments):
     check_params(params, MODELS[arguments.model].defaults)
     if arguments.out.exists() and not arguments.out.is_dir():
         raise CommandError(f"--out is {arguments.out}: it must be a directory, or not exist")
-    data_sets = _read_data(arguments)
-    trainer, record = _train(arguments.model, params, arguments, data_sets)
-    _save_run(arguments.out, trainer, record, data_sets)
+    with locked(arguments.out):
+        data_sets = _read_data(arguments)
+        trainer, record = _train(arguments.model, params, arguments, data_sets, arguments.out)
+        _save_run(arguments.out, trainer, record, data_sets)
     print(json.dumps(record["test"], indent=1))
     print(f"Checkpoint, {METRICS} and figures are in {arguments.out}/.")
 
@@ -155,7 +172,8 @@ def _posts(arguments):
             if arguments.data_dir:
                 source += ["--data-dir", arguments.data_dir]
             if not (run_dir / METRICS).exists():
-                main(["train", name, *source, "--seed", str(seed), "--out", str(run_dir)])
+                words = ["train", name, *source, "--seed", str(seed), "--out", str(run_dir)]
+                main([*words, "--resume"] if run_dir.exists() else words)
             if not (run_dir / EVALUATION).exists():
                 main(["evaluate", *source, "--run", str(run_dir)])
             runs.append(
@@ -204,13 +222,29 @@ def _epochs(arguments):
     return {} if arguments.epochs is None else {"epochs": arguments.epochs}
 
 
-def _train(name, params, arguments, data_sets):
+def _train(name, params, arguments, data_sets, directory):
     trainer = start_trainer(MODELS[name].build, params, arguments.seed)
+    checkpoints = Checkpoints(
+        directory / CHECKPOINTS,
+        run_identity(name, trainer, data_sets, arguments.seed),
+        arguments.checkpoint_every,
+        arguments.keep,
+    )
     print(f"Training {name} on {data_sets.name}.")
-    trainer.fit(data_sets.train)
+    if arguments.resume:
+        for damage in checkpoints.restore(trainer, data_sets.train):
+            print(f"{damage}.")
+        if trainer.n_epochs:
+            print(f"Going on after epoch {trainer.n_epochs}.")
+    elif checkpoints.paths():
+        raise CommandError(f"{directory} holds a run: --resume goes on with it")
+    trainer.listeners.append(checkpoints)
+    if arguments.tensorboard:
+        trainer.listeners.append(TensorBoardLog(directory / TENSORBOARD, trainer))
+    trainer.fit_to_the_end(data_sets.train)
     if trainer.interrupted:
-        print(f"Interrupted after {len(trainer.seconds)} epochs; going on with what was learned.")
-    if not trainer.seconds:
+        print(f"Interrupted after {trainer.n_epochs} epochs; going on with what was learned.")
+    if not trainer.n_epochs:
         raise CommandError("interrupted before the first epoch ended: nothing to write")
     record = run_record(name, trainer, data_sets, arguments.seed)
     return trainer, {"command": arguments.command_line, **record}
@@ -293,8 +327,13 @@ def _parser():
     command = _add(commands, "figures", _figures, "draw every figure of both posts")
     _add_data(command)
     _add_training(command)
+    command.set_defaults(resume=True, checkpoint_every=1, keep=1, tensorboard=False)
     command.add_argument(
-        "--out", type=Path, default=Path("figures"), metavar="DIR", help="default: figures"
+        "--out",
+        type=Path,
+        default=Path("figures"),
+        metavar="DIR",
+        help="default: figures; where this command was cut off there, it goes on",
     )
 
     command = _add(commands, "train", _train_command, "train one model, save it and its scores")
@@ -310,6 +349,26 @@ def _parser():
         help="set a parameter of the model, as in --set z_dim=5 or --set 'encoder_layers=[64]'",
     )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the last checkpoint in DIR, or begin where there is none",
+    )
+    command.add_argument(
+        "--checkpoint-every",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="write a checkpoint every N epochs; default: 1",
+    )
+    command.add_argument(
+        "--keep", type=_positive, default=3, metavar="K", help="keep the last K; default: 3"
+    )
+    command.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help=f"log curves, gradient norms, pictures and the graph to DIR/{TENSORBOARD}",
+    )
 
     command = _add(commands, "generate", _generate, "draw pictures with a trained model")
     _add_run(command)

@@ -198,13 +198,16 @@ class ClusteringVAE:
     def pretrain(self, trainer, train_set):
         """Trains the autoencoder alone, then fits the prior to its codes by EM.
 
+        Of the autoencoder's epochs only those are trained that are not over.
+
         Args:
           trainer: the `Trainer` of this model, or of a model whose gate this is.
           train_set: a `DataSet`; its labels are not used.
         """
         epochs = self.params["pretrain_epochs"]
         if epochs:
-            trainer.fit(train_set, epochs, sample=False, phase="auto_encode")
+            left = epochs - trainer.epochs_done["auto_encode"]
+            trainer.fit(train_set, left, sample=False, phase="auto_encode")
             self.initialise_prior(trainer.session, train_set.images)
 
     def initialise_prior(self, session, inputs):

