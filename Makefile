@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: figures test long-test lab notebooks results lint clean
+.PHONY: figures test long-test lab notebooks tensorboard results faults lint clean
 
 figures: $(READY)
 	$(BIN)/python -m moe_vae figures
@@ -26,9 +26,17 @@ lab: $(READY)
 notebooks: $(READY)
 	$(BIN)/python -m moe_vae notebooks notebooks/*.ipynb
 
-# Every number in the README: trains each post from three seeds, then writes the tables.
+tensorboard: $(READY)
+	$(BIN)/tensorboard --logdir runs
+
+# The posts' numbers in the README: trains each post from three seeds, then writes the tables.
 results: $(READY)
 	$(BIN)/python -m moe_vae posts --data mnist
+	$(BIN)/python -m moe_vae tables
+
+# The README's table of faults: makes every one of them again.
+faults: $(READY)
+	$(BIN)/python -m pytest tests/test_faults.py --faults results/faults.json
 	$(BIN)/python -m moe_vae tables
 
 $(READY): requirements.txt pyproject.toml

@@ -7,7 +7,7 @@ from moe_vae.parameters import ParameterError
 __all__ = ["RESULTS", "TABLES", "fill_tables"]
 
 # The result files, by name, that the tables are made of.
-RESULTS = ("posts", "tensorflow_1_15")
+RESULTS = ("posts", "tensorflow_1_15", "faults")
 
 
 def _row(*cells):
@@ -92,9 +92,29 @@ def mixture_of_vaes_table(results):
     )
 
 
+def faults_table(results):
+    """Each fault that a training was put to, how it was made, how often, and what was lost."""
+    rows = {}
+    for record in results["faults"]["faults"]:
+        row = rows.setdefault(record["fault"], {"made by": [], "times": 0, "lost": 0})
+        if record["made by"] not in row["made by"]:
+            row["made by"].append(record["made by"])
+        row["times"] += record["times"]
+        row["lost"] += record["lost"]
+        row["outcome"] = record["outcome"]
+    return _table(
+        ("fault", "made by", "times", "the run", "values lost"),
+        [
+            (fault, ", ".join(row["made by"]), row["times"], row["outcome"], row["lost"])
+            for fault, row in rows.items()
+        ],
+    )
+
+
 TABLES = {
     "conditional-vae": conditional_vae_table,
     "mixture-of-vaes": mixture_of_vaes_table,
+    "faults": faults_table,
 }
 
 _SLOT = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end of table -->)", re.DOTALL)

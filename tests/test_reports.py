@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from moe_vae.parameters import ParameterError
-from moe_vae.reports import RESULTS, TABLES, fill_tables, mixture_of_vaes_table
+from moe_vae.reports import RESULTS, TABLES, faults_table, fill_tables, mixture_of_vaes_table
 
 ROOT = Path(__file__).parent.parent
 
@@ -62,6 +62,13 @@ def test_a_mean_is_of_what_every_run_recorded():
     results = {"posts": {"runs": [run]}, "tensorflow_1_15": {"mixture-of-vaes": theirs}}
     mean = mixture_of_vaes_table(results).splitlines()[4]
     assert mean.split(" | ")[1:5] == ["mean of 2", "not recorded", "not recorded", "0.6000"]
+
+
+def test_a_faults_records_become_one_row():
+    record = {"fault": "cut short", "made by": "a.npz", "times": 1, "outcome": "goes on", "lost": 0}
+    results = {"faults": {"faults": [record, {**record, "made by": "b.npz", "lost": 3}, record]}}
+    lines = faults_table(results).splitlines()
+    assert lines[2:] == ["| cut short | a.npz, b.npz | 3 | goes on | 3 |"]
 
 
 def test_an_unknown_table_is_refused():
