@@ -145,7 +145,10 @@ class Checkpoints:
                 trainer.restore(path / MODEL)
                 trainer.restore_state(path / STATE, train_set)
                 return damage
-            os.replace(path, path.with_suffix(".damaged"))
+            aside = path.with_suffix(".damaged")
+            if aside.exists():
+                shutil.rmtree(aside)  # an earlier one of the same epoch
+            os.replace(path, aside)
             damage.append(f"{path} is damaged ({fault}) and was put aside")
         if damage:
             raise CheckpointError(f"no checkpoint is whole: {'; '.join(damage)}")

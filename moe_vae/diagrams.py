@@ -114,15 +114,7 @@ def draw_vae_expert():
     )
     _arrow(ax, (4.45, y - 0.65), (4.45, 0.87), dashed=True)
     _arrow(ax, (9.5, y - 0.25), (9.0, 0.87), dashed=True)
-    ax.annotate(
-        "",
-        (8.0, 0.37),
-        (0.85, y - 0.25),
-        arrowprops={
-            "arrowstyle": "-|>",
-            "ls": "--",
-            "connectionstyle": "arc,angleA=-90,armA=135,angleB=-90,armB=14,rad=8",
-        },
-    )
+    ax.plot([0.85, 0.85, 8.0], [y - 0.25, 0.12, 0.12], color="black", ls="--", lw=1)
+    _arrow(ax, (8.0, 0.12), (8.0, 0.37), dashed=True)
     ax.text(6.2, 0.62, "+", ha="center", va="center", fontsize=14)
     return figure
