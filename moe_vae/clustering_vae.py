@@ -20,7 +20,7 @@ from moe_vae.sessions import run_in_chunks
 __all__ = ["SPIRAL_PARAMS", "ClusteringVAE", "check_inputs"]
 
 # What `make_spiral` asks of either model beside the model's own defaults.
-SPIRAL_PARAMS = {"n_clusters": 5, "likelihood": "gaussian", "input_std": 5.0}
+SPIRAL_PARAMS = {"n_clusters": 5, "likelihood": "gaussian", "input_std": 5.0, "epochs": 60}
 
 
 def check_inputs(inputs, n_features, likelihood):
@@ -65,6 +65,7 @@ class ClusteringVAE:
       decoded: float tensor [batch, n_features], the mean of p(x|z).
       loss_auto_encode: scalar, -log p(x | z = encoder_mu): the autoencoder alone, no prior.
       loss: scalar, the negative bound, in nats for each example.
+      n_columns: number of pictures in a row, one a cluster.
 
     Args:
       params: dict, already checked.
@@ -75,7 +76,7 @@ class ClusteringVAE:
         self.params = params
         self.inputs = inputs
         self.n_features = int(inputs.shape[1])
-        self.n_clusters = params["n_clusters"]
+        self.n_clusters = self.n_columns = params["n_clusters"]
         with tf.variable_scope(type(self).__name__.lower()) as self._scope:
             self._build_network()
             self._build_losses()

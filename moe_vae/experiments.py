@@ -1,15 +1,19 @@
 """The posts' runs from seed to scores: what the command line, the notebooks and results share."""
 
+import functools
 import platform
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from moe_vae.clustering import draw_clustering_vae, score_clustering_vae
+from moe_vae.clustering_vae import SPIRAL_PARAMS
 from moe_vae.compat import tf
 from moe_vae.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
-from moe_vae.datasets import NUM_CLASSES
+from moe_vae.datasets import IMAGE_PIXELS, NUM_CLASSES
 from moe_vae.diagrams import draw_modules, draw_vae_expert
+from moe_vae.dmvae import DMVAE_PARAMS, build_dmvae
 from moe_vae.figures import (
     expert_colour,
     plot_confusion,
@@ -23,13 +27,19 @@ from moe_vae.figures import (
 from moe_vae.metrics import clustering_scores, confusion_table
 from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, build_mixture_of_vaes
 from moe_vae.parabolas import fit_after_kmeans, fit_mixture, parabola_data
+from moe_vae.parameters import ParameterError
 from moe_vae.recogniser import build_recogniser
 from moe_vae.training import Trainer, set_seeds
+from moe_vae.vade import VADE_PARAMS, build_vade
 
 __all__ = [
+    "CLUSTERING_MODELS",
     "MODELS",
     "PICTURES_A_DIGIT",
+    "POST_MODELS",
+    "builder",
     "concept_figures",
+    "default_params",
     "run_identity",
     "run_record",
     "score_generation",
@@ -42,12 +52,18 @@ N_RECONSTRUCTED = 10
 
 
 class ModelKind(NamedTuple):
-    """A model by its name on the command line: how to build, to score and to show it."""
+    """A model by its name on the command line: how to build, to score and to show it.
+
+    `column` is what it can be asked to draw: a digit, an expert or a cluster. With `any_features`
+    it reads points as well as images.
+    """
 
     build: Callable
     defaults: dict
     score: Callable
     draw: Callable
+    column: str
+    any_features: bool = False
 
 
 def score_conditional_vae(trainer, data_set):
@@ -153,12 +169,60 @@ def _plot_reconstructions(trainer, data_set, title):
 
 MODELS = {
     "conditional-vae": ModelKind(
-        build_conditional_vae, CONDITIONAL_VAE_PARAMS, score_conditional_vae, draw_conditional_vae
+        build_conditional_vae,
+        CONDITIONAL_VAE_PARAMS,
+        score_conditional_vae,
+        draw_conditional_vae,
+        "digit",
     ),
     "mixture-of-vaes": ModelKind(
-        build_mixture_of_vaes, MIXTURE_OF_VAES_PARAMS, score_mixture_of_vaes, draw_mixture_of_vaes
+        build_mixture_of_vaes,
+        MIXTURE_OF_VAES_PARAMS,
+        score_mixture_of_vaes,
+        draw_mixture_of_vaes,
+        "expert",
+    ),
+    "vade": ModelKind(
+        build_vade, VADE_PARAMS, score_clustering_vae, draw_clustering_vae, "cluster", True
+    ),
+    "dmvae": ModelKind(
+        build_dmvae, DMVAE_PARAMS, score_clustering_vae, draw_clustering_vae, "cluster", True
     ),
 }
+
+# Those of the two posts.
+POST_MODELS = ("conditional-vae", "mixture-of-vaes")
+
+# Those of the paper that cluster.
+CLUSTERING_MODELS = ("vade", "dmvae")
+
+
+def builder(name, n_features):
+    """Returns the function of parameters that builds a model for data with `n_features`.
+
+    Args:
+      name: a key of `MODELS`.
+      n_features: number of columns of the data: 784 for images, 2 for the spiral.
+
+    Raises:
+      ParameterError: the model reads images only.
+    """
+    kind = MODELS[name]
+    if kind.any_features:
+        return functools.partial(kind.build, n_features=n_features)
+    if n_features != IMAGE_PIXELS:
+        raise ParameterError(
+            f"model is {name!r}, which reads images of {IMAGE_PIXELS} pixels: "
+            f"for data with {n_features} features it must be "
+            f"{' or '.join(n for n, k in MODELS.items() if k.any_features)}"
+        )
+    return kind.build
+
+
+def default_params(name, data):
+    """Returns a model's defaults for a data source: on the spiral five clusters of real numbers."""
+    spiral = SPIRAL_PARAMS if data == "spiral" and MODELS[name].any_features else {}
+    return {**MODELS[name].defaults, **spiral}
 
 
 def start_trainer(build, params, seed):
@@ -199,6 +263,7 @@ def run_record(name, trainer, data_sets, seed):
     return {
         "model": name,
         "data": data_sets.name,
+        "n_features": data_sets.train.images.shape[1],
         "seed": seed,
         "params": trainer.model.params,
         "interrupted": trainer.interrupted,

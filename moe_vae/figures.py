@@ -18,6 +18,7 @@ __all__ = [
     "plot_losses",
     "plot_mixture_fit",
     "plot_parabolas",
+    "plot_points",
     "plot_samples",
 ]
 
@@ -104,27 +105,50 @@ def plot_samples(samples, title, num_epochs=20, column_labels=None, column_colou
     )
 
 
-def plot_confusion(table, title, cluster_name="expert"):
-    """Draws how many images of each digit went to each cluster.
+def plot_confusion(table, title, cluster_name="expert", class_name="digit"):
+    """Draws how many examples of each class went to each cluster.
 
     Args:
-      table: whole-number array [digits, clusters].
+      table: whole-number array [classes, clusters].
       title: title of the whole.
-      cluster_name: what a cluster is called.
+      cluster_name, class_name: what a cluster and a class are called.
     """
     table = np.asarray(table)
-    n_digits, n_clusters = table.shape
-    figure = Figure(figsize=(0.62 * n_clusters + 1.6, 0.45 * n_digits + 1.4), layout="constrained")
+    n_classes, n_clusters = table.shape
+    figure = Figure(figsize=(0.62 * n_clusters + 1.6, 0.45 * n_classes + 1.4), layout="constrained")
     figure.suptitle(title, fontsize=11)
     ax = figure.subplots()
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for digit in range(n_digits):
+    for label in range(n_classes):
         for cluster in range(n_clusters):
-            if count := table[digit, cluster]:
-                colour = "white" if shares[digit, cluster] > 0.55 else "black"
-                ax.text(cluster, digit, count, ha="center", va="center", color=colour, fontsize=8)
-    ax.set(xlabel=cluster_name, ylabel="digit", xticks=range(n_clusters), yticks=range(n_digits))
+            if count := table[label, cluster]:
+                colour = "white" if shares[label, cluster] > 0.55 else "black"
+                ax.text(cluster, label, count, ha="center", va="center", color=colour, fontsize=8)
+    ax.set(
+        xlabel=cluster_name, ylabel=class_name, xticks=range(n_clusters), yticks=range(n_classes)
+    )
+    return figure
+
+
+def plot_points(panels, title):
+    """Draws points in the plane, one panel beside the other, one colour a group.
+
+    Args:
+      panels: dict of a panel's title to its points, float array [n, 2], and their groups, whole
+        numbers [n]; a group has one colour in all panels.
+      title: title of the whole.
+    """
+    figure = Figure(figsize=(4.2 * len(panels) + 0.6, 4.5), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
+    for ax, (panel_title, (points, groups)) in zip(axes, panels.items(), strict=True):
+        for group in np.unique(groups):
+            chosen = np.asarray(points)[groups == group]
+            ax.scatter(*chosen.T, s=4, color=expert_colour(int(group)), label=str(group))
+        ax.set(title=panel_title, aspect="equal")
+        ax.grid(alpha=0.3)
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=3, frameon=False)
     return figure
 
 

@@ -2,12 +2,14 @@
 
 import re
 
+import numpy as np
+
 from moe_vae.parameters import ParameterError
 
 __all__ = ["RESULTS", "TABLES", "fill_tables"]
 
 # The result files, by name, that the tables are made of.
-RESULTS = ("posts", "tensorflow_1_15", "faults")
+RESULTS = ("posts", "tensorflow_1_15", "clustering", "faults")
 
 
 def _row(*cells):
@@ -92,6 +94,37 @@ def mixture_of_vaes_table(results):
     )
 
 
+def _spread(values, form):
+    """Mean and sample standard deviation of values, as text."""
+    return f"{form.format(np.mean(values))} ± {form.format(np.std(values, ddof=1))}"
+
+
+def clustering_table(results):
+    """VaDE, DMVAE and the baselines as clusterings of the spiral's test points."""
+    clustering = results["clustering"]
+    scores = {}
+    for model, name in (("vade", "VaDE"), ("dmvae", "DMVAE")):
+        runs = [run for run in clustering["runs"] if run["model"] == model]
+        scores[name] = [run["test"] for run in runs]
+        for baseline in runs[0]["evaluation"]["codes"]:
+            scores[f"{baseline}, on {name}'s codes"] = [
+                run["evaluation"]["codes"][baseline] for run in runs
+            ]
+    for baseline in (name for name in clustering["baselines"][0] if name != "seed"):
+        scores[f"{baseline}, on the points"] = [
+            of_seed[baseline] for of_seed in clustering["baselines"]
+        ]
+    rows = []
+    for name, of_seeds in scores.items():
+        accuracies = [score["accuracy"] for score in of_seeds]
+        spreads = (
+            _spread([score[measure] for score in of_seeds], "{:.3f}")
+            for measure in ("accuracy", "nmi", "ari")
+        )
+        rows.append((name, *spreads, ", ".join(f"{accuracy:.3f}" for accuracy in accuracies)))
+    return _table(("system", "accuracy", "NMI", "ARI", "accuracy of each seed"), rows)
+
+
 def faults_table(results):
     """Each fault that a training was put to, how it was made, how often, and what was lost."""
     rows = {}
@@ -114,6 +147,7 @@ def faults_table(results):
 TABLES = {
     "conditional-vae": conditional_vae_table,
     "mixture-of-vaes": mixture_of_vaes_table,
+    "clustering": clustering_table,
     "faults": faults_table,
 }
 

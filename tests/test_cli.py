@@ -686,7 +686,8 @@ def test_posts_collects_the_runs_that_are_there_without_training_again(monkeypat
         for seed in (5, 6):
             run = Path("runs/posts") / f"{name}-{seed}"
             run.mkdir(parents=True)
-            record, evaluation = {"model": name, "seed": seed}, {"data": "MNIST"}
+            record = {"model": name, "seed": seed, "interrupted": False}
+            evaluation = {"data": "MNIST"}
             (run / "metrics.json").write_text(json.dumps(record))
             (run / "evaluation.json").write_text(json.dumps(evaluation))
             (run / "losses.png").write_text(run.name)
@@ -716,7 +717,7 @@ def test_tables_names_a_readme_or_results_that_are_not_there(capfd):
 OPTIONS = {
     "figures": ["--data", "--data-dir", "--epochs", "--seed", "--out"],
     "train": [
-        "{conditional-vae,mixture-of-vaes}",
+        "{conditional-vae,mixture-of-vaes,vade,dmvae}",
         "--data",
         "--data-dir",
         "--epochs",
@@ -732,6 +733,7 @@ OPTIONS = {
     "classify": ["image", "--run"],
     "evaluate": ["--run", "--data", "--data-dir"],
     "posts": ["--data", "--data-dir", "--seeds", "--runs", "--out"],
+    "clustering": ["--data", "--data-dir", "--seeds", "--runs", "--out"],
     "notebooks": ["NOTEBOOK"],
     "tables": ["--results", "--readme"],
 }

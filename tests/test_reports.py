@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 
 from moe_vae.parameters import ParameterError
-from moe_vae.reports import RESULTS, TABLES, faults_table, fill_tables, mixture_of_vaes_table
+from moe_vae.reports import (
+    RESULTS,
+    TABLES,
+    clustering_table,
+    faults_table,
+    fill_tables,
+    mixture_of_vaes_table,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -62,6 +69,29 @@ def test_a_mean_is_of_what_every_run_recorded():
     results = {"posts": {"runs": [run]}, "tensorflow_1_15": {"mixture-of-vaes": theirs}}
     mean = mixture_of_vaes_table(results).splitlines()[4]
     assert mean.split(" | ")[1:5] == ["mean of 2", "not recorded", "not recorded", "0.6000"]
+
+
+def test_clusterings_are_summed_up_over_seeds():
+    def scores(accuracy):
+        return {"accuracy": accuracy, "nmi": 0.5, "ari": 0.25}
+
+    def run(model, accuracy):
+        evaluation = {"codes": {"K-means": scores(accuracy / 2)}}
+        return {"model": model, "test": scores(accuracy), "evaluation": evaluation}
+
+    clustering = {
+        "baselines": [{"seed": seed, "GMM": scores(0.75)} for seed in (1, 2)],
+        "runs": [run("vade", 0.4), run("vade", 0.6), run("dmvae", 1.0), run("dmvae", 1.0)],
+    }
+    lines = clustering_table({"clustering": clustering}).splitlines()
+    constant = "0.500 ± 0.000 | 0.250 ± 0.000"
+    assert lines[2:] == [
+        f"| VaDE | 0.500 ± 0.141 | {constant} | 0.400, 0.600 |",
+        f"| K-means, on VaDE's codes | 0.250 ± 0.071 | {constant} | 0.200, 0.300 |",
+        f"| DMVAE | 1.000 ± 0.000 | {constant} | 1.000, 1.000 |",
+        f"| K-means, on DMVAE's codes | 0.500 ± 0.000 | {constant} | 0.500, 0.500 |",
+        f"| GMM, on the points | 0.750 ± 0.000 | {constant} | 0.750, 0.750 |",
+    ]
 
 
 def test_a_faults_records_become_one_row():

@@ -1,0 +1,214 @@
+"""Clustering by VaDE and DMVAE: scores, drawings, and the baselines beside them."""
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.manifold import TSNE
+from sklearn.mixture import GaussianMixture
+
+from moe_vae.figures import (
+    expert_colour,
+    plot_confusion,
+    plot_image_rows,
+    plot_losses,
+    plot_points,
+    plot_samples,
+)
+from moe_vae.gaussian_mixture import EM_VARIANCE_FLOOR
+from moe_vae.metrics import clustering_scores, confusion_table, match_clusters
+
+__all__ = [
+    "draw_clustering_vae",
+    "score_baselines",
+    "score_clustering_vae",
+    "score_code_baselines",
+]
+
+N_RECONSTRUCTED = 10
+N_GENERATED = 12  # pictures a cluster
+N_POINTS = 1000  # in a drawing, reconstructed or generated
+N_CODES = 2000  # in a t-SNE
+BASELINE_STARTS = 10
+
+
+def score_clustering_vae(trainer, data_set):
+    """Scores the likeliest cluster of each example as a clustering of `data_set`.
+
+    Args:
+      trainer: a `Trainer` of a `VaDE` or a `DMVAE`.
+      data_set: a `DataSet`; its labels are used for scoring only.
+
+    Returns:
+      Dict with `accuracy`, `nmi`, `ari` (see `clustering_scores`), the `confusion` table
+      [classes, clusters] and the `losses`.
+    """
+    model = trainer.model
+    clusters = model.predict(trainer.session, data_set.images)
+    sizes = (_n_classes(data_set), model.n_clusters)
+    return {
+        **clustering_scores(data_set.labels, clusters, *sizes),
+        "confusion": confusion_table(data_set.labels, clusters, *sizes).tolist(),
+        "losses": trainer.evaluate(data_set),
+    }
+
+
+def _n_classes(data_set):
+    return int(data_set.labels.max()) + 1
+
+
+def score_baselines(train, test, seed):
+    """Scores K-means and Gaussian mixtures, fitted to `train`, as clusterings of `test`.
+
+    Each has as many clusters as there are classes and keeps the best of ten starts.
+
+    Args:
+      train: float array [n, n_features].
+      test: a `DataSet` of such examples; its labels are used for scoring only.
+      seed: whole number, from which the starts follow.
+
+    Returns:
+      Dict of baseline to its `clustering_scores`.
+    """
+    return _score_baselines(train, test.images, test.labels, seed)
+
+
+def score_code_baselines(trainer, data_sets, seed):
+    """Scores the same baselines on the mean codes of a trained VaDE or DMVAE.
+
+    Args:
+      trainer: its `Trainer`.
+      data_sets: the `DataSets` that it was trained on.
+      seed: see `score_baselines`.
+
+    Returns:
+      Dict of baseline to its `clustering_scores`.
+    """
+    train, test = (
+        trainer.model.mean_codes(trainer.session, part.images)
+        for part in (data_sets.train, data_sets.test)
+    )
+    return _score_baselines(train, test, data_sets.test.labels, seed)
+
+
+def _score_baselines(train, test, labels, seed):
+    n_classes = int(np.max(labels)) + 1
+    fitted = {
+        "K-means": KMeans(n_classes, n_init=BASELINE_STARTS, random_state=seed),
+        **{
+            f"GMM, {covariance}": GaussianMixture(
+                n_classes,
+                covariance_type=covariance,
+                n_init=BASELINE_STARTS,
+                reg_covar=EM_VARIANCE_FLOOR,
+                random_state=seed,
+            )
+            for covariance in ("diag", "full")
+        },
+    }
+    return {
+        name: clustering_scores(labels, baseline.fit(train).predict(test), n_classes, n_classes)
+        for name, baseline in fitted.items()
+    }
+
+
+def draw_clustering_vae(trainer, record, data_set):
+    """Draws a trained VaDE or DMVAE: dict of name to figure.
+
+    Args:
+      trainer: a `Trainer` after `fit`.
+      record: its `run_record`.
+      data_set: images or points that it was not trained on.
+
+    Source: the paper, sections 3 and 6, figures.
+    """
+    title = f"{type(trainer.model).__name__} ({record['data']}, seed {record['seed']})"
+    test = record["test"]
+    n_pretrained = len(trainer.history["loss"]) - trainer.epochs_done["loss"]
+    before = f", epochs 1 to {n_pretrained}: the autoencoder alone" if n_pretrained else ""
+    draw = _draw_points if trainer.model.n_features == 2 else _draw_images
+    return {
+        "losses": plot_losses(
+            trainer.history,
+            {
+                "loss_reconstruction": "reconstruction",
+                "loss_code": "KL of the code",
+                "loss_cluster": "KL of the cluster",
+                "loss": "total loss",
+            },
+            title + before,
+        ),
+        "confusion": plot_confusion(
+            test["confusion"],
+            f"{title}\nclustering accuracy {test['accuracy']:.3f}",
+            "cluster",
+            _class_name(trainer.model),
+        ),
+        "codes": _plot_codes(trainer, data_set, title),
+        **draw(trainer, record, data_set, title),
+    }
+
+
+def _draw_images(trainer, record, data_set, title):
+    model, session = trainer.model, trainer.session
+    images = data_set.images[:N_RECONSTRUCTED]
+    codes = np.random.default_rng(0).standard_normal([N_GENERATED, model.params["z_dim"]])
+    matched = match_clusters(np.array(record["test"]["confusion"]))
+    clusters = range(model.n_clusters)
+    return {
+        "reconstructions": plot_image_rows(
+            [images, model.reconstruct(session, images)], ["test image", "decoding"], title
+        ),
+        "generated": plot_image_rows(
+            [model.generate(session, codes, cluster) for cluster in clusters],
+            [f"cluster {cluster} ({matched.get(cluster, '-')})" for cluster in clusters],
+            f"{title}: every cluster, {N_GENERATED} codes",
+        ),
+        "samples": plot_samples(
+            trainer.samples,
+            f"{title}: one code, every cluster",
+            20,
+            [str(cluster) for cluster in clusters],
+            [expert_colour(matched.get(cluster, cluster)) for cluster in clusters],
+        ),
+    }
+
+
+def _draw_points(trainer, record, data_set, title):
+    model, session = trainer.model, trainer.session
+    points, arms = _some(data_set, N_POINTS)
+    matched = match_clusters(np.array(record["test"]["confusion"]))
+    random = np.random.default_rng(0)
+    n_each = N_POINTS // model.n_clusters
+    drawn = [
+        model.generate(session, random.standard_normal([n_each, model.params["z_dim"]]), cluster)
+        for cluster in range(model.n_clusters)
+    ]
+    # A cluster has the colour of the arm that it is matched with.
+    clusters = np.repeat([matched.get(c, c) for c in range(model.n_clusters)], n_each)
+    return {
+        "points": plot_points(
+            {
+                "test points, by arm": (points, arms),
+                "their decodings, by arm": (model.reconstruct(session, points), arms),
+                "generated, by cluster": (np.concatenate(drawn), clusters),
+            },
+            title,
+        )
+    }
+
+
+def _plot_codes(trainer, data_set, title):
+    inputs, labels = _some(data_set, N_CODES)
+    codes = trainer.model.mean_codes(trainer.session, inputs)
+    plane = TSNE(random_state=0).fit_transform(codes)
+    panel = f"t-SNE of {len(codes)} mean codes, by {_class_name(trainer.model)}"
+    return plot_points({panel: (plane, labels)}, title)
+
+
+def _class_name(model):
+    return "arm" if model.n_features == 2 else "digit"
+
+
+def _some(data_set, n):
+    """Returns `n` examples, spread over the whole data set, and their labels."""
+    rows = np.linspace(0, data_set.num_examples - 1, min(n, data_set.num_examples)).astype(int)
+    return data_set.examples(rows)[:2]
