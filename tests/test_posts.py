@@ -1,6 +1,9 @@
 """The posts' results on full MNIST, as recorded and, in the long tests, trained again.
 
-Bounds are those of TensorFlow 1.15's own runs, or set close around them.
+Runs from different seeds differ, under TensorFlow 1.15 as here. So the mean over the seeds, and
+the run from the posts' own seed, are held to the bounds that are set for the posts, and every
+single run to where one more of TensorFlow 1.15's runs would fall: the 95 % prediction interval of
+those that are recorded.
 """
 
 import json
@@ -28,49 +31,65 @@ def recorded(model):
     return [run for run in runs if run["model"] == model]
 
 
-def assert_post_2_holds(record, recogniser_accuracy, generation):
-    assert len(record["seconds"]) == 20
-    assert 224.0 <= record["history"]["loss_auto_encode"][-1] <= 225.0
-    assert record["history"]["loss_digit_classifier"][-1] < 1.5
-    assert record["test"]["accuracy"] >= 0.955
-    assert recogniser_accuracy >= 0.98
-    assert generation["share"] >= 0.87
+def theirs(model, name):
+    """What TensorFlow 1.15's runs ended with, one value a run that recorded it."""
+    runs = json.loads((RESULTS / "tensorflow_1_15.json").read_text())[model]
+    return np.array([run[name] for run in runs if name in run])
 
 
-def tensorflow_1_accuracies():
-    recorded = json.loads((RESULTS / "tensorflow_1_15.json").read_text())
-    return np.array([run["accuracy"] for run in recorded["mixture-of-vaes"]])
+def prediction_interval(values):
+    """Where one more value of the same normal distribution falls with 95 % probability."""
+    standard_error = values.std(ddof=1) * np.sqrt(1 + 1 / len(values))
+    return stats.t.interval(0.95, len(values) - 1, values.mean(), standard_error)
 
 
-def assert_post_3_holds(record):
-    """The loss in its bounds; the accuracy where one more of TensorFlow 1.15's runs would fall.
+def post_2_scores(run, generation):
+    return {
+        "loss_auto_encode": run["history"]["loss_auto_encode"][-1],
+        "loss_digit_classifier": run["history"]["loss_digit_classifier"][-1],
+        "accuracy": run["test"]["accuracy"],
+        "generation": generation["share"],
+    }
 
-    Accuracies differ widely between seeds (0.58 to 0.73 in five runs), so a single new run is
-    held against the 95 % prediction interval of those five.
-    """
-    theirs = tensorflow_1_accuracies()
-    standard_error = theirs.std(ddof=1) * np.sqrt(1 + 1 / len(theirs))
-    interval = stats.t.interval(0.95, len(theirs) - 1, theirs.mean(), standard_error)
-    assert len(record["seconds"]) == 100
-    assert 211.5 <= record["history"]["expected_expert_loss"][-1] <= 213.5
-    assert interval[0] <= record["test"]["accuracy"] <= interval[1]
+
+def assert_post_2_holds(scores):
+    assert 224.0 <= scores["loss_auto_encode"] <= 225.0
+    assert scores["loss_digit_classifier"] < 1.5
+    assert scores["accuracy"] >= 0.955
+    assert scores["generation"] >= 0.87
+
+
+def assert_post_3_holds(run):
+    interval = prediction_interval(theirs("mixture-of-vaes", "accuracy"))
+    assert len(run["seconds"]) == 100
+    assert 211.5 <= run["history"]["expected_expert_loss"][-1] <= 213.5
+    assert interval[0] <= run["test"]["accuracy"] <= interval[1]
 
 
 def test_recorded_runs_of_post_2_hold():
     runs = recorded("conditional-vae")
-    assert len(runs) >= 3
+    assert {run["seed"] for run in runs} >= {42, 1, 2}
+    scores = {run["seed"]: post_2_scores(run, run["evaluation"]["generation"]) for run in runs}
+    assert_post_2_holds(scores[42])
+    assert_post_2_holds(
+        {name: np.mean([of_seed[name] for of_seed in scores.values()]) for name in scores[42]}
+    )
     for run in runs:
-        evaluation = run["evaluation"]
-        assert_post_2_holds(run, evaluation["recogniser_accuracy"], evaluation["generation"])
+        assert len(run["seconds"]) == 20
+        assert run["evaluation"]["recogniser_accuracy"] >= 0.98
+        for name, score in scores[run["seed"]].items():
+            low, high = prediction_interval(theirs("conditional-vae", name))
+            assert low <= score <= high, (run["seed"], name)
 
 
 def test_recorded_runs_of_post_3_hold():
     runs = recorded("mixture-of-vaes")
-    assert len({run["seed"] for run in runs}) >= 3
+    assert {run["seed"] for run in runs} >= {42, 1, 2}
     for run in runs:
         assert_post_3_holds(run)
-    theirs = tensorflow_1_accuracies()
-    assert theirs.min() <= np.mean([run["test"]["accuracy"] for run in runs]) <= theirs.max()
+    accuracies = theirs("mixture-of-vaes", "accuracy")
+    assert accuracies.min() <= np.mean([run["test"]["accuracy"] for run in runs])
+    assert np.mean([run["test"]["accuracy"] for run in runs]) <= accuracies.max()
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +108,8 @@ def train_again(name, data_sets, seed=42):
 def test_post_2_trained_again_holds(mnist):
     trainer, record = train_again("conditional-vae", mnist)
     recogniser, accuracy = train_recogniser(mnist)
-    assert_post_2_holds(record, accuracy, score_generation(trainer, recogniser))
+    assert accuracy >= 0.98
+    assert_post_2_holds(post_2_scores(record, score_generation(trainer, recogniser)))
 
 
 @pytest.mark.long
