@@ -141,6 +141,9 @@ class Manager:
 
     def _build_losses(self):
         self.expert_losses = tf.stack([expert.loss for expert in self.experts], axis=1)
+        self._build_mixture_losses()
+
+    def _build_mixture_losses(self):
         with tf.name_scope("expected_expert_loss"):
             self.expected_expert_loss = tf.reduce_mean(
                 tf.reduce_sum(self.probs * self.expert_losses, axis=1)
@@ -214,11 +217,14 @@ class Manager:
         Raises:
           ParameterError: there is no such expert.
         """
-        if not 0 <= expert < len(self.experts):
-            raise ParameterError(f"expert is {expert}: it must be in 0 to {len(self.experts) - 1}")
+        self._check_expert(expert)
         return run_in_chunks(
             session, self.experts[expert].decoded_images, {self.experts[expert].z: z}
         )
+
+    def _check_expert(self, expert):
+        if not 0 <= expert < self.n_columns:
+            raise ParameterError(f"expert is {expert}: it must be in 0 to {self.n_columns - 1}")
 
     def predict_proba(self, session, images):
         """Returns p(expert | image), float array [n, experts], for float32 images [n, 784]."""

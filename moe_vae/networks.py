@@ -82,14 +82,14 @@ def gaussian_reconstruction_loss(x, decoded, std):
 
     Args:
       x: float tensor [batch, pixels].
-      decoded: float tensor [batch, pixels], the means.
+      decoded: float tensor [..., batch, pixels], the means.
       std: the common standard deviation, above 0.
 
     Returns:
-      Float tensor [batch].
+      Float tensor [..., batch].
     """
     with tf.name_scope("reconstruction_loss"):
-        return -tf.reduce_sum(tfd.Normal(loc=decoded, scale=std).log_prob(x), axis=1)
+        return -tf.reduce_sum(tfd.Normal(loc=decoded, scale=std).log_prob(x), axis=-1)
 
 
 def bernoulli_reconstruction_loss(x, logits):
@@ -111,14 +111,14 @@ def kl_to_standard_normal(mu, var):
     """Computes KL(N(mu, diag var) || N(0, I)) = -1/2 sum_z (1 + log var - mu^2 - var), in nats.
 
     Args:
-      mu: float tensor [batch, z_dim].
-      var: float tensor [batch, z_dim], positive.
+      mu: float tensor [..., batch, z_dim].
+      var: float tensor [..., batch, z_dim], positive.
 
     Returns:
-      Float tensor [batch].
+      Float tensor [..., batch].
     """
     with tf.name_scope("kl"):
-        return -0.5 * tf.reduce_sum(1 + tf.log(var) - tf.square(mu) - var, axis=1)
+        return -0.5 * tf.reduce_sum(1 + tf.log(var) - tf.square(mu) - var, axis=-1)
 
 
 def kl_between_gaussians(mu, var, prior_mu, prior_var):

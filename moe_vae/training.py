@@ -7,7 +7,9 @@ also have
 - `phases`: dict of phase name to the scalar loss that a phase of training minimises, where
   training is more than one loss from first to last; without it there is one phase, "loss";
 - `schedule(phase, epoch)`: dict of scalar tensor to the value that is fed to it in the steps of
-  that epoch (from 0 in each phase), for a temperature or a weight that changes as training goes.
+  that epoch (from 0 in each phase), for a temperature or a weight that changes as training goes;
+- `saver()`: what saves and restores the variables as a `tf.train.Saver` does, where their names
+  in a checkpoint are not those in the graph.
 
 Of a data set with targets a model's `feed` gets them as a third argument.
 """
@@ -81,7 +83,7 @@ class Trainer:
         self._noise_key, self._draws = noise_key(), 0
         graph_seed = model.loss.graph.seed
         self._seed = secrets.randbits(32) if graph_seed is None else graph_seed % 2**32
-        self._saver = tf.train.Saver()
+        self._saver = model.saver() if hasattr(model, "saver") else tf.train.Saver()
         self.session = open_session(model.loss.graph)
         self.session.run(tf.global_variables_initializer())
         model.loss.graph.finalize()

@@ -1,0 +1,142 @@
+"""The fused engine against the plain one and TensorFlow 1.15."""
+
+import numpy as np
+import pytest
+from reference import DATA, load_trace
+
+from moe_vae import DataSet, ParameterError, build_mixture_of_vaes
+from moe_vae.compat import tf
+from moe_vae.experiments import start_trainer
+from moe_vae.fused import build_fused_mixture_of_vaes
+
+N_EXPERTS = 3
+PARAMS = {
+    "manager_layers": [12],
+    "encoder_layers": [16],
+    "decoder_layers": [16],
+    "z_dim": 3,
+    "batch_size": 25,
+    "epochs": 2,
+}
+DEEP = {**PARAMS, "manager_layers": [12, 8], "encoder_layers": [16, 9], "decoder_layers": [11, 16]}
+WIDE = {**PARAMS, "encoder_layers": [128], "decoder_layers": [128], "manager_layers": [128]}
+ENGINES = {"plain": build_mixture_of_vaes, "fused": build_fused_mixture_of_vaes}
+
+
+def start(engine, params=PARAMS, seed=0, n_experts=N_EXPERTS):
+    return start_trainer(lambda params: ENGINES[engine](params, n_experts), params, seed)
+
+
+def random_data(n_examples=250):
+    generator = np.random.default_rng(0)
+    images = generator.random([n_examples, 784], np.float32)
+    return DataSet(images, generator.integers(0, 10, n_examples))
+
+
+def variables_in(path):
+    reader = tf.train.load_checkpoint(str(path))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def pair(tmp_path, params=PARAMS, source="plain", n_experts=N_EXPERTS):
+    """A trainer of each engine, with the weights of the one that is the source."""
+    trainers = {engine: start(engine, params, 5, n_experts) for engine in ENGINES}
+    trainers[source].save(tmp_path / "model.ckpt")
+    for trainer in trainers.values():
+        trainer.restore(tmp_path / "model.ckpt")
+    return trainers["plain"], trainers["fused"]
+
+
+@pytest.mark.parametrize("source", ENGINES)
+@pytest.mark.parametrize(("params", "n_experts"), [(PARAMS, 3), (DEEP, 3), (WIDE, 10), (PARAMS, 1)])
+def test_both_engines_learn_the_same_from_the_same_weights_batches_and_noise(
+    tmp_path, params, n_experts, source
+):
+    trainers = pair(tmp_path, params, source, n_experts)
+    histories = []
+    for trainer in trainers:  # ten steps an epoch
+        np.random.seed(0)
+        histories.append(trainer.fit_to_the_end(random_data()).history)
+    plain, fused = histories
+    for name, values in plain.items():
+        # The balancing loss is a small difference of sums, and 0 for one expert.
+        np.testing.assert_allclose(fused[name], values, rtol=1e-5, atol=1e-4, err_msg=name)
+
+
+def test_training_goes_on_from_a_tensorflow_1_checkpoint():
+    trace = load_trace("post3_trace.npz")
+    small = {"encoder_layers": [16], "decoder_layers": [16], "manager_layers": [16], "z_dim": 3}
+    trainer = start("fused", small, n_experts=4)
+    trainer.restore(DATA / "post3_ckpt" / "model.ckpt-3")
+    model, session = trainer.model, trainer.session
+    for step in range(3, 6):
+        feed = {model.images: trace["images"][step]}
+        feed |= dict(zip(model.eps, trace["eps"][step], strict=True))
+        losses = session.run({**model.losses, "expert_losses": model.expert_losses}, feed)
+        for name, value in losses.items():
+            expected = trace[f"expected/{name}"][step]
+            np.testing.assert_allclose(value, expected, rtol=1e-5, err_msg=name)
+        session.run(trainer.train_steps["loss"], feed)
+
+
+def test_a_checkpoint_goes_from_engine_to_engine_without_a_change(tmp_path):
+    trainer = start("fused").fit(random_data(), 1)
+    trainer.save(tmp_path / "fused.ckpt")
+    plain = start("plain", seed=1)
+    plain.restore(tmp_path / "fused.ckpt")
+    plain.save(tmp_path / "plain.ckpt")
+    again = start("fused", seed=2)
+    again.restore(tmp_path / "plain.ckpt")
+    again.save(tmp_path / "again.ckpt")
+    first, second, third = (
+        variables_in(tmp_path / f"{n}.ckpt") for n in ("fused", "plain", "again")
+    )
+    assert first.keys() == second.keys() == third.keys()
+    assert "encode_2/dense_2/kernel/Adam_1" in first
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name])
+        np.testing.assert_array_equal(value, third[name])
+
+
+@pytest.mark.parametrize("params", [PARAMS, DEEP])
+def test_both_engines_predict_and_draw_the_same(tmp_path, params):
+    trainers = pair(tmp_path, params)
+    images = random_data().images
+    z = np.random.default_rng(1).standard_normal([4, 3]).astype(np.float32)
+    plain, fused = (
+        [
+            trainer.model.predict_proba(trainer.session, images),
+            trainer.model.generate(trainer.session, z, 2),
+            trainer.model.generate_row(trainer.session, z[:1]),
+            trainer.model.reconstruct(trainer.session, images),
+        ]
+        for trainer in trainers
+    )
+    for ours, theirs in zip(fused, plain, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_start_as_the_plain_layers_do(tmp_path):
+    start("fused", WIDE, n_experts=10).save(tmp_path / "model.ckpt")
+    sizes = {"encode_3/dense": (784, 128), "encode_9/dense_2": (128, 3), "prob/dense": (784, 128)}
+    variables = variables_in(tmp_path / "model.ckpt")
+    for name, (n_inputs, n_outputs) in sizes.items():
+        kernel = variables[f"{name}/kernel"]
+        limit = np.sqrt(6 / (n_inputs + n_outputs))
+        assert kernel.shape == (n_inputs, n_outputs)
+        assert 0.95 * limit < np.abs(kernel).max() <= limit
+        assert kernel.std() == pytest.approx(limit / np.sqrt(3), rel=0.1)
+        assert not variables[f"{name}/bias"].any()
+
+
+def test_a_run_has_its_seed_and_no_other():
+    first, second, other = (start("fused", seed=s).fit(random_data(), 1) for s in (3, 3, 4))
+    assert first.history == second.history != other.history
+
+
+def test_no_experts_and_no_such_expert_are_refused():
+    with pytest.raises(ParameterError, match="n_experts is 0: it must be at least 1"):
+        start("fused", n_experts=0)
+    trainer = start("fused")
+    with pytest.raises(ParameterError, match="expert is 3: it must be in 0 to 2"):
+        trainer.model.generate(trainer.session, np.zeros([1, 3]), 3)
