@@ -64,7 +64,7 @@ class DMVAE(ClusteringVAE):
       gumbel, zeta: float tensors [batch, n_clusters]; either may be fed.
       relaxed_mu, relaxed_var: float tensors [batch, z_dim], of p(z|zeta).
       temperature, kl_weight: scalars; may be fed.
-      loss_auto_encode, loss_reconstruction, loss_code, loss_cluster, loss: scalars, in nats.
+      loss_reconstruction, loss_code, loss_cluster, loss: scalars, in nats.
       And those of `ClusteringVAE`.
 
     Args:
@@ -118,7 +118,7 @@ class DMVAE(ClusteringVAE):
             self.relaxed_var = tf.exp(self.zeta @ tf.log(self.prior.var))
 
     def _build_losses(self):
-        self._build_reconstruction_losses()
+        self._build_reconstruction_loss()
         with tf.name_scope("loss_code"):
             relaxed = self.params["objective"] == "relaxed"
             self.loss_code = self._relaxed_code_kl() if relaxed else self._expected_code_kl()

@@ -51,7 +51,7 @@ class VaDE(ClusteringVAE):
       eps_samples: float tensor [batch, n_samples, z_dim], their noise; may be fed.
       predicted_log_probs: float tensor [batch, n_clusters], log of the mean of p(c|z) over the
         samples.
-      loss_auto_encode, loss_reconstruction, loss_code, loss_cluster, loss: scalars, in nats.
+      loss_reconstruction, loss_code, loss_cluster, loss: scalars, in nats.
       And those of `ClusteringVAE`.
 
     Args:
@@ -81,7 +81,7 @@ class VaDE(ClusteringVAE):
             self.predicted_log_probs = tf.reduce_logsumexp(log_probs, axis=1) - tf.log(n_samples)
 
     def _build_losses(self):
-        self._build_reconstruction_losses()
+        self._build_reconstruction_loss()
         with tf.name_scope("loss_code"):
             self.loss_code = self._expected_code_kl()
         with tf.name_scope("loss_cluster"):

@@ -200,9 +200,9 @@ def test_predict_proba_varies_less_with_more_samples(trainer, points):
 def test_pretraining_moves_the_autoencoder_and_then_the_prior(points):
     data = make_spiral(0, 40, 10, 10).train
     trainer = start({"pretrain_epochs": 60})
-    before = trainer.evaluate(data)["loss_auto_encode"]
+    before = trainer.evaluate(data)["loss_reconstruction"]
     trainer.model.pretrain(trainer, data)
-    assert trainer.evaluate(data)["loss_auto_encode"] < 0.5 * before
+    assert trainer.evaluate(data)["loss_reconstruction"] < 0.5 * before
     codes = trainer.model.mean_codes(trainer.session, data.images)
     weights, mu, _ = prior_arrays(trainer)
     np.testing.assert_allclose(np.exp(weights) @ mu, codes.mean(axis=0), atol=1e-2)
