@@ -11,7 +11,7 @@ figures: $(READY)
 	$(BIN)/python -m moe_vae figures
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long"
 
 long-test: $(READY)
 	$(BIN)/python -m pytest -m long
