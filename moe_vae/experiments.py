@@ -96,7 +96,7 @@ def score_mixture_of_vaes(trainer, data_set):
     """
     manager = trainer.model
     experts = manager.predict(trainer.session, data_set.images)
-    sizes = (NUM_CLASSES, len(manager.experts))
+    sizes = (NUM_CLASSES, manager.n_columns)
     return {
         **clustering_scores(data_set.labels, experts, *sizes),
         "confusion": confusion_table(data_set.labels, experts, *sizes).tolist(),
@@ -134,7 +134,7 @@ def draw_mixture_of_vaes(trainer, record, data_set):
       data_set: images to reconstruct.
     """
     on = f"{record['data']}, seed {record['seed']}"
-    experts = range(len(trainer.model.experts))
+    experts = range(trainer.model.n_columns)
     test = record["test"]
     return {
         "losses": plot_losses(

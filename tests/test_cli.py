@@ -582,6 +582,8 @@ def test_train_refuses_a_directory_that_holds_a_run_and_a_checkpoint_of_another(
     assert "out holds a run: --resume goes on with it" in error_line(capfd, *words)
     error = error_line(capfd, *words, "--resume", "--seed", "8")
     assert "epoch-000002 is of another run: its seed is 7, not 8" in error
+    error = error_line(capfd, *train_words("mixture-of-vaes", "out"), "--resume")
+    assert "its model is 'conditional-vae', not 'mixture-of-vaes'" in error
     words = [*words, "--resume", "--epochs", "1"]
     assert "parameter 'epochs' is 1: it must be at least 2" in error_line(capfd, *words)
 
