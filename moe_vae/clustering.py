@@ -122,19 +122,20 @@ def draw_clustering_vae(trainer, record, data_set):
     """
     title = f"{type(trainer.model).__name__} ({record['data']}, seed {record['seed']})"
     test = record["test"]
-    n_pretrained = len(trainer.history["loss"]) - trainer.epochs_done["loss"]
-    before = f", epochs 1 to {n_pretrained}: the autoencoder alone" if n_pretrained else ""
+    # Of the autoencoder alone the bound is so bad that the curves would show nothing else.
+    n_alone = trainer.n_epochs - trainer.epochs_done["loss"]
+    after = f", after {n_alone} epochs of the autoencoder alone" if n_alone else ""
     draw = _draw_points if trainer.model.n_features == 2 else _draw_images
     return {
         "losses": plot_losses(
-            trainer.history,
+            {name: values[n_alone:] for name, values in trainer.history.items()},
             {
                 "loss_reconstruction": "reconstruction",
                 "loss_code": "KL of the code",
                 "loss_cluster": "KL of the cluster",
                 "loss": "total loss",
             },
-            title + before,
+            title + after,
         ),
         "confusion": plot_confusion(
             test["confusion"],

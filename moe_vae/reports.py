@@ -102,10 +102,11 @@ def _spread(values, form):
 def clustering_table(results):
     """VaDE, DMVAE and the baselines as clusterings of the spiral's test points."""
     clustering = results["clustering"]
-    scores = {}
+    scores, losses = {}, {}
     for model, name in (("vade", "VaDE"), ("dmvae", "DMVAE")):
         runs = [run for run in clustering["runs"] if run["model"] == model]
         scores[name] = [run["test"] for run in runs]
+        losses[name] = [run["evaluation"]["validation"]["loss"] for run in runs]
         for baseline in runs[0]["evaluation"]["codes"]:
             scores[f"{baseline}, on {name}'s codes"] = [
                 run["evaluation"]["codes"][baseline] for run in runs
@@ -116,13 +117,14 @@ def clustering_table(results):
         ]
     rows = []
     for name, of_seeds in scores.items():
-        accuracies = [score["accuracy"] for score in of_seeds]
         spreads = (
             _spread([score[measure] for score in of_seeds], "{:.3f}")
             for measure in ("accuracy", "nmi", "ari")
         )
-        rows.append((name, *spreads, ", ".join(f"{accuracy:.3f}" for accuracy in accuracies)))
-    return _table(("system", "accuracy", "NMI", "ARI", "accuracy of each seed"), rows)
+        each = ([score["accuracy"] for score in of_seeds], losses.get(name, []))
+        rows.append((name, *spreads, *(", ".join(f"{v:.3f}" for v in values) for values in each)))
+    heading = ("system", "accuracy", "NMI", "ARI", "accuracy of each seed", "its held-out loss")
+    return _table(heading, rows)
 
 
 def faults_table(results):

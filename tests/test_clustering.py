@@ -21,6 +21,7 @@ SMALL = {
     "epochs": 2,
     "pretrain_epochs": 1,
 }
+RESULTS = Path(__file__).parent.parent / "results"
 FIGURES = {"losses.png", "confusion.png", "codes.png"}
 
 
@@ -178,3 +179,13 @@ def test_baselines_find_what_is_plain():
             "nmi": pytest.approx(1.0),
             "ari": pytest.approx(1.0),
         }
+
+
+def test_recorded_runs_on_the_spiral_hold():
+    results = read_json(RESULTS / "clustering.json")
+    accuracies = {
+        model: [run["test"]["accuracy"] for run in results["runs"] if run["model"] == model]
+        for model in ("vade", "dmvae")
+    }
+    assert len(accuracies["vade"]) == len(accuracies["dmvae"]) == 5
+    assert np.mean(accuracies["dmvae"]) >= 0.97

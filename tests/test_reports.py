@@ -76,7 +76,8 @@ def test_clusterings_are_summed_up_over_seeds():
         return {"accuracy": accuracy, "nmi": 0.5, "ari": 0.25}
 
     def run(model, accuracy):
-        evaluation = {"codes": {"K-means": scores(accuracy / 2)}}
+        validation = {"loss": 5 - accuracy}
+        evaluation = {"codes": {"K-means": scores(accuracy / 2)}, "validation": validation}
         return {"model": model, "test": scores(accuracy), "evaluation": evaluation}
 
     clustering = {
@@ -86,11 +87,11 @@ def test_clusterings_are_summed_up_over_seeds():
     lines = clustering_table({"clustering": clustering}).splitlines()
     constant = "0.500 ± 0.000 | 0.250 ± 0.000"
     assert lines[2:] == [
-        f"| VaDE | 0.500 ± 0.141 | {constant} | 0.400, 0.600 |",
-        f"| K-means, on VaDE's codes | 0.250 ± 0.071 | {constant} | 0.200, 0.300 |",
-        f"| DMVAE | 1.000 ± 0.000 | {constant} | 1.000, 1.000 |",
-        f"| K-means, on DMVAE's codes | 0.500 ± 0.000 | {constant} | 0.500, 0.500 |",
-        f"| GMM, on the points | 0.750 ± 0.000 | {constant} | 0.750, 0.750 |",
+        f"| VaDE | 0.500 ± 0.141 | {constant} | 0.400, 0.600 | 4.600, 4.400 |",
+        f"| K-means, on VaDE's codes | 0.250 ± 0.071 | {constant} | 0.200, 0.300 |  |",
+        f"| DMVAE | 1.000 ± 0.000 | {constant} | 1.000, 1.000 | 4.000, 4.000 |",
+        f"| K-means, on DMVAE's codes | 0.500 ± 0.000 | {constant} | 0.500, 0.500 |  |",
+        f"| GMM, on the points | 0.750 ± 0.000 | {constant} | 0.750, 0.750 |  |",
     ]
 
 
