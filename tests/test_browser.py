@@ -101,8 +101,16 @@ def lab(tmp_path_factory):
         },
         "JUPYTERLAB_WORKSPACES_DIR": str(directory / "workspaces"),
     }
-    words = ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", "--no-browser"]
-    words += ["--allow-root", f"--ServerApp.root_dir={directory}", "--LabApp.news_url=None"]
+    words = [
+        "--allow-root",
+        "--no-browser",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={directory}",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
     log = directory / "server.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -169,6 +177,9 @@ def take_screenshot(browser, path):
         "'.jp-WindowedPanel-outer, .jp-Notebook')].map(panel => panel.scrollHeight))"
     )
     browser.set_window_size(WIDTH, height + 200)
+    browser.execute_script(
+        "document.querySelectorAll('.jp-WindowedPanel-outer').forEach(p => p.scrollTo(0, 0))"
+    )
     path.parent.mkdir(exist_ok=True)
     assert browser.get_screenshot_as_png().startswith(b"\x89PNG")
     assert browser.save_screenshot(str(path))
@@ -181,12 +192,13 @@ def test_every_notebook_is_expected():
 @pytest.mark.parametrize("name", EXPECTED)
 def test_all_cells_run_and_show_every_figure(name, lab, browser):
     url, token = lab
-    browser.get(f"{url}/lab/tree/{name}?token={token}")
+    # A workspace of its own: the same one would open the other notebooks beside it.
+    browser.get(f"{url}/lab/workspaces/{Path(name).stem}/tree/{name}?token={token}")
     wait_for_kernel(browser)
     n_code_cells = sum(
         cell["cell_type"] == "code" for cell in json.loads((NOTEBOOKS / name).read_text())["cells"]
     )
-    assert len(cells(browser)) == n_code_cells
+    WebDriverWait(browser, 60).until(lambda driver: len(cells(driver)) == n_code_cells)
 
     # What the notebook brought along would pass for what is to be made now.
     click(browser, ".lm-MenuBar-item", "Edit")
@@ -196,7 +208,7 @@ def test_all_cells_run_and_show_every_figure(name, lab, browser):
     )
     click(browser, ".lm-MenuBar-item", "Run")
     click(browser, '.lm-Menu-item[data-command="runmenu:run-all"]')
-    shown = WebDriverWait(browser, RUN_SECONDS, poll_frequency=1).until(all_ran)
+    WebDriverWait(browser, RUN_SECONDS, poll_frequency=1).until(all_ran)
     time.sleep(1)  # the last figure may still be on its way to the page
     shown = cells(browser)
     take_screenshot(browser, SCREENSHOTS / f"{Path(name).stem}.png")
