@@ -176,9 +176,9 @@ container=$("${buildah[@]}" from --pull-never "$image")
 entrypoint=/opt/moe_vae/docker/entrypoint.sh
 check_image
 if [ "$target" = cpu ]; then
-  check_tests
   check_figures
   check_lab
+  check_tests
 else
   check_gpu
 fi
