@@ -88,6 +88,13 @@ def lab(tmp_path_factory):
     # Every cell is on the page, and not only those in view.
     tracker = {"windowingMode": "none"}
     (settings / "tracker.jupyterlab-settings").write_text(json.dumps(tracker))
+    # Nothing is asked of other servers, nor of the reader.
+    configuration = directory / "jupyter_config" / "jupyter_lab_config.py"
+    configuration.parent.mkdir()
+    configuration.write_text(
+        "c.LabApp.news_url = None\n"
+        "c.LabApp.check_for_updates_class = 'jupyterlab.NeverCheckForUpdate'\n"
+    )
     token, port = secrets.token_hex(16), free_port()
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")},
@@ -108,8 +115,6 @@ def lab(tmp_path_factory):
         f"--port={port}",
         "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={directory}",
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     log = directory / "server.log"
     with log.open("w") as output:
