@@ -5,16 +5,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: figures test long-test lab notebooks tensorboard results faults lint clean
+# What `make container` builds: cpu or gpu.
+TARGET ?= cpu
+
+.PHONY: figures test long-test browser-test lab notebooks tensorboard results faults lint lock \
+  container clean
 
 figures: $(READY)
 	$(BIN)/python -m moe_vae figures
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long and not browser"
 
 long-test: $(READY)
 	$(BIN)/python -m pytest -m long
+
+# Needs Debian's packages chromium and chromium-driver; the screenshots go to screenshots/.
+browser-test: $(READY)
+	$(BIN)/python -m pytest -m browser
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -40,6 +48,14 @@ faults: $(READY)
 	$(BIN)/python -m pytest tests/test_faults.py --faults results/faults.json
 	$(BIN)/python -m moe_vae tables
 
+# The container's lock files, after a change of requirements.txt.
+lock:
+	PYTHON=$(PYTHON) docker/lock.sh
+
+# The container's image, built and checked where there is no Docker engine; needs root.
+container:
+	PYTHON=$(PYTHON) docker/build_without_docker.sh $(TARGET)
+
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and \
 	  "Python %d.%d found: 3.11 is needed; name one, as in: make PYTHON=python3.11" % v)'
@@ -48,5 +64,5 @@ $(READY): requirements.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) figures .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) figures screenshots .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# Builds an image with buildah, where there is no Docker engine, and checks what it built.
+#
+# usage: docker/build_without_docker.sh [cpu|gpu] [DIRECTORY]
+#
+# Debian's packages buildah and debootstrap, Python 3.11 with pip, and root are needed. The base
+# image is made by debootstrap (Debian 12, whose Python is 3.11). Packages are fetched by this
+# machine's own pip, whose settings (mirrors, certificates, proxies) then get nowhere near the
+# image; the build takes them from a folder, checked against the same hashes. The image is deleted
+# at the end with everything else, unless a DIRECTORY is named: there all of it stays, and the next
+# run uses its base and its downloads again. Free disk: 25 GB for cpu, 60 GB for gpu.
+#
+# Checks, cpu: the tests' quick part, `figures` for one epoch as another user into a mounted
+# folder, JupyterLab with, without and with a wrong token. gpu: every pinned NVIDIA library loads,
+# the missing GPU is told. Both: the image's settings, and what must not be in it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=${1:-cpu}
+image=localhost/moe_vae:$target
+base=localhost/moe_vae-base:bookworm
+PYTHON=${PYTHON:-python3}
+CALLER=4321 # a user that neither the image nor, most likely, this machine knows
+
+stop() {
+  echo "build_without_docker.sh: $1" >&2
+  exit 1
+}
+
+[ "$target" = cpu ] || [ "$target" = gpu ] || stop "the target is cpu or gpu, not $target"
+[ "$(id -u)" = 0 ] || stop "root is needed, by debootstrap and to mount what buildah builds"
+for tool in buildah debootstrap unshare ip; do
+  command -v "$tool" > /dev/null || stop "$tool is missing: apt-get install $tool"
+done
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' ||
+  stop "$PYTHON is not Python 3.11, for which the packages are to be fetched"
+
+if [ $# -ge 2 ]; then
+  mkdir -p "$2"
+  work=$(cd "$2" && pwd)
+else
+  work=$(mktemp -d "${TMPDIR:-/var/tmp}/moe_vae-container.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+fi
+mkdir -p "$work/tmp"
+export TMPDIR=$work/tmp BUILDAH_ISOLATION=chroot
+buildah=(buildah --storage-driver vfs --root "$work/storage" --runroot "$work/run")
+
+step() { # prints a heading with the seconds since the start
+  printf '== %5d s  %s\n' "$SECONDS" "$1"
+}
+
+make_base() {
+  step "the base image, by debootstrap"
+  rm -rf "$work/base"
+  debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates \
+    bookworm "$work/base" > "$work/debootstrap.log"
+  tar -C "$work/base" --exclude='./dev/*' --exclude='./proc/*' --exclude='./sys/*' \
+    --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*' -cf "$work/base.tar" .
+  rm -rf "$work/base"
+  local container
+  container=$("${buildah[@]}" from scratch)
+  "${buildah[@]}" add --quiet "$container" "$work/base.tar" / > /dev/null
+  "${buildah[@]}" commit --quiet --rm "$container" "$base" > /dev/null
+  rm "$work/base.tar"
+}
+
+fetch_packages() {
+  step "the packages of docker/lock-$target.txt"
+  "$PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+    --require-hashes --requirement "docker/lock-$target.txt" --dest "$work/wheels-$target"
+  printf '[global]\nno-index = true\nfind-links = /wheels\n' > "$work/pip.conf"
+}
+
+build() {
+  step "the image $image"
+  # Docker's format, since OCI's knows no health check. The two mounts are there for RUN alone.
+  "${buildah[@]}" build --format docker --pull=never --target "$target" \
+    --build-arg "BASE=$base" --volume "$work/wheels-$target:/wheels:ro" \
+    --volume "$work/pip.conf:/etc/pip.conf:ro" \
+    --file docker/Dockerfile --tag "$image" .
+}
+
+run() { # run [buildah run's options] -- COMMAND...: in the container, as the image's own user
+  "${buildah[@]}" run "$@"
+}
+
+check_image() {
+  step "the image's settings, and what must not be in it"
+  "${buildah[@]}" inspect --type image "$image" | "$PYTHON" -c '
+import json, sys
+config = json.load(sys.stdin)["Docker"]["config"]
+assert config["User"] == "1000:1000", config["User"]
+assert config["Entrypoint"] == ["/opt/moe_vae/docker/entrypoint.sh"], config["Entrypoint"]
+assert config["Cmd"] == ["lab"], config["Cmd"]
+assert config["Healthcheck"]["Test"][0] == "CMD", config["Healthcheck"]
+assert config["Labels"]["org.opencontainers.image.title"] == "moe_vae", config["Labels"]
+'
+  run "$container" -- sh -c '
+    set -eu
+    [ "$(id -u)" = 1000 ]
+    for tool in gcc cc g++ make git; do
+      ! command -v $tool || { echo "$tool is in the image"; exit 1; }
+    done
+    [ ! -s /etc/pip.conf ] && [ ! -e /opt/installer ] && [ -z "$(ls /wheels 2> /dev/null)" ]
+    [ ! -e /root/.cache ] && [ ! -e /home/moe/.cache ]
+    [ -z "$(find /opt/moe_vae /opt/venv -writable -not -type l)" ]
+    for folder in /data /home/moe /opt/matplotlib /work /work/notebooks /work/runs; do
+      [ "$(stat -c %a $folder)" = 1777 ] || { echo "not everyone can write to $folder"; exit 1; }
+    done
+    [ -n "$(ls /opt/matplotlib/fontlist-*.json)" ]
+    [ -e /opt/moe_vae/moe_vae/__pycache__/cli.cpython-311.pyc ]
+    [ -z "$(ls /data)" ] && [ -z "$(ls /work/runs)" ]'
+  "${buildah[@]}" images --format '{{.Name}}:{{.Tag}} {{.Size}}'
+}
+
+check_tests() {
+  step "the tests' quick part, on the package as it is installed in the image"
+  # All but the package's code, of which the image has its own.
+  mkdir -p "$checks/repository/moe_vae"
+  cp -r tests notebooks results docker requirements.txt pyproject.toml README.md Makefile \
+    .dockerignore .gitignore "$checks/repository"
+  chmod -R a+rX "$checks/repository"
+  run --volume "$checks/repository:/repository:ro" --env PYTHONDONTWRITEBYTECODE=1 \
+    --env MOE_VAE_DATA= "$container" -- sh -c '
+      cd /repository
+      python -c "import moe_vae; assert moe_vae.__file__.startswith(\"/opt/moe_vae/\")"
+      pytest -q -p no:cacheprovider -m "not long and not browser" --ignore tests/test_notebooks.py'
+}
+
+check_figures() {
+  step "figures for one epoch, as user $CALLER into a mounted folder"
+  mkdir "$checks/figures"
+  chown "$CALLER:$CALLER" "$checks/figures"
+  run --user "$CALLER:$CALLER" --volume "$checks/figures:/work/figures" "$container" -- \
+    "$entrypoint" figures --data sample --epochs 1
+  ls "$checks"/figures/*.png > /dev/null
+  local others
+  others=$(find "$checks/figures" -not -user "$CALLER")
+  [ -z "$others" ] || stop "not of the calling user: $others"
+  echo "$(find "$checks/figures" -type f | wc -l) files, all of user $CALLER"
+}
+
+check_lab() {
+  step "JupyterLab"
+  local code=0
+  run --env JUPYTER_TOKEN= "$container" -- "$entrypoint" lab || code=$?
+  [ "$code" != 0 ] || stop "an empty token was not refused"
+  # In a network of its own, since the container listens on all of its addresses; and in a process
+  # space of its own, so that nothing of it stays behind.
+  JUPYTER_TOKEN=$("$PYTHON" -c 'import secrets; print(secrets.token_hex(24))')
+  export JUPYTER_TOKEN
+  unshare --net --pid --fork --kill-child --mount-proc sh -c \
+    'ip link set lo up && exec "$@"' sh "$PYTHON" docker/check_lab.py \
+    "${buildah[@]}" run --env "JUPYTER_TOKEN=$JUPYTER_TOKEN" "$container" -- \
+    "$entrypoint" lab
+}
+
+check_gpu() {
+  step "every library of every pinned NVIDIA package"
+  run --volume "$PWD/docker/lock-gpu.txt:/lock.txt:ro" "$container" -- \
+    python /opt/moe_vae/docker/load_nvidia.py /lock.txt
+  step "the devices, and what is said without a GPU"
+  run "$container" -- "$entrypoint" --help > "$checks/help" 2> "$checks/devices"
+  cat "$checks/devices"
+  [ "$(wc -l < "$checks/devices")" = 1 ] || stop "that is not one line"
+}
+
+"${buildah[@]}" images --quiet "$base" > /dev/null 2>&1 || make_base
+fetch_packages
+build
+[ $# -ge 2 ] || rm -rf "$work/wheels-$target"
+
+checks=$(mktemp -d "$work/checks.XXXXXX")
+chmod 755 "$work" "$checks"
+container=$("${buildah[@]}" from --pull-never "$image")
+entrypoint=/opt/moe_vae/docker/entrypoint.sh
+check_image
+if [ "$target" = cpu ]; then
+  check_figures
+  check_lab
+  check_tests
+else
+  check_gpu
+fi
+"${buildah[@]}" rm "$container" > /dev/null
+rm -rf "$checks"
+step "done: $image is built and passed its checks"

@@ -1,0 +1,549 @@
+"""The container's files, checked without a build; docker/build_without_docker.sh builds."""
+
+import ctypes
+import http.server
+import importlib.util
+import io
+import os
+import re
+import subprocess
+import threading
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from dockerfile_parse import DockerfileParser
+
+ROOT = Path(__file__).parent.parent
+DOCKER = ROOT / "docker"
+TARGETS = ("cpu", "gpu")
+DOCKERFILE = (DOCKER / "Dockerfile").read_text()
+PINNED_BASE = re.compile(r"python:3\.11\.\d+-slim-bookworm(@sha256:[0-9a-f]{64})?")
+SECRET = re.compile(r"TOKEN|PASSW|SECRET|CREDENTIAL|API_?KEY", re.IGNORECASE)
+BUILD_TOOLS = re.compile(r"\b(apt-get|apt|gcc|g\+\+|make|curl|wget|sudo)\b")
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, DOCKER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# --- The Dockerfile ---
+
+
+def stages(text):
+    """Name to (parent, instructions), in the file's order; what stands before is under ""."""
+    parser = DockerfileParser(fileobj=io.BytesIO(text.encode()))
+    found = {"": (None, [])}
+    for part in parser.structure:
+        if part["instruction"] == "COMMENT":
+            continue
+        if part["instruction"] == "FROM":
+            parent, *alias = re.split(r"\s+AS\s+", part["value"], flags=re.IGNORECASE)
+            name = alias[0] if alias else parent
+            found[name] = (parent, [])
+        else:
+            found[name if len(found) > 1 else ""][1].append((part["instruction"], part["value"]))
+    return found
+
+
+def whole(found, name):
+    """A stage's instructions after those that it inherits from the stages it is made from."""
+    if name not in found:
+        return []
+    parent, own = found[name]
+    return whole(found, parent) + own
+
+
+def last(wanted, steps):
+    values = [value for instruction, value in steps if instruction == wanted]
+    return values[-1] if values else None
+
+
+def problems(text):
+    """What is wrong with a Dockerfile, rule by rule."""
+    found = stages(text)
+    wrong = []
+    arguments = [value for instruction, value in found[""][1] if instruction == "ARG"]
+    base = dict(a.split("=", 1) for a in arguments if "=" in a).get("BASE", "")
+    if not PINNED_BASE.fullmatch(base):
+        wrong.append(f"BASE is {base!r}, no exact patch version")
+    wrong += [
+        f"stage {name} is from {parent}, which is neither BASE nor a stage"
+        for name, (parent, _) in found.items()
+        if name and parent != "${BASE}" and parent not in found
+    ]
+    if "latest" in re.sub(r"#.*", "", text):
+        wrong.append("`latest` is no version")
+    if list(found)[-1] != "gpu" or "cpu" not in found:
+        wrong.append("the targets are cpu and, last and so the default, gpu")
+    for name, (_, steps) in found.items():
+        wrong += [f"{name}: {problem}" for problem in stage_problems(steps)]
+    for target in set(TARGETS) & set(found):
+        wrong += [f"{target}: {problem}" for problem in target_problems(found, target)]
+    return wrong
+
+
+def stage_problems(steps):
+    for instruction, value in steps:
+        if instruction == "ADD":
+            yield "ADD fetches and unpacks; COPY does neither"
+        if instruction in ("ARG", "ENV", "LABEL") and SECRET.search(value):
+            yield f"a secret in {instruction}"
+        if instruction == "COPY" and (".env" in value or value.startswith(". ")):
+            yield f"COPY {value} may take secrets and data along"
+        if instruction == "RUN" and BUILD_TOOLS.search(value):
+            yield f"build tools or downloads in RUN {value}"
+        if instruction == "RUN" and "pip install" in value:
+            yield "packages are installed by install.sh alone, from a lock file"
+
+
+def target_problems(found, target):
+    steps = whole(found, target)
+    if (last("USER", steps) or "root").split(":")[0] in ("root", "0"):
+        yield "runs as root"
+    for needed in ("HEALTHCHECK", "LABEL"):
+        if not last(needed, steps):
+            yield f"no {needed}"
+    for form in ("ENTRYPOINT", "CMD"):
+        if not (last(form, steps) or "").startswith("["):
+            yield f"{form} is not in the form that starts without a shell"
+    expects = f"MOE_VAE_EXPECT_GPU={int(target == 'gpu')}"
+    if not any(i == "ENV" and expects in value for i, value in steps):
+        yield f"{expects} is not set"
+    copied = [value.split()[0] for i, value in found[target][1] if i == "COPY"]
+    packages = f"--from=packages-{target}"
+    if packages not in copied or "--from=code" not in copied:
+        yield "packages or code are missing"
+    elif copied.index("--from=code") < len(copied) - copied[::-1].index(packages):
+        yield "the code comes before the packages, which then change with it"
+    for value in (v for i, v in whole(found, f"packages-{target}") if i == "COPY"):
+        if value.split()[0] not in ("docker/install.sh", f"docker/lock-{target}.txt"):
+            yield f"a change of {value.split()[0]} installs all packages again"
+
+
+def test_dockerfile_follows_the_rules():
+    assert problems(DOCKERFILE) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (r"python:3.11.\d+-slim", "python:3.11-slim", "no exact patch"),
+        (r"python:3.11.\S+", "python:latest", "`latest`"),
+        (r"FROM runtime AS cpu", "FROM debian:12 AS cpu", "neither BASE nor a stage"),
+        (r"USER 1000:1000", "USER root", "gpu: runs as root"),
+        (r"USER 1000:1000", "", "cpu: runs as root"),
+        (r"AS gpu\nENV", "AS gpu\nUSER 0\nENV", "gpu: runs as root"),
+        (r"EXPOSE 8888", "ENV JUPYTER_TOKEN=moe", "a secret in ENV"),
+        (r"EXPOSE 8888", "COPY . /work", "may take secrets and data along"),
+        (r"EXPOSE 8888", "RUN apt-get update && apt-get install -y gcc", "build tools"),
+        (r"EXPOSE 8888", "RUN pip install tensorflow", "from a lock file"),
+        (r"EXPOSE 8888", "ADD docker /opt/docker", "ADD"),
+        (r"HEALTHCHECK", "# HEALTHCHECK", "no HEALTHCHECK"),
+        (r"ENTRYPOINT \[(.*)\]", r"ENTRYPOINT \1", "without a shell"),
+        (r"MOE_VAE_EXPECT_GPU=1", "MOE_VAE_EXPECT_GPU=0", "EXPECT_GPU=1 is not set"),
+        (r"(COPY docker/install.sh .*)", r"\1\nCOPY moe_vae /opt", "installs all packages again"),
+        (r"AS cpu\n", "AS cpu\nCOPY --from=code /a /a\n", "the code comes before the packages"),
+        (r"FROM runtime AS gpu", "FROM runtime AS other", "the targets are"),
+    ],
+)
+def test_rule_finds_what_it_is_for(old, new, problem):
+    broken, count = re.subn(old, new, DOCKERFILE)
+    assert count
+    assert any(problem in found for found in problems(broken)), problems(broken)
+
+
+def test_labels_tell_the_packages_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"ARG VERSION={version}\n" in DOCKERFILE
+
+
+def test_packages_come_as_wheels_with_the_locks_hashes():
+    install = (DOCKER / "install.sh").read_text()
+    assert "--require-hashes" in install
+    assert "--only-binary=:all:" in install
+
+
+# --- What is sent to the build ---
+
+
+def test_only_what_the_image_needs_is_sent_to_the_build():
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    allowed = {rule[1:] for rule in rules if rule.startswith("!")}
+    assert allowed == {"moe_vae", "notebooks", "docker"}
+    assert {"**/__pycache__", "**/.env"} <= set(rules[1 + len(allowed) :])
+
+
+def test_everything_that_is_copied_is_there_and_is_sent_to_the_build():
+    allowed = ("moe_vae", "notebooks", "docker/")
+    sources = [
+        source
+        for _, steps in stages(DOCKERFILE).values()
+        for instruction, value in steps
+        if instruction == "COPY" and not value.startswith("--from")
+        for source in value.split()[:-1]
+    ]
+    assert len(sources) > len(allowed)
+    for source in sources:
+        assert source.startswith(allowed), source
+        assert (ROOT / source).exists(), source
+
+
+# --- The lock files ---
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def required():
+    """requirements.txt: name to version."""
+    text = (ROOT / "requirements.txt").read_text()
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return {canonical(name): version for name, version in (line.split("==") for line in lines)}
+
+
+def locked(text):
+    """A lock file: name to (version, hashes, what asks for it)."""
+    entries = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)(.*\n(?:[ \t].*\n)*)", text, re.MULTILINE)
+    return {
+        canonical(name): SimpleNamespace(
+            version=version,
+            hashes=re.findall(r"--hash=sha256:([0-9a-f]{64})\b", rest),
+            direct="-r requirements.txt" in rest,
+        )
+        for name, version, rest in entries
+    }
+
+
+def disagreements(lock, requirements):
+    direct = {name: entry.version for name, entry in lock.items() if entry.direct}
+    return sorted(direct.items() ^ requirements.items())
+
+
+LOCKS = {target: (DOCKER / f"lock-{target}.txt").read_text() for target in TARGETS}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_lock_agrees_with_the_requirements(target):
+    assert disagreements(locked(LOCKS[target]), required()) == [], "run `make lock`"
+
+
+@pytest.mark.parametrize("change", [{"tqdm": "1.0"}, {"requests": "2.0"}, {"tqdm": None}])
+def test_disagreement_with_the_requirements_is_found(change):
+    changed = {name: v for name, v in {**required(), **change}.items() if v}
+    assert disagreements(locked(LOCKS["cpu"]), changed)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_locked_package_has_its_version_and_hashes(target):
+    lines = [line for line in LOCKS[target].splitlines() if re.match(r"[^\s#]", line)]
+    lock = locked(LOCKS[target])
+    assert len(lines) == len(lock) > 100
+    assert all(line.endswith(" \\") for line in lines)
+    assert all(entry.hashes for entry in lock.values())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_lock_names_no_server_and_no_path(target):
+    assert not re.search(r"://|--(extra-)?index-url|--find-links|\s/\w", LOCKS[target])
+
+
+def test_gpu_has_what_cpu_has_and_nvidias_packages():
+    cpu, gpu = ({name: entry.version for name, entry in locked(LOCKS[t]).items()} for t in TARGETS)
+    nvidia = {name: version for name, version in gpu.items() if name.startswith("nvidia-")}
+    assert gpu == {**cpu, **nvidia}
+    assert all(name.endswith("-cu12") for name in nvidia)
+    assert nvidia["nvidia-cudnn-cu12"].startswith("9.")
+    assert nvidia["nvidia-cuda-runtime-cu12"].startswith("12.9.")
+    assert script("load_nvidia").pinned(LOCKS["gpu"]) == nvidia
+
+
+# --- Compose ---
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load((DOCKER / "compose.yaml").read_text())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_service_is_reached_from_this_computer_alone_and_only_with_a_token(compose, target):
+    service = compose["services"][target]
+    assert service["ports"] == ["127.0.0.1:8888:8888"]
+    assert "JUPYTER_TOKEN" in service["environment"]
+    assert not any("=" in name for name in service["environment"])  # handed on, given no value
+    assert service["command"] == ["lab"]
+    assert "network_mode" not in service
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_service_keeps_what_is_made_in_it(compose, target):
+    mounts = {mount["target"]: mount for mount in compose["services"][target]["volumes"]}
+    assert set(mounts) == {"/work/notebooks", "/data", "/work/runs"}
+    notebooks = mounts["/work/notebooks"]
+    assert notebooks["type"] == "bind"
+    assert (DOCKER / notebooks["source"]).resolve() == ROOT / "notebooks"
+    named = {mounts[path]["source"] for path in ("/data", "/work/runs")}
+    assert named == set(compose["volumes"])
+    assert "MOE_VAE_DATA=/data" in DOCKERFILE
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_service_is_its_profile_and_target(compose, target):
+    service = compose["services"][target]
+    assert service["profiles"] == [target]
+    assert service["image"] == f"moe_vae:{target}"
+    assert service["build"]["target"] == target
+    assert (DOCKER / service["build"]["context"]).resolve() == ROOT
+    assert (ROOT / service["build"]["dockerfile"]).exists()
+    assert service["user"].startswith("${MOE_VAE_UID:-1000}:")
+    assert service["cap_drop"] == ["ALL"]
+
+
+def test_gpu_is_reserved_in_its_own_profile_alone(compose):
+    devices = compose["services"]["gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert [device["capabilities"] for device in devices] == [["gpu"]]
+    assert "deploy" not in compose["services"]["cpu"]
+
+
+def test_up_starts_the_gpu_profile_and_the_env_file_holds_nothing_else():
+    lines = (DOCKER / ".env").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["COMPOSE_PROFILES=gpu"]
+
+
+# --- The scripts ---
+
+
+@pytest.mark.parametrize("path", sorted(DOCKER.glob("*.sh")), ids=lambda path: path.name)
+def test_shell_script_can_be_read_by_its_shell(path):
+    shell = re.match(r"#!.*\b(bash|sh)\n", path.read_text())[1]
+    subprocess.run([shell, "-n", path], check=True)
+    assert path.name == "install.sh" or os.access(path, os.X_OK)
+
+
+@pytest.fixture
+def entry(tmp_path):
+    """Runs the entry point beside a `python` and a `jupyter` that only tell their arguments."""
+    for name in ("python", "jupyter"):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'#!/bin/sh\nprintf "%s|" {name} "$@"; echo "$JUPYTER_TOKEN"\n')
+        path.chmod(0o755)
+
+    def run(*words, **environ):
+        search = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        return subprocess.run(
+            ["sh", DOCKER / "entrypoint.sh", *words],
+            env={"PATH": search, "TMPDIR": str(tmp_path), **environ},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+
+    run.marker = tmp_path / "moe_vae_lab"
+    run.directory = tmp_path
+    return run
+
+
+REPORT = f"python|{DOCKER}/report_devices.py|"
+
+
+def test_command_is_one_of_the_command_line_after_the_devices(entry):
+    result = entry("figures", "--out", "a b")
+    assert result.returncode == 0
+    assert result.stdout.splitlines() == [REPORT, "python|-m|moe_vae|figures|--out|a b|"]
+    assert not entry.marker.exists()
+
+
+@pytest.mark.parametrize("words", [[], ["lab"]])
+def test_lab_is_the_default_and_takes_the_token_from_the_variable(entry, words):
+    result = entry(*words, JUPYTER_TOKEN="abc")
+    assert result.returncode == 0
+    assert result.stdout.splitlines() == [REPORT + "abc", "jupyter|lab|abc"]
+    assert entry.marker.exists()
+
+
+def test_lab_without_a_token_leaves_it_to_jupyterlab_to_make_one(entry):
+    result = entry("lab", "--debug")
+    assert result.stdout.splitlines() == [REPORT, "jupyter|lab|--debug|"]
+
+
+@pytest.mark.parametrize("token", ["", " ", "\t\n"])
+def test_empty_token_is_refused(entry, token):
+    result = entry("lab", JUPYTER_TOKEN=token)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "JUPYTER_TOKEN is empty" in result.stderr
+    assert not entry.marker.exists()
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["--IdentityProvider.token=", "--ServerApp.token=''", "--ServerApp.password=", "--port=9"],
+)
+def test_token_and_port_cannot_be_set_past_the_variable(entry, word):
+    result = entry("lab", word, JUPYTER_TOKEN="abc")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert word in result.stderr
+
+
+def test_token_file_is_refused(entry):
+    assert entry("lab", JUPYTER_TOKEN_FILE="/dev/null").returncode == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write everywhere")
+def test_folder_that_cannot_be_written_is_told(entry):
+    (entry.directory / "notebooks").mkdir(mode=0o555)
+    assert "cannot write to" in entry("lab").stderr
+
+
+def test_lab_listens_on_the_published_port_and_asks_no_other_server():
+    configuration = SimpleNamespace(ServerApp=SimpleNamespace(), LabApp=SimpleNamespace())
+    code = (DOCKER / "jupyter_lab_config.py").read_text()
+    exec(code, {"get_config": lambda: configuration})
+    server = configuration.ServerApp
+    assert (server.port, server.port_retries, server.root_dir) == (8888, 0, "/work")
+    assert not {"token", "password"} & vars(server).keys()
+    assert configuration.LabApp.news_url is None
+
+
+# --- The health check ---
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/api" else 403)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as running:
+        threading.Thread(target=running.serve_forever).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_health_of_jupyterlab_is_whether_it_answers(tmp_path, monkeypatch, server):
+    healthcheck = script("healthcheck")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(healthcheck, "URL", f"{server}/lab")
+    assert healthcheck.main() == 0, "no JupyterLab is to be asked where a command runs"
+    (tmp_path / "moe_vae_lab").touch()
+    with pytest.raises(OSError, match="403"):
+        healthcheck.main()
+    monkeypatch.setattr(healthcheck, "URL", f"{server}/api")
+    assert healthcheck.main() == 0
+
+
+def test_health_check_asks_where_jupyterlab_listens():
+    assert script("healthcheck").URL == "http://127.0.0.1:8888/api"
+
+
+# --- The devices ---
+
+
+def never():
+    raise AssertionError("nothing is missing")
+
+
+def test_devices_are_told_in_one_line():
+    describe = script("report_devices").describe
+    assert describe([], 1, False, never) == "Devices: CPU (1 core)."
+    assert describe(["A", "B"], 4, True, never) == "Devices: GPU A, GPU B, CPU (4 cores)."
+    line = describe([], 2, True, lambda: "it is not there")
+    assert line.startswith("Devices: CPU (2 cores); a GPU was expected, but it is not there. ")
+    assert "moe_vae:cpu" in line
+    assert "\n" not in line
+
+
+def no_library(name, **_):
+    raise OSError(f"{name}: cannot open shared object file")
+
+
+def driver(code):
+    return lambda name: SimpleNamespace(cuInit=lambda flags: code)
+
+
+@pytest.mark.parametrize(
+    ("environ", "load", "reason"),
+    [
+        ({}, no_library, "--gpus all"),
+        ({}, driver(100), "error 100"),
+        ({}, driver(0), "TF_CPP_MIN_LOG_LEVEL"),
+        ({"CUDA_VISIBLE_DEVICES": ""}, driver(100), "CUDA_VISIBLE_DEVICES"),
+    ],
+)
+def test_why_there_is_no_gpu(environ, load, reason):
+    assert reason in script("report_devices").why_no_gpu(environ, load)
+
+
+def test_devices_come_from_tensorflow():
+    names = script("report_devices").gpu_names()
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        assert names == []
+    else:
+        assert all(isinstance(name, str) for name in names)
+
+
+# --- NVIDIA's libraries ---
+
+
+def test_libraries_are_loaded_after_those_that_they_need():
+    loaded = []
+
+    def load(path, mode):
+        if path == "first" and "second" not in loaded:
+            raise OSError("second: cannot open shared object file")
+        if path == "broken":
+            raise OSError("broken: undefined symbol: x")
+        if path == "waiting":
+            raise OSError("libcuda.so.1: cannot open shared object file")
+        loaded.append(path)
+
+    paths = ["first", "broken", "waiting", "second"]
+    assert script("load_nvidia").load_all(paths, load) == (
+        ["second", "first"],
+        ["waiting"],
+        {"broken": "broken: undefined symbol: x"},
+    )
+
+
+def test_another_version_than_the_pinned_one_is_an_error(tmp_path):
+    load_nvidia = script("load_nvidia")
+    with pytest.raises(RuntimeError, match=r"0\.0 is pinned"):
+        load_nvidia.libraries("numpy", "0.0")
+    assert load_nvidia.libraries("numpy", required()["numpy"])
+    lock = tmp_path / "lock.txt"
+    lock.write_text("numpy==1.0 \\\n")
+    with pytest.raises(RuntimeError, match="no NVIDIA package"):
+        load_nvidia.main(lock)
+
+
+# --- The README ---
+
+
+def test_links_of_the_readme_lead_somewhere():
+    text = (DOCKER / "README.md").read_text()
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    local = [link for link in links if "://" not in link]
+    assert local
+    assert all((DOCKER / link).exists() for link in local)
+
+
+def test_readme_names_the_services_variables():
+    text = (DOCKER / "README.md").read_text()
+    for name in ("JUPYTER_TOKEN", "MOE_VAE_UID", "MOE_VAE_EXPECT_GPU", "COMPOSE_PROFILES"):
+        assert name in text
