@@ -387,7 +387,7 @@ def _parser():
     command = _add(commands, "figures", _figures, "draw every figure of both posts")
     _add_data(command)
     _add_training(command)
-    command.set_defaults(resume=True, checkpoint_every=1, keep=1, tensorboard=False)
+    command.set_defaults(resume=True, checkpoint_every=5, keep=1, tensorboard=False)
     command.add_argument(
         "--out",
         type=Path,

@@ -30,7 +30,7 @@ PARAMS = {
 }
 N_KILLS = 20
 KILLED_EPOCHS = 200
-LONGEST_LIFE_SECONDS = 0.8
+LONGEST_LIFE_SECONDS = 0.5
 
 
 def random_data(seed=0):
