@@ -39,6 +39,12 @@ CHROMIUM_OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
+SETTINGS = {
+    # Every cell is on the page, and not only those in view.
+    "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
+    # No question about news on the screenshots.
+    "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false"},
+}
 CODE_CELLS = ".jp-Notebook .jp-CodeCell"
 # What the page shows of every code cell: its prompt, its error and its message on standard error.
 READ_CELLS = """
@@ -83,18 +89,17 @@ def lab(tmp_path_factory):
     directory = tmp_path_factory.mktemp("lab")
     for name in EXPECTED:
         shutil.copy(NOTEBOOKS / name, directory)
-    settings = directory / "settings" / "@jupyterlab" / "notebook-extension"
-    settings.mkdir(parents=True)
-    # Every cell is on the page, and not only those in view.
-    tracker = {"windowingMode": "none"}
-    (settings / "tracker.jupyterlab-settings").write_text(json.dumps(tracker))
+    settings = directory / "settings"
+    for path, content in SETTINGS.items():
+        (settings / path).parent.mkdir(parents=True)
+        (settings / path).write_text(json.dumps(content))
     token, port = secrets.token_hex(16), free_port()
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")},
         "MOE_VAE_QUICK": "1",
         "PYTHONPATH": str(ROOT),
         "JUPYTER_TOKEN": token,
-        "JUPYTERLAB_SETTINGS_DIR": str(settings.parent.parent),
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
         **{
             f"{name}_DIR": str(directory / name.lower())
             for name in ("JUPYTER_CONFIG", "JUPYTER_DATA", "JUPYTER_RUNTIME", "IPYTHON")
@@ -108,8 +113,6 @@ def lab(tmp_path_factory):
         f"--port={port}",
         "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={directory}",
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     log = directory / "server.log"
     with log.open("w") as output:
