@@ -8,7 +8,7 @@
 # machine's own pip, whose settings (mirrors, certificates, proxies) then get nowhere near the
 # image; the build takes them from a folder, checked against the same hashes. The image is deleted
 # at the end with everything else, unless a DIRECTORY is named: there all of it stays, and the next
-# run uses its base and its downloads again. Free disk: 25 GB for cpu, 60 GB for gpu.
+# run uses its base and its downloads again. Free disk: 15 GB for cpu, 45 GB for gpu.
 #
 # Checks, cpu: the tests' quick part, `figures` for one epoch as another user into a mounted
 # folder, JupyterLab with, without and with a wrong token. gpu: every pinned NVIDIA library loads,

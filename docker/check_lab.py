@@ -21,14 +21,14 @@ START_SECONDS = 180
 
 
 def get(path, token=None):
-    """Returns the status and the body of an answer, whatever the status."""
+    """Returns the status, the body and the address of an answer, whatever the status."""
     headers = {"Authorization": f"token {token}"} if token else {}
     request = urllib.request.Request(SERVER + path, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, answer.read()
+            return answer.status, answer.read(), answer.url
     except urllib.error.HTTPError as error:
-        return error.code, error.read()
+        return error.code, error.read(), error.url
 
 
 def wait_for_server(process):
@@ -47,12 +47,12 @@ def wait_for_server(process):
 
 
 def expect(status, path, token=None, shown="no token"):
-    """Fails unless the server answers with this status; returns the body."""
-    got, body = get(path, token)
+    """Fails unless the server answers with this status; returns the body and its address."""
+    got, body, url = get(path, token)
     print(f"{path} with {shown}: {got}")
     if got != status:
         raise RuntimeError(f"{status} was expected")
-    return body
+    return body, url
 
 
 def sources(notebook):
@@ -64,13 +64,16 @@ def check(token):
     """Fetches each notebook with the token, and fails to without it or with another one."""
     for notebook in NOTEBOOKS:
         path = f"/api/contents/notebooks/{notebook.name}"
-        served = json.loads(expect(200, path, token, "the token"))
+        body, _ = expect(200, path, token, "the token")
+        served = json.loads(body)
         if sources(served["content"]) != sources(json.loads(notebook.read_text())):
             raise RuntimeError(f"{notebook.name} is not served as it is in the repository")
         expect(403, path)
         expect(403, path, token + "x", "a wrong token")
         expect(403, path + "?token=", shown="an empty token")
-    expect(200, "/lab/tree/notebooks", token, "the token")
+    _, url = expect(200, "/", token, "the token")
+    if not url.endswith("/lab/tree/notebooks"):
+        raise RuntimeError(f"JupyterLab opens on {url}, and not on the notebooks")
     expect(403, "/api/kernels")
 
 

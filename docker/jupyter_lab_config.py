@@ -8,7 +8,7 @@ c.ServerApp.port = 8888
 c.ServerApp.port_retries = 0  # another port would not be the published one
 c.ServerApp.open_browser = False
 c.ServerApp.root_dir = "/work"
-c.ServerApp.default_url = "/lab/tree/notebooks"
+c.LabApp.default_url = "/lab/tree/notebooks"
 
 # Nothing is asked of other servers.
 c.LabApp.news_url = None
