@@ -104,12 +104,12 @@ assert config["Labels"]["org.opencontainers.image.title"] == "moe_vae", config["
     [ ! -s /etc/pip.conf ] && [ ! -e /opt/installer ] && [ -z "$(ls /wheels 2> /dev/null)" ]
     [ ! -e /root/.cache ] && [ ! -e /home/moe/.cache ]
     [ -z "$(find /opt/moe_vae /opt/venv -writable -not -type l)" ]
-    for folder in /data /home/moe /opt/matplotlib /work /work/notebooks /work/runs; do
+    for folder in /data /home/moe /opt/matplotlib /workspace /workspace/notebooks /workspace/runs; do
       [ "$(stat -c %a $folder)" = 1777 ] || { echo "not everyone can write to $folder"; exit 1; }
     done
     [ -n "$(ls /opt/matplotlib/fontlist-*.json)" ]
     [ -e /opt/moe_vae/moe_vae/__pycache__/cli.cpython-311.pyc ]
-    [ -z "$(ls /data)" ] && [ -z "$(ls /work/runs)" ]'
+    [ -z "$(ls /data)" ] && [ -z "$(ls /workspace/runs)" ]'
   "${buildah[@]}" images --format '{{.Name}}:{{.Tag}} {{.Size}}'
 }
 
@@ -131,7 +131,7 @@ check_figures() {
   step "figures for one epoch, as user $CALLER into a mounted folder"
   mkdir "$checks/figures"
   chown "$CALLER:$CALLER" "$checks/figures"
-  run --user "$CALLER:$CALLER" --volume "$checks/figures:/work/figures" "$container" -- \
+  run --user "$CALLER:$CALLER" --volume "$checks/figures:/workspace/figures" "$container" -- \
     "$entrypoint" figures --data sample --epochs 1
   ls "$checks"/figures/*.png > /dev/null
   local others

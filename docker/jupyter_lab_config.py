@@ -7,7 +7,7 @@ c.ServerApp.ip = "0.0.0.0"
 c.ServerApp.port = 8888
 c.ServerApp.port_retries = 0  # another port would not be the published one
 c.ServerApp.open_browser = False
-c.ServerApp.root_dir = "/work"
+c.ServerApp.root_dir = "/workspace"
 c.LabApp.default_url = "/lab/tree/notebooks"
 
 # Nothing is asked of other servers.

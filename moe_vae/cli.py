@@ -461,29 +461,7 @@ def _parser():
 
     command = _add(commands, "posts", _posts, "train both posts' models from several seeds")
     _add_data(command)
-    command.add_argument(
-        "--seeds",
-        type=_seed,
-        nargs="+",
-        default=[42, 1, 2],
-        metavar="SEED",
-        help="default: 42 1 2",
-    )
-    command.add_argument(
-        "--runs",
-        type=Path,
-        default=Path("runs/posts"),
-        metavar="DIR",
-        help="where the runs go; one that is there already is not trained again; "
-        "default: runs/posts",
-    )
-    command.add_argument(
-        "--out",
-        type=Path,
-        default=Path("results/posts.json"),
-        metavar="FILE",
-        help="default: results/posts.json",
-    )
+    _add_runs(command, "posts", [42, 1, 2])
 
     command = _add(
         commands,
@@ -492,29 +470,7 @@ def _parser():
         "train VaDE and DMVAE from several seeds, and baselines",
     )
     _add_data(command, spiral=True)
-    command.add_argument(
-        "--seeds",
-        type=_seed,
-        nargs="+",
-        default=[10, 11, 12, 13, 14],
-        metavar="SEED",
-        help="default: 10 to 14",
-    )
-    command.add_argument(
-        "--runs",
-        type=Path,
-        default=Path("runs/clustering"),
-        metavar="DIR",
-        help="where the runs go; one that is there already is not trained again; "
-        "default: runs/clustering",
-    )
-    command.add_argument(
-        "--out",
-        type=Path,
-        default=Path("results/clustering.json"),
-        metavar="FILE",
-        help="default: results/clustering.json",
-    )
+    _add_runs(command, "clustering", [10, 11, 12, 13, 14])
 
     command = _add(commands, "notebooks", _notebooks, "execute notebooks in place")
     command.add_argument(
@@ -556,6 +512,32 @@ def _add_data(command, spiral=False):
 def _add_training(command):
     command.add_argument("--epochs", type=int, metavar="N", help="default: as in the post")
     command.add_argument("--seed", type=_seed, default=42, help="default: 42, as in the posts")
+
+
+def _add_runs(command, name, seeds):
+    command.add_argument(
+        "--seeds",
+        type=_seed,
+        nargs="+",
+        default=seeds,
+        metavar="SEED",
+        help=f"default: {' '.join(map(str, seeds))}",
+    )
+    command.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs", name),
+        metavar="DIR",
+        help="where the runs go; one that is there already is not trained again; "
+        f"default: runs/{name}",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results", f"{name}.json"),
+        metavar="FILE",
+        help=f"default: results/{name}.json",
+    )
 
 
 def _add_run(command):

@@ -140,7 +140,7 @@ def test_dockerfile_follows_the_rules():
         (r"USER 1000:1000", "", "cpu: runs as root"),
         (r"AS gpu\nENV", "AS gpu\nUSER 0\nENV", "gpu: runs as root"),
         (r"EXPOSE 8888", "ENV JUPYTER_TOKEN=moe", "a secret in ENV"),
-        (r"EXPOSE 8888", "COPY . /work", "may take secrets and data along"),
+        (r"EXPOSE 8888", "COPY . /workspace", "may take secrets and data along"),
         (r"EXPOSE 8888", "RUN apt-get update && apt-get install -y gcc", "build tools"),
         (r"EXPOSE 8888", "RUN pip install tensorflow", "from a lock file"),
         (r"EXPOSE 8888", "ADD docker /opt/docker", "ADD"),
@@ -287,11 +287,11 @@ def test_service_is_reached_from_this_computer_alone_and_only_with_a_token(compo
 @pytest.mark.parametrize("target", TARGETS)
 def test_service_keeps_what_is_made_in_it(compose, target):
     mounts = {mount["target"]: mount for mount in compose["services"][target]["volumes"]}
-    assert set(mounts) == {"/work/notebooks", "/data", "/work/runs"}
-    notebooks = mounts["/work/notebooks"]
+    assert set(mounts) == {"/workspace/notebooks", "/data", "/workspace/runs"}
+    notebooks = mounts["/workspace/notebooks"]
     assert notebooks["type"] == "bind"
     assert (DOCKER / notebooks["source"]).resolve() == ROOT / "notebooks"
-    named = {mounts[path]["source"] for path in ("/data", "/work/runs")}
+    named = {mounts[path]["source"] for path in ("/data", "/workspace/runs")}
     assert named == set(compose["volumes"])
     assert "MOE_VAE_DATA=/data" in DOCKERFILE
 
@@ -409,7 +409,7 @@ def test_lab_listens_on_the_published_port_and_asks_no_other_server():
     code = (DOCKER / "jupyter_lab_config.py").read_text()
     exec(code, {"get_config": lambda: configuration})
     server = configuration.ServerApp
-    assert (server.port, server.port_retries, server.root_dir) == (8888, 0, "/work")
+    assert (server.port, server.port_retries, server.root_dir) == (8888, 0, "/workspace")
     assert not {"token", "password"} & vars(server).keys()
     assert configuration.LabApp.news_url is None
 
