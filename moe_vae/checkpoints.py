@@ -38,12 +38,13 @@ def locked(directory):
         raise PermissionError(f"{directory} cannot be written to")
     handle = os.open(directory, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CheckpointError(
+                f"{directory} is in use by another process: two runs cannot share a directory"
+            ) from error
         yield
-    except BlockingIOError as error:
-        raise CheckpointError(
-            f"{directory} is in use by another process: two runs cannot share a directory"
-        ) from error
     finally:
         os.close(handle)
         if is_new and directory.exists() and not any(directory.iterdir()):
@@ -63,7 +64,7 @@ class Checkpoints:
       identity: dict that JSON can hold: the run's model, parameters, seed and data. A run goes
         on only from a checkpoint with the same. Of `params` the entry `epochs` may differ: a
         training may be made longer.
-      every: a checkpoint is written every so many epochs, and when the trainer is `done`.
+      every: a checkpoint is written every so many epochs, and when the trainer `is_done`.
       keep: so many are kept, the last ones.
     """
 

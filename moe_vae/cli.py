@@ -110,7 +110,8 @@ def _figures(arguments):
             figures = MODELS[name].draw(trainer, record, data_sets.test)
             _save_figures(figures, arguments.out, run_dir.name)
             _write_json(run_dir.with_suffix(".json"), record)
-            shutil.rmtree(run_dir)  # it was for the case that this does not come to an end
+            if not trainer.interrupted:
+                shutil.rmtree(run_dir)  # there is nothing left to go on with
     print(f"Figures and numbers are in {arguments.out}/.")
 
 

@@ -1,4 +1,4 @@
-"""The posts' runs from seed to scores: what the command line, the notebooks and results share."""
+"""Whole runs from seed to scores: what the command line, the notebooks and results share."""
 
 import functools
 import platform
