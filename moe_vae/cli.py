@@ -12,9 +12,10 @@ import numpy as np
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
 
 from moe_vae.checkpoints import CheckpointError, Checkpoints, locked
-from moe_vae.clustering import score_baselines, score_code_baselines
+from moe_vae.clustering import CLUSTERING_STEPS, score_baselines, score_code_baselines
 from moe_vae.compat import tf
 from moe_vae.datasets import (
     IMAGE_PIXELS,
@@ -31,6 +32,8 @@ from moe_vae.experiments import (
     builder,
     concept_figures,
     default_params,
+    inherited_params,
+    prepare_data,
     run_identity,
     run_record,
     score_generation,
@@ -39,10 +42,12 @@ from moe_vae.experiments import (
 )
 from moe_vae.figures import plot_image_rows, plot_points
 from moe_vae.files import write_whole
+from moe_vae.gating import CLUSTERING_GATES, SYSTEMS, TABLE_1_PARAMS, TABLE_2_PARAMS
 from moe_vae.metrics import match_clusters
 from moe_vae.parameters import ParameterError, check_params
 from moe_vae.reports import RESULTS, fill_tables
 from moe_vae.tensorboard import TensorBoardLog
+from moe_vae.timing import time_clustering_vaes
 from moe_vae.training import TrainingError
 
 __all__ = ["main"]
@@ -52,6 +57,9 @@ METRICS = "metrics.json"
 EVALUATION = "evaluation.json"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
+CLUSTERING_SEEDS = {"points": [10, 11, 12, 13, 14], "images": [0, 1, 2]}
+# What a table remembers of the run that filled a cell.
+_CELL_RECORD = ("command", "data", "seed", "params", "seconds", "test", "versions")
 SPIRAL_SEED = 0  # of the points; a run's own seed is that of its weights and batches
 
 
@@ -117,14 +125,16 @@ def _figures(arguments):
 
 def _train_command(arguments):
     # Before the data are read or fetched, which may take a while.
-    defaults = default_params(arguments.model, arguments.data)
-    params = check_params({**dict(arguments.set), **_epochs(arguments)}, defaults)
+    given = {**dict(arguments.set), **_epochs(arguments)}
+    defaults = default_params(arguments.model, arguments.data, given)
+    params = check_params({**_inherited(arguments, defaults), **given}, defaults)
     if arguments.out.exists() and not arguments.out.is_dir():
         raise CommandError(f"--out is {arguments.out}: it must be a directory, or not exist")
     with locked(arguments.out):
-        data_sets = _read_data(arguments)
+        data_sets = prepare_data(_read_data(arguments), params, arguments.cache)
         trainer, record = _train(arguments.model, params, arguments, data_sets, arguments.out)
         _save_run(arguments.out, trainer, record, data_sets)
+        trainer.session.close()
     print(json.dumps(record["test"], indent=1))
     print(f"Checkpoint, {METRICS} and figures are in {arguments.out}/.")
 
@@ -132,6 +142,10 @@ def _train_command(arguments):
 def _generate(arguments):
     trainer, record = _load_run(arguments.run_dir)
     model = trainer.model
+    if not hasattr(model, "generate"):
+        raise CommandError(
+            f"{arguments.run_dir} holds a model of kind {record['model']!r}, which draws nothing"
+        )
     chosen = range(model.n_columns) if arguments.which is None else [arguments.which]
     if chosen[0] not in range(model.n_columns):
         raise CommandError(f"--which is {chosen[0]}: it must be in 0 to {model.n_columns - 1}")
@@ -155,6 +169,11 @@ def _classify(arguments):
     trainer, record = _load_run(arguments.run_dir)
     if record["n_features"] != IMAGE_PIXELS:
         raise CommandError(f"{arguments.run_dir} was trained on the {record['data']}: no pictures")
+    if not hasattr(trainer.model, "predict_proba"):
+        raise CommandError(
+            f"{arguments.run_dir} holds a model of kind {record['model']!r}, which tells no "
+            "pictures apart"
+        )
     image = _read_picture(arguments.image)
     probabilities = trainer.model.predict_proba(trainer.session, image)[0]
     likeliest = int(probabilities.argmax())
@@ -171,7 +190,7 @@ def _classify(arguments):
 
 def _evaluate(arguments):
     trainer, record = _load_run(arguments.run_dir)
-    data_sets = _read_data(arguments)
+    data_sets = prepare_data(_read_data(arguments), record["params"], arguments.cache)
     evaluation = {
         "command": arguments.command_line,
         "data": data_sets.name,
@@ -203,23 +222,95 @@ def _posts(arguments):
 
 
 def _clustering(arguments):
+    arguments.seeds = arguments.seeds or CLUSTERING_SEEDS[_kind(arguments.data)]
+    out = arguments.out or Path("results", f"clustering_{arguments.data}.json")
     data_sets = _read_data(arguments)
-    baselines = [
-        {"seed": seed, **score_baselines(data_sets.train.images, data_sets.test, seed)}
-        for seed in arguments.seeds
-    ]
-    runs = []
-    for name in CLUSTERING_MODELS:
+    results = {
+        "command": arguments.command_line,
+        "baselines": [
+            {"seed": seed, **score_baselines(data_sets.train.images, data_sets.test, seed)}
+            for seed in arguments.seeds
+        ],
+        "runs": [],
+    }
+    for name in _clustering_steps(arguments.data):
         for seed in arguments.seeds:
-            run_dir = arguments.runs / f"{name}-{arguments.data}-{seed}"
-            runs.append(_finished_run(name, seed, run_dir, arguments))
-            _write_json(
-                arguments.out,
-                {"command": arguments.command_line, "baselines": baselines, "runs": runs},
-            )
-        figures = arguments.out.parent / "figures"
+            run_dir = _clustered(name, seed, arguments)
+            record = {
+                **_read_json(run_dir / METRICS),
+                "evaluation": _evaluation(run_dir, arguments),
+            }
+            results["runs"].append(record)
+            _write_json(out, results)
+        figures = out.parent / "figures"
         _copy_figures(run_dir, figures, f"{name}_{arguments.data}")
-    print(f"{len(runs)} runs are in {arguments.out}, the last seed's figures in {figures}/.")
+    n_runs = len(results["runs"])
+    print(f"{n_runs} runs are in {out}, the last seed's figures in {figures}/.")
+
+
+def _table1(arguments):
+    cells = [
+        (data, n_outputs, draw, gate)
+        for data in arguments.data
+        for gate in arguments.gates
+        for n_outputs in arguments.outputs
+        for draw in range(arguments.draws)
+    ]
+    _fill_cells(cells, _regression_cell, arguments)
+
+
+def _regression_cell(cell, arguments):
+    data, n_outputs, draw, gate = cell
+    sets = {
+        **TABLE_1_PARAMS[data][gate],
+        "gate": gate,
+        "n_outputs": n_outputs,
+        "targets_seed": draw,
+    }
+    run_dir = arguments.runs / f"{data}-{gate}-{n_outputs}-{draw}"
+    return _trained_cell(run_dir, data, draw, sets, arguments)
+
+
+def _table2(arguments):
+    cells = [(seed, gate) for gate in arguments.gates for seed in arguments.seeds]
+    _fill_cells(cells, _classification_cell, arguments)
+
+
+def _classification_cell(cell, arguments):
+    seed, gate = cell
+    run_dir = arguments.runs / f"mnist-{gate}-{seed}"
+    return _trained_cell(run_dir, "mnist", seed, {**TABLE_2_PARAMS[gate], "gate": gate}, arguments)
+
+
+def _fill_cells(cells, train, arguments):
+    """Trains every cell of a table that is not there yet, and writes all as each is done."""
+    records = []
+    for cell in tqdm(cells, unit="cell", desc="table", file=sys.stdout):
+        print()  # the cell's own progress stands below the table's
+        record = train(cell, arguments)
+        records.append({name: record[name] for name in _CELL_RECORD})
+        _write_json(arguments.out, {"command": arguments.command_line, "cells": records})
+    print(f"{len(records)} cells are in {arguments.out}.")
+
+
+def _trained_cell(run_dir, data, seed, sets, arguments):
+    options = []
+    if sets["gate"] in CLUSTERING_GATES:
+        seeds = CLUSTERING_SEEDS[_kind(data)]
+        source = argparse.Namespace(
+            **{**vars(arguments), "data": data, "runs": arguments.gate_runs}
+        )
+        options += ["--from", str(_clustered(sets["gate"], seeds[seed % len(seeds)], source))]
+    for name, value in sets.items():
+        options += ["--set", f"{name}={json.dumps(value)}"]
+    _finish_run("moe", seed, run_dir, data, arguments.data_dir, options)
+    return _read_json(run_dir / METRICS)
+
+
+def _times(arguments):
+    times = time_clustering_vaes(_read_data(arguments))
+    _write_json(arguments.out, {"command": arguments.command_line, **times})
+    print(f"The times are in {arguments.out}.")
 
 
 def _tables(arguments):
@@ -250,18 +341,53 @@ def _notebooks(arguments):
 
 def _finished_run(name, seed, run_dir, arguments):
     """Trains and evaluates a model in `run_dir`, or what is left of that; returns its record."""
-    source = ["--data", arguments.data]
-    if arguments.data_dir:
-        source += ["--data-dir", arguments.data_dir]
-    metrics, evaluation = run_dir / METRICS, run_dir / EVALUATION
+    _finish_run(name, seed, run_dir, arguments.data, arguments.data_dir)
+    return {**_read_json(run_dir / METRICS), "evaluation": _evaluation(run_dir, arguments)}
+
+
+def _finish_run(name, seed, run_dir, data, data_dir, options=()):
+    """Trains a model in `run_dir`, or what is left of that, and keeps no checkpoints of it."""
+    metrics = run_dir / METRICS
     if not metrics.exists() or _read_json(metrics)["interrupted"]:
-        words = ["train", name, *source, "--seed", str(seed), "--out", str(run_dir)]
-        main([*words, "--resume"] if run_dir.exists() else words)
+        words = ["train", name, *_source(data, data_dir), "--seed", str(seed), *options]
+        main([*words, "--out", str(run_dir), *(["--resume"] if run_dir.exists() else [])])
         if _read_json(metrics)["interrupted"]:
             raise CommandError(f"{run_dir} was interrupted: the same command goes on with it")
+    if (run_dir / CHECKPOINTS).exists():
+        shutil.rmtree(run_dir / CHECKPOINTS)  # there is nothing left to go on with
+
+
+def _evaluation(run_dir, arguments):
+    """Returns what `evaluate` says of a run, from its file where that has been asked before."""
+    evaluation = run_dir / EVALUATION
     if not evaluation.exists():
-        main(["evaluate", *source, "--run", str(run_dir)])
-    return {**_read_json(metrics), "evaluation": _read_json(evaluation)}
+        main(["evaluate", *_source(arguments.data, arguments.data_dir), "--run", str(run_dir)])
+    return _read_json(evaluation)
+
+
+def _source(data, data_dir):
+    return ["--data", data, *(["--data-dir", str(data_dir)] if data_dir else [])]
+
+
+def _kind(data):
+    return "points" if data == "spiral" else "images"
+
+
+def _clustering_steps(data):
+    return CLUSTERING_STEPS[_kind(data)]
+
+
+def _clustered(name, seed, arguments):
+    """Returns the directory of a clustering's run, trained now where it is not there yet."""
+    run_dir = arguments.runs / f"{name}-{arguments.data}-{seed}"
+    before, sets = _clustering_steps(arguments.data)[name]
+    options = []
+    if before:
+        options += ["--from", str(_clustered(before, seed, arguments))]
+    for key, value in sets.items():
+        options += ["--set", f"{key}={json.dumps(value)}"]
+    _finish_run(name, seed, run_dir, arguments.data, arguments.data_dir, options)
+    return run_dir
 
 
 def _copy_figures(run_dir, figures, prefix):
@@ -283,6 +409,8 @@ def _epochs(arguments):
 def _train(name, params, arguments, data_sets, directory):
     build = builder(name, data_sets.train.images.shape[1])
     trainer = start_trainer(build, params, arguments.seed)
+    if arguments.start:
+        trainer.begin_with(arguments.start / CHECKPOINT)
     checkpoints = Checkpoints(
         directory / CHECKPOINTS,
         run_identity(name, trainer, data_sets, arguments.seed),
@@ -316,14 +444,25 @@ def _save_run(directory, trainer, record, data_sets):
     _write_json(directory / METRICS, record)
 
 
-def _load_run(directory):
+def _inherited(arguments, defaults):
+    if arguments.start is None:
+        return {}
+    return inherited_params(_read_run(arguments.start, "--from"), defaults)
+
+
+def _read_run(directory, option):
     path = directory / METRICS
     if not path.exists():
-        raise CommandError(f"{path} does not exist: --run must name what `train --out` wrote")
+        raise CommandError(f"{path} does not exist: {option} must name what `train --out` wrote")
     record = _read_json(path)
     needed = {"model", "params", "seed", "n_features"}
     if not isinstance(record, dict) or not needed <= record.keys():
         raise CommandError(f"{path} is not what `train` wrote")
+    return record
+
+
+def _load_run(directory):
+    record = _read_run(directory, "--run")
     build = builder(record["model"], record["n_features"])
     trainer = start_trainer(build, record["params"], record["seed"])
     try:
@@ -388,7 +527,7 @@ def _parser():
     command = _add(commands, "figures", _figures, "draw every figure of both posts")
     _add_data(command)
     _add_training(command)
-    command.set_defaults(resume=True, checkpoint_every=5, keep=1, tensorboard=False)
+    command.set_defaults(resume=True, checkpoint_every=5, keep=1, tensorboard=False, start=None)
     command.add_argument(
         "--out",
         type=Path,
@@ -410,6 +549,15 @@ def _parser():
         help="set a parameter of the model, as in --set z_dim=5 or --set 'encoder_layers=[64]'",
     )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    command.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="DIR",
+        help="begin with what another trained model, in DIR, shares with this one: its variables "
+        "of the same name, and its parameters of the networks",
+    )
+    _add_cache(command)
     command.add_argument(
         "--resume",
         action="store_true",
@@ -459,6 +607,7 @@ def _parser():
     command = _add(commands, "evaluate", _evaluate, "score a trained model on the test images")
     _add_run(command)
     _add_data(command, spiral=True)
+    _add_cache(command)
 
     command = _add(commands, "posts", _posts, "train both posts' models from several seeds")
     _add_data(command)
@@ -471,7 +620,53 @@ def _parser():
         "train VaDE and DMVAE from several seeds, and baselines",
     )
     _add_data(command, spiral=True)
-    _add_runs(command, "clustering", [10, 11, 12, 13, 14])
+    _add_runs(command, "clustering", None)
+    command.set_defaults(out=None)
+
+    command = _add(
+        commands, "table1", _table1, "fill the paper's Table 1: regression by every gate"
+    )
+    command.add_argument(
+        "--data",
+        choices=("spiral", "mnist"),
+        nargs="+",
+        default=["spiral", "mnist"],
+        help="default: both",
+    )
+    command.add_argument(
+        "--outputs",
+        type=_positive,
+        nargs="+",
+        default=[1, 2, 5],
+        metavar="D",
+        help="dimensions of the targets; default: 1 2 5",
+    )
+    command.add_argument(
+        "--draws",
+        type=_positive,
+        default=5,
+        metavar="N",
+        help="so many draws of the targets for each cell; default: 5",
+    )
+    _add_table(command, "table1")
+
+    command = _add(
+        commands, "table2", _table2, "classify MNIST by mixtures of experts with every gate"
+    )
+    command.add_argument(
+        "--seeds", type=_seed, nargs="+", default=[0, 1, 2], metavar="SEED", help="default: 0 1 2"
+    )
+    _add_table(command, "table2")
+
+    command = _add(commands, "times", _times, "time VaDE and DMVAE with networks of one size")
+    _add_data(command)
+    command.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results", "times.json"),
+        metavar="FILE",
+        help="default: results/times.json",
+    )
 
     command = _add(commands, "notebooks", _notebooks, "execute notebooks in place")
     command.add_argument(
@@ -501,12 +696,22 @@ def _add_data(command, spiral=False):
         default="auto",
         help="mnist: from --data-dir, or downloaded; sample: 5,000 digits that are bundled; "
         "auto (default): mnist if it can be had, else the sample"
-        + ("; spiral: the paper's five arms, for vade and dmvae" if spiral else ""),
+        + ("; spiral: the paper's five arms, for the paper's models" if spiral else ""),
     )
     command.add_argument(
         "--data-dir",
         metavar="DIR",
         help="where MNIST's four files are or go; default: $MOE_VAE_DATA, or else MNIST_data",
+    )
+
+
+def _add_cache(command):
+    command.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("runs", "cache"),
+        metavar="DIR",
+        help="keeps the nearest neighbours that some models need; default: runs/cache",
     )
 
 
@@ -522,8 +727,12 @@ def _add_runs(command, name, seeds):
         nargs="+",
         default=seeds,
         metavar="SEED",
-        help=f"default: {' '.join(map(str, seeds))}",
+        help=f"default: {' '.join(map(str, seeds)) if seeds else 'those of the README'}",
     )
+    _add_outputs(command, name)
+
+
+def _add_outputs(command, name):
     command.add_argument(
         "--runs",
         type=Path,
@@ -539,6 +748,24 @@ def _add_runs(command, name, seeds):
         metavar="FILE",
         help=f"default: results/{name}.json",
     )
+
+
+def _add_table(command, name):
+    command.add_argument(
+        "--data-dir", metavar="DIR", help="where MNIST's four files are; as for `train`"
+    )
+    command.add_argument(
+        "--gates", choices=SYSTEMS, nargs="+", default=list(SYSTEMS), help="default: all five"
+    )
+    command.add_argument(
+        "--gate-runs",
+        type=Path,
+        default=Path("runs", "clustering"),
+        metavar="DIR",
+        help="where `clustering` left, or leaves, the VAEs that gates begin with; "
+        "default: runs/clustering",
+    )
+    _add_outputs(command, name)
 
 
 def _add_run(command):

@@ -5,6 +5,7 @@ from sklearn.cluster import KMeans
 from sklearn.manifold import TSNE
 from sklearn.mixture import GaussianMixture
 
+from moe_vae.datasets import NUM_CLASSES
 from moe_vae.figures import (
     expert_colour,
     plot_confusion,
@@ -17,9 +18,10 @@ from moe_vae.gaussian_mixture import EM_VARIANCE_FLOOR
 from moe_vae.metrics import clustering_scores, confusion_table, match_clusters
 
 __all__ = [
+    "CLUSTERING_STEPS",
     "draw_clustering_vae",
     "score_baselines",
-    "score_clustering_vae",
+    "score_clustering",
     "score_code_baselines",
 ]
 
@@ -27,14 +29,30 @@ N_RECONSTRUCTED = 10
 N_GENERATED = 12  # pictures a cluster
 N_POINTS = 1000  # in a drawing, reconstructed or generated
 N_CODES = 2000  # in a t-SNE
-BASELINE_STARTS = 10
+# On images a start takes minutes, not seconds.
+BASELINE_STARTS = {"points": 10, "images": 3}
+# A full covariance of every pixel with every other takes hours to fit.
+MAX_FULL_FEATURES = 100
+
+# How each model is trained as a clustering, by kind of data and in this order: the model that it
+# begins with, or None, and the parameters that differ from its defaults.
+_SAME_NETWORKS = {"encoder_layers": [512, 256], "decoder_layers": [256, 512]}
+CLUSTERING_STEPS = {
+    "points": {"vade": (None, {}), "dmvae": (None, {})},
+    "images": {
+        "information": (None, {}),
+        "dmvae": ("information", {**_SAME_NETWORKS, "epochs": 15, "cosine_decay": True}),
+        "vade": ("dmvae", {**_SAME_NETWORKS, "epochs": 15, "cosine_decay": True}),
+    },
+}
 
 
-def score_clustering_vae(trainer, data_set):
+def score_clustering(trainer, data_set):
     """Scores the likeliest cluster of each example as a clustering of `data_set`.
 
     Args:
-      trainer: a `Trainer` of a `VaDE` or a `DMVAE`.
+      trainer: a `Trainer` of a model that predicts clusters: a mixture of VAEs, an information
+        encoder, a VaDE or a DMVAE.
       data_set: a `DataSet`; its labels are used for scoring only.
 
     Returns:
@@ -43,7 +61,7 @@ def score_clustering_vae(trainer, data_set):
     """
     model = trainer.model
     clusters = model.predict(trainer.session, data_set.images)
-    sizes = (_n_classes(data_set), model.n_clusters)
+    sizes = (_n_classes(data_set), model.n_columns)
     return {
         **clustering_scores(data_set.labels, clusters, *sizes),
         "confusion": confusion_table(data_set.labels, clusters, *sizes).tolist(),
@@ -58,7 +76,7 @@ def _n_classes(data_set):
 def score_baselines(train, test, seed):
     """Scores K-means and Gaussian mixtures, fitted to `train`, as clusterings of `test`.
 
-    Each has as many clusters as there are classes and keeps the best of ten starts.
+    Each has as many clusters as there are classes and keeps the best of `BASELINE_STARTS`.
 
     Args:
       train: float array [n, n_features].
@@ -91,17 +109,19 @@ def score_code_baselines(trainer, data_sets, seed):
 
 def _score_baselines(train, test, labels, seed):
     n_classes = int(np.max(labels)) + 1
+    n_starts = BASELINE_STARTS["images" if n_classes == NUM_CLASSES else "points"]
+    covariances = ("diag", "full") if train.shape[1] <= MAX_FULL_FEATURES else ("diag",)
     fitted = {
-        "K-means": KMeans(n_classes, n_init=BASELINE_STARTS, random_state=seed),
+        "K-means": KMeans(n_classes, n_init=n_starts, random_state=seed),
         **{
             f"GMM, {covariance}": GaussianMixture(
                 n_classes,
                 covariance_type=covariance,
-                n_init=BASELINE_STARTS,
+                n_init=n_starts,
                 reg_covar=EM_VARIANCE_FLOOR,
                 random_state=seed,
             )
-            for covariance in ("diag", "full")
+            for covariance in covariances
         },
     }
     return {
@@ -145,6 +165,31 @@ def draw_clustering_vae(trainer, record, data_set):
         ),
         "codes": _plot_codes(trainer, data_set, title),
         **draw(trainer, record, data_set, title),
+    }
+
+
+def draw_information_encoder(trainer, record, data_set):
+    """Draws a trained information encoder: dict of name to figure.
+
+    Args:
+      trainer: a `Trainer` after `fit`.
+      record: its `run_record`.
+      data_set: not used: it draws no pictures.
+    """
+    del data_set
+    title = f"Information encoder ({record['data']}, seed {record['seed']})"
+    names = {
+        "information": "information of the clusters (nats)",
+        "over_information": "information of the outputs (nats)",
+    }
+    return {
+        "losses": plot_losses(trainer.history, names, title),
+        "confusion": plot_confusion(
+            record["test"]["confusion"],
+            f"{title}\nclustering accuracy {record['test']['accuracy']:.3f}",
+            "cluster",
+            _class_name(trainer.model),
+        ),
     }
 
 

@@ -15,6 +15,7 @@ from moe_vae.networks import (
     reparametrise,
 )
 from moe_vae.parameters import ParameterError
+from moe_vae.schedules import cosine_decay
 from moe_vae.sessions import run_in_chunks
 
 __all__ = ["SPIRAL_PARAMS", "ClusteringVAE", "check_inputs"]
@@ -65,6 +66,7 @@ class ClusteringVAE:
       decoded: float tensor [batch, n_features], the mean of p(x|z).
       loss_reconstruction: scalar, the mean over the batch of -log p(x|z), in nats.
       loss: scalar, the negative bound, in nats for each example.
+      learning_rate: scalar; may be fed.
       n_columns: number of pictures in a row, one a cluster.
 
     Args:
@@ -77,6 +79,9 @@ class ClusteringVAE:
         self.inputs = inputs
         self.n_features = int(inputs.shape[1])
         self.n_clusters = self.n_columns = params["n_clusters"]
+        self.learning_rate = tf.placeholder_with_default(
+            float(params["learning_rate"]), [], "learning_rate"
+        )
         with tf.variable_scope(type(self).__name__.lower()) as self._scope:
             self._build_network()
             self._build_losses()
@@ -182,6 +187,12 @@ class ClusteringVAE:
     def batch_sums(self):
         """Tensors that are sums over the batch, from which the losses follow: none."""
         return []
+
+    def schedule(self, phase, epoch):
+        """Returns the learning rate in an epoch's steps: with `cosine_decay` it falls to 0."""
+        decays = self.params["cosine_decay"] and phase == "loss"
+        share = cosine_decay(epoch, self.params["epochs"]) if decays else 1.0
+        return {self.learning_rate: share * self.params["learning_rate"]}
 
     def feed(self, inputs, labels=None, targets=None):
         """Returns the feed dict for a batch; labels and targets are not used."""

@@ -212,6 +212,11 @@ class DataSet:
     tutorial module: one shuffle before the first batch, one more each time the examples run
     out, the batch that straddles the two joined from both.
 
+    Attributes:
+      images, labels, targets: as given.
+      neighbours: whole-number array [n, n_neighbours], for each image the rows of others that
+        are near it, or None; may be set.
+
     Args:
       images: float32 array [n, 784] in [0, 1], or what else `check` lets through.
       labels: whole-number array [n] in 0 to 9.
@@ -226,6 +231,7 @@ class DataSet:
         self.images = check(images)
         self.labels = check_labels(labels, len(self.images))
         self.targets = None if targets is None else check_targets(targets, len(self.images))
+        self.neighbours = None
         self._check = check
         self._order = None
         self._position = 0
@@ -236,10 +242,22 @@ class DataSet:
         return len(self.images)
 
     def examples(self, rows):
-        """Returns the images and the labels at `rows`, and their targets where there are any."""
-        if self.targets is None:
-            return self.images[rows], self.labels[rows]
-        return self.images[rows], self.labels[rows], self.targets[rows]
+        """Returns the images and the labels at `rows`, and what else there is of them.
+
+        The third value is their targets. Where the data set has `neighbours`, there is a fourth,
+        one of its neighbours for each image, drawn from NumPy's global generator; the third is
+        then None without targets.
+        """
+        images, labels = self.images[rows], self.labels[rows]
+        targets = None if self.targets is None else self.targets[rows]
+        if self.neighbours is not None:
+            return images, labels, targets, self.images[self._draw_neighbours(rows)]
+        return (images, labels) if targets is None else (images, labels, targets)
+
+    def _draw_neighbours(self, rows):
+        neighbours = self.neighbours[rows]
+        columns = np.random.randint(neighbours.shape[1], size=len(neighbours))
+        return neighbours[np.arange(len(neighbours)), columns]
 
     def with_targets(self, targets):
         """Returns a data set of the same images and labels with other `targets`."""
@@ -248,7 +266,7 @@ class DataSet:
     def next_batch(self, batch_size):
         """Returns the next `batch_size` images [batch_size, 784] and labels [batch_size].
 
-        Where the data set has targets, they are the third value, [batch_size, n_outputs].
+        What else the data set has of them follows as in `examples`.
 
         Args:
           batch_size: from 1 to `num_examples`.

@@ -1,11 +1,17 @@
 """Drawings of model structure, made of boxes and arrows."""
 
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
 from moe_vae.figures import expert_colour
 
-__all__ = ["draw_modules", "draw_vae_expert"]
+__all__ = [
+    "draw_experts_graph",
+    "draw_modules",
+    "draw_reparametrisation",
+    "draw_vade_plates",
+    "draw_vae_expert",
+]
 
 MANAGER_COLOUR = "0.85"
 
@@ -117,4 +123,123 @@ def draw_vae_expert():
     ax.plot([0.85, 0.85, 8.0], [y - 0.25, 0.12, 0.12], color="black", ls="--", lw=1)
     _arrow(ax, (8.0, 0.12), (8.0, 0.37), dashed=True)
     ax.text(6.2, 0.62, "+", ha="center", va="center", fontsize=14)
+    return figure
+
+
+RADIUS = 0.32
+
+
+def _node(ax, centre, text, observed=False, random=True):
+    """A random variable is a circle, grey where it is observed; a parameter is text alone."""
+    if random:
+        colour = MANAGER_COLOUR if observed else "white"
+        ax.add_patch(Circle(centre, RADIUS, fc=colour, ec="black"))
+    ax.text(*centre, text, ha="center", va="center", fontsize=13)
+
+
+def _edge(ax, start, end, bend=0.0, dashed=False, colour="black"):
+    """An arrow from the rim of one node to the rim of another."""
+    (x, y), (u, v) = start, end
+    length = ((u - x) ** 2 + (v - y) ** 2) ** 0.5
+    step = ((u - x) / length * RADIUS, (v - y) / length * RADIUS)
+    ends = (x + step[0], y + step[1]), (u - step[0], v - step[1])
+    _arrow(ax, *ends, colour=colour, bend=bend, dashed=dashed)
+
+
+def _plate(ax, corner, width, height, text):
+    ax.add_patch(
+        FancyBboxPatch(
+            corner, width, height, boxstyle="round,pad=0,rounding_size=0.1", fc="none", ec="0.4"
+        )
+    )
+    ax.text(corner[0] + width - 0.1, corner[1] + 0.1, text, ha="right", color="0.3")
+
+
+def draw_reparametrisation():
+    """Draws z as a random node, and as a function of noise that gradients pass through.
+
+    Source: the paper, section 2.3, figures.
+    """
+    figure, ax = _canvas(10.4, 4.4)
+    blocked, open_way = "crimson", expert_colour(2)
+    for left, title in (
+        (0.0, r"drawn: $z \sim N(\mu, \sigma^2)$"),
+        (5.2, r"computed: $z = \mu + \sigma\,\epsilon$"),
+    ):
+        ax.text(left + 2.5, 4.1, title, ha="center", fontsize=13)
+        mu, sigma, z, loss = (
+            (left + 1.0, 0.8),
+            (left + 2.4, 0.8),
+            (left + 1.7, 2.2),
+            (left + 1.7, 3.5),
+        )
+        _node(ax, mu, r"$\mu$", random=False)
+        _node(ax, sigma, r"$\sigma$", random=False)
+        _node(ax, z, "$z$", random=left == 0)
+        _node(ax, loss, "$L$", random=False)
+        for start, end in ((mu, z), (sigma, z), (z, loss)):
+            _edge(ax, start, end)
+        _edge(ax, loss, z, bend=0.5, dashed=True, colour=open_way)
+        colour = open_way if left else blocked
+        _edge(ax, z, mu, bend=0.4, dashed=True, colour=colour)
+        _edge(ax, z, sigma, bend=-0.4, dashed=True, colour=colour)
+        if not left:
+            for x in (mu[0] - 0.05, sigma[0] + 0.05):
+                ax.text(x, 1.65, r"$\times$", ha="center", va="center", color=blocked, fontsize=16)
+        ax.text(left + 1.7, 0.25, "from the encoder", ha="center", color="0.3")
+    _node(ax, (8.3, 2.2), r"$\epsilon$")
+    _edge(ax, (8.3, 2.2), (6.9, 2.2))
+    ax.text(8.3, 1.65, r"$\epsilon \sim N(0, I)$", ha="center")
+    ax.text(3.0, 1.4, "no gradient\npasses a draw", color=blocked, va="center")
+    ax.text(8.0, 0.85, "gradients reach\nthe encoder", color=open_way, va="center")
+    return figure
+
+
+def draw_vade_plates():
+    """Draws VaDE's generative story as a plate diagram, its encoder's arrows dashed.
+
+    Source: the paper, section 3, figure.
+    """
+    figure, ax = _canvas(8.6, 3.6)
+    ax.text(4.3, 3.3, "VaDE: what makes an example, and what reads it", ha="center", fontsize=13)
+    c, z, x = (2.3, 1.5), (4.3, 1.5), (6.3, 1.5)
+    pi, clusters, theta = (0.6, 1.5), (4.3, 2.75), (7.9, 1.5)
+    _plate(ax, (1.7, 0.6), 5.2, 1.5, "N examples")
+    _plate(ax, (3.5, 2.4), 2.6, 0.7, "K")
+    for centre, text in ((c, "$c$"), (z, "$z$")):
+        _node(ax, centre, text)
+    _node(ax, x, "$x$", observed=True)
+    for centre, text in ((pi, r"$\pi$"), (clusters, r"$\mu_c, \sigma_c^2$"), (theta, r"$\theta$")):
+        _node(ax, centre, text, random=False)
+    for start, end in ((pi, c), (c, z), (clusters, z), (z, x), (theta, x)):
+        _edge(ax, start, end)
+    encoder = expert_colour(0)
+    _edge(ax, x, z, bend=-0.45, dashed=True, colour=encoder)
+    _edge(ax, z, c, bend=-0.45, dashed=True, colour=encoder)
+    ax.text(4.3, 0.25, r"dashed: the encoder, $\phi$", color=encoder, ha="center")
+    ax.text(5.3, 1.05, "$q(z|x)$", color=encoder, ha="center")
+    ax.text(3.3, 1.05, "$q(c|x)$", color=encoder, ha="center")
+    return figure
+
+
+def draw_experts_graph():
+    """Draws a mixture of experts as a graph: the gate's choice decides whose answer is seen.
+
+    Source: the paper, section 4, figure.
+    """
+    figure, ax = _canvas(8.6, 3.6)
+    ax.text(4.3, 3.3, "Mixture of experts", ha="center", fontsize=13)
+    x, c, y = (1.2, 1.5), (4.0, 2.2), (6.2, 1.5)
+    gate, experts = (2.4, 2.85), (7.9, 1.5)
+    _plate(ax, (0.6, 0.6), 6.3, 2.0, "N examples")
+    _plate(ax, (7.25, 1.0), 1.25, 0.95, "K")
+    _node(ax, x, "$x$", observed=True)
+    _node(ax, c, "$c$")
+    _node(ax, y, "$y$", observed=True)
+    _node(ax, gate, "gate $V$", random=False)
+    _node(ax, experts, r"$W_c, \Gamma_c$", random=False)
+    for start, end in ((x, c), (c, y), (x, y), (gate, c), (experts, y)):
+        _edge(ax, start, end)
+    ax.text(2.1, 2.0, "$g_c(x)$", ha="center")
+    ax.text(3.7, 1.2, "$p_c(y|x)$", ha="center")
     return figure

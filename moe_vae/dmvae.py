@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from moe_vae.cluster_encoder import ClusterEncoder
 from moe_vae.clustering_vae import ClusteringVAE
 from moe_vae.compat import tf, tfd
 from moe_vae.datasets import IMAGE_PIXELS
 from moe_vae.gaussian_mixture import GaussianMixture
-from moe_vae.networks import hidden_layers, kl_between_gaussians
+from moe_vae.networks import kl_between_gaussians
 from moe_vae.noise import noise_seed
 from moe_vae.parameters import check_params
+from moe_vae.schedules import progress
 from moe_vae.sessions import run_in_chunks
 
 __all__ = ["DMVAE", "DMVAE_PARAMS", "build_dmvae"]
@@ -17,6 +19,8 @@ DMVAE_PARAMS = {
     "n_clusters": 10,
     "encoder_layers": [256, 256, 512],
     "cluster_encoder_layers": [256, 512],
+    "normalise": False,
+    "n_over_clusters": 0,
     "decoder_layers": [512, 256],
     "activation": "relu",
     "likelihood": "bernoulli",
@@ -29,11 +33,13 @@ DMVAE_PARAMS = {
     "temperature_start": 0.2,
     "anneal_epochs": 0,
     "warm_up_epochs": 0,
+    "held_epochs": 0,
     "pretrain_epochs": 0,
     "gmm_restarts": 5,
     "epochs": 500,
     "batch_size": 200,
     "learning_rate": 0.002,
+    "cosine_decay": False,
 }
 
 
@@ -53,7 +59,9 @@ class DMVAE(ClusteringVAE):
     "exact" is the expectation over c that "relaxed" estimates from one draw, so it has no
     gumbel noise and no temperature. `kl_weight` is 1 but for the first `warm_up_epochs`, in
     which it grows from 0 in equal steps; in the first `anneal_epochs` the temperature goes from
-    `temperature_start` to `temperature` by equal factors.
+    `temperature_start` to `temperature` by equal factors. In the first `held_epochs` the cluster
+    encoder stays as it is: one that was trained before waits so for the codes and the prior. (Let
+    loose at once, it gave all of MNIST to one cluster within three epochs.)
 
     The clusters start close together (`prior_mean_std`) and part as the codes form. Started far
     apart, as VaDE's are, the cluster that is nearest to the first codes takes them all.
@@ -63,7 +71,7 @@ class DMVAE(ClusteringVAE):
       log_probs, predicted_log_probs: float tensors [batch, n_clusters], both log q(c|x).
       gumbel, zeta: float tensors [batch, n_clusters]; either may be fed.
       relaxed_mu, relaxed_var: float tensors [batch, z_dim], of p(z|zeta).
-      temperature, kl_weight: scalars; may be fed.
+      temperature, kl_weight, held: scalars; may be fed.
       loss_reconstruction, loss_code, loss_cluster, loss: scalars, in nats.
       And those of `ClusteringVAE`.
 
@@ -89,19 +97,14 @@ class DMVAE(ClusteringVAE):
         self.temperature = tf.placeholder_with_default(
             float(self.params["temperature"]), [], "temperature"
         )
-        self.cluster_logits = self._encode_cluster(self.inputs)
+        encoder = ClusterEncoder(self.params, self.n_clusters)
+        logits = encoder.logits(encoder.outputs(self.inputs))
+        self.held = tf.placeholder_with_default(0.0, [], "held")
+        # Whatever `held` is, these are the logits; at 1 no gradient reaches their encoder.
+        self.cluster_logits = logits + self.held * (tf.stop_gradient(logits) - logits)
         self.log_probs = tf.nn.log_softmax(self.cluster_logits, name="log_probs")
         self.predicted_log_probs = self.log_probs
         self._relax()
-
-    def _encode_cluster(self, inputs):
-        with tf.variable_scope("encode_cluster", reuse=tf.AUTO_REUSE):
-            h = hidden_layers(
-                inputs / self.params["input_std"],
-                self.params["cluster_encoder_layers"],
-                self.params["activation"],
-            )
-            return tf.layers.dense(h, self.n_clusters)
 
     def _relax(self):
         """Draws zeta as `tfd.RelaxedOneHotCategorical` does, with noise that can be fed."""
@@ -140,13 +143,14 @@ class DMVAE(ClusteringVAE):
         )
 
     def schedule(self, phase, epoch):
-        """Returns the temperature and the weight of the prior's terms in the steps of an epoch."""
-        del phase
+        """Returns an epoch's learning rate, temperature and weight of the prior's terms."""
         start, end = self.params["temperature_start"], self.params["temperature"]
-        annealed = _progress(epoch, self.params["anneal_epochs"])
+        annealed = progress(epoch, self.params["anneal_epochs"])
         return {
+            **super().schedule(phase, epoch),
             self.temperature: start * (end / start) ** annealed,
-            self.kl_weight: _progress(epoch, self.params["warm_up_epochs"]),
+            self.kl_weight: progress(epoch, self.params["warm_up_epochs"]),
+            self.held: float(epoch < self.params["held_epochs"]),
         }
 
     def predict_proba(self, session, inputs):
@@ -155,11 +159,6 @@ class DMVAE(ClusteringVAE):
             session, self.predicted_log_probs, {self.inputs: self.check(inputs)}
         )
         return np.exp(log_probs)
-
-
-def _progress(epoch, n_epochs):
-    """Returns how much of `n_epochs` is over before `epoch` (from 0): 0 to 1, and 1 from then."""
-    return min(epoch / n_epochs, 1.0) if n_epochs else 1.0
 
 
 def build_dmvae(params, n_features=IMAGE_PIXELS):

@@ -7,11 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from moe_vae.clustering import draw_clustering_vae, score_clustering_vae
+from moe_vae.clustering import (
+    draw_clustering_vae,
+    draw_information_encoder,
+    score_clustering,
+)
 from moe_vae.clustering_vae import SPIRAL_PARAMS
 from moe_vae.compat import tf
 from moe_vae.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
-from moe_vae.datasets import IMAGE_PIXELS, NUM_CLASSES
+from moe_vae.datasets import IMAGE_PIXELS, NUM_CLASSES, add_affine_targets
 from moe_vae.diagrams import draw_modules, draw_vae_expert
 from moe_vae.dmvae import DMVAE_PARAMS, build_dmvae
 from moe_vae.figures import (
@@ -24,8 +28,11 @@ from moe_vae.figures import (
     plot_parabolas,
     plot_samples,
 )
-from moe_vae.metrics import clustering_scores, confusion_table
+from moe_vae.gating import draw_mixture_of_experts, score_mixture_of_experts
+from moe_vae.information import INFORMATION_PARAMS, build_information_encoder
+from moe_vae.mixture_of_experts import build_mixture_of_experts, mixture_of_experts_params
 from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, build_mixture_of_vaes
+from moe_vae.neighbours import nearest_neighbours
 from moe_vae.parabolas import fit_after_kmeans, fit_mixture, parabola_data
 from moe_vae.parameters import ParameterError
 from moe_vae.recogniser import build_recogniser
@@ -40,6 +47,8 @@ __all__ = [
     "builder",
     "concept_figures",
     "default_params",
+    "inherited_params",
+    "prepare_data",
     "run_identity",
     "run_record",
     "score_generation",
@@ -51,15 +60,31 @@ PICTURES_A_DIGIT = 200
 N_RECONSTRUCTED = 10
 
 
+_NETWORK_PARAMS = (
+    "n_clusters",
+    "n_over_clusters",
+    "encoder_layers",
+    "cluster_encoder_layers",
+    "decoder_layers",
+    "activation",
+    "normalise",
+    "likelihood",
+    "decoder_std",
+    "input_std",
+    "z_dim",
+)
+
+
 class ModelKind(NamedTuple):
     """A model by its name on the command line: how to build, to score and to show it.
 
-    `column` is what it can be asked to draw: a digit, an expert or a cluster. With `any_features`
-    it reads points as well as images.
+    `defaults` is a dict, or of a mixture of experts a function of its gate's name. `column` is
+    what it can be asked to draw: a digit, an expert or a cluster. With `any_features` it reads
+    points as well as images.
     """
 
     build: Callable
-    defaults: dict
+    defaults: dict | Callable
     score: Callable
     draw: Callable
     column: str
@@ -79,27 +104,6 @@ def score_conditional_vae(trainer, data_set):
     predicted = trainer.model.predict(trainer.session, data_set.images)
     return {
         "accuracy": float((predicted == data_set.labels).mean()),
-        "losses": trainer.evaluate(data_set),
-    }
-
-
-def score_mixture_of_vaes(trainer, data_set):
-    """Scores the manager's likeliest expert as a clustering of `data_set` into digits.
-
-    Args:
-      trainer: a `Trainer`.
-      data_set: a `DataSet`; its labels are used for scoring only.
-
-    Returns:
-      Dict with `accuracy`, `nmi`, `ari` (see `clustering_scores`), the `confusion` table
-      [digits, experts] and the `losses`.
-    """
-    manager = trainer.model
-    experts = manager.predict(trainer.session, data_set.images)
-    sizes = (NUM_CLASSES, manager.n_columns)
-    return {
-        **clustering_scores(data_set.labels, experts, *sizes),
-        "confusion": confusion_table(data_set.labels, experts, *sizes).tolist(),
         "losses": trainer.evaluate(data_set),
     }
 
@@ -178,15 +182,31 @@ MODELS = {
     "mixture-of-vaes": ModelKind(
         build_mixture_of_vaes,
         MIXTURE_OF_VAES_PARAMS,
-        score_mixture_of_vaes,
+        score_clustering,
         draw_mixture_of_vaes,
         "expert",
     ),
+    "information": ModelKind(
+        build_information_encoder,
+        INFORMATION_PARAMS,
+        score_clustering,
+        draw_information_encoder,
+        "cluster",
+        True,
+    ),
     "vade": ModelKind(
-        build_vade, VADE_PARAMS, score_clustering_vae, draw_clustering_vae, "cluster", True
+        build_vade, VADE_PARAMS, score_clustering, draw_clustering_vae, "cluster", True
     ),
     "dmvae": ModelKind(
-        build_dmvae, DMVAE_PARAMS, score_clustering_vae, draw_clustering_vae, "cluster", True
+        build_dmvae, DMVAE_PARAMS, score_clustering, draw_clustering_vae, "cluster", True
+    ),
+    "moe": ModelKind(
+        build_mixture_of_experts,
+        mixture_of_experts_params,
+        score_mixture_of_experts,
+        draw_mixture_of_experts,
+        "cluster",
+        True,
     ),
 }
 
@@ -219,10 +239,55 @@ def builder(name, n_features):
     return kind.build
 
 
-def default_params(name, data):
-    """Returns a model's defaults for a data source: on the spiral five clusters of real numbers."""
+def default_params(name, data, params=None):
+    """Returns a model's defaults for a data source: on the spiral five clusters of real numbers.
+
+    Args:
+      name: a key of `MODELS`.
+      data: "spiral", or the name of a source of images.
+      params: the parameters that are set; a mixture of experts has those that its `gate` has.
+    """
+    defaults = MODELS[name].defaults
+    if callable(defaults):
+        defaults = defaults((params or {}).get("gate", "dmvae"))
     spiral = SPIRAL_PARAMS if data == "spiral" and MODELS[name].any_features else {}
-    return {**MODELS[name].defaults, **spiral}
+    return {**defaults, **{key: value for key, value in spiral.items() if key in defaults}}
+
+
+def inherited_params(record, defaults):
+    """Returns the parameters with which a model can begin with another's variables.
+
+    They are the other's own, of the networks and the prior, and no training of the gate or of the
+    autoencoder beforehand: the other has had it.
+
+    Args:
+      record: the other's `run_record`.
+      defaults: dict of this model's defaults.
+    """
+    none = dict.fromkeys(("pretrain_epochs", "gate_epochs"), 0)
+    theirs = {key: record["params"][key] for key in _NETWORK_PARAMS if key in record["params"]}
+    return {key: value for key, value in {**theirs, **none}.items() if key in defaults}
+
+
+def prepare_data(data_sets, params, cache=None):
+    """Gives data sets what a model's parameters ask for: targets to regress on, or neighbours.
+
+    Args:
+      data_sets: a `DataSets`.
+      params: dict of all the model's parameters.
+      cache: see `nearest_neighbours`.
+
+    Returns:
+      A `DataSets` with targets by `add_affine_targets`, or the same one, its training set with
+      `neighbours` where the model has the parameter `n_neighbours` above 0.
+    """
+    if params.get("task") == "regression":
+        return add_affine_targets(data_sets, params["n_outputs"], params["targets_seed"])
+    if params.get("n_neighbours"):
+        data_sets.train.neighbours = nearest_neighbours(
+            data_sets.train.images, params["n_neighbours"], cache
+        )
+    return data_sets
 
 
 def start_trainer(build, params, seed):

@@ -131,13 +131,14 @@ def plot_confusion(table, title, cluster_name="expert", class_name="digit"):
     return figure
 
 
-def plot_points(panels, title):
+def plot_points(panels, title, axis_labels=(None, None)):
     """Draws points in the plane, one panel beside the other, one colour a group.
 
     Args:
       panels: dict of a panel's title to its points, float array [n, 2], and their groups, whole
         numbers [n]; a group has one colour in all panels.
       title: title of the whole.
+      axis_labels: what the horizontal and the vertical axis show; None for the plane itself.
     """
     figure = Figure(figsize=(4.2 * len(panels) + 0.6, 4.5), layout="constrained")
     figure.suptitle(title)
@@ -146,8 +147,9 @@ def plot_points(panels, title):
         for group in np.unique(groups):
             chosen = np.asarray(points)[groups == group]
             ax.scatter(*chosen.T, s=4, color=expert_colour(int(group)), label=str(group))
-        ax.set(title=panel_title, aspect="equal")
+        ax.set(title=panel_title, aspect="equal", xlabel=axis_labels[0])
         ax.grid(alpha=0.3)
+    axes[0].set_ylabel(axis_labels[1])
     axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=3, frameon=False)
     return figure
 

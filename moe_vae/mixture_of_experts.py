@@ -15,6 +15,7 @@ from moe_vae.dmvae import DMVAE, DMVAE_PARAMS
 from moe_vae.gaussian_mixture import GaussianMixture
 from moe_vae.networks import bounded_variance, hidden_layers
 from moe_vae.parameters import ParameterError, check_params
+from moe_vae.schedules import cosine_decay
 from moe_vae.sessions import run_in_chunks
 from moe_vae.vade import VADE_PARAMS, VaDE
 
@@ -30,12 +31,18 @@ __all__ = [
     "mixture_of_experts_params",
 ]
 
-_TRAINING_PARAMS = {"epochs": 100, "batch_size": 200, "learning_rate": 0.002}
+_TRAINING_PARAMS = {
+    "epochs": 100,
+    "batch_size": 200,
+    "learning_rate": 0.002,
+    "cosine_decay": False,
+}
 
 _TASK_PARAMS = {
     "task": "regression",
     "task_objective": "likelihood",
     "n_outputs": 1,
+    "targets_seed": 0,
     "min_expert_var": 1e-3,
 }
 
@@ -144,6 +151,7 @@ GATES = {
 def mixture_of_experts_params(gate):
     """Returns the defaults of a mixture of experts with a certain gate, the gate's own included.
 
+    `targets_seed` says which affine maps a regression is put to (`add_affine_targets`).
     With a VAE as the gate `gate_epochs` is how long it is trained alone, and `gate_weight` how
     much its loss counts beside the task's. VaDE's q(c|x) is a function of one sample of z, and
     the paper takes its expectation outside the logarithm: `task_objective` is
@@ -157,7 +165,7 @@ def mixture_of_experts_params(gate):
     if gate not in GATES:
         raise ParameterError(f"gate is {gate!r}: it must be one of {', '.join(GATES)}")
     gate_class, gate_params = GATES[gate]
-    params = {**gate_params, **_TASK_PARAMS, **_TRAINING_PARAMS}
+    params = {"gate": gate, **gate_params, **_TASK_PARAMS, **_TRAINING_PARAMS}
     if issubclass(gate_class, ClusteringVAE):
         params.update(_VAE_GATE_PARAMS)
     if gate_class is VaDE:
@@ -276,6 +284,9 @@ class MixtureOfExperts:
         self.gate = gate
         self.inputs = inputs
         self.labels = labels
+        self.learning_rate = tf.placeholder_with_default(
+            float(params["learning_rate"]), [], "learning_rate"
+        )
         with tf.variable_scope("experts"):
             experts = {"regression": RegressionExperts, "classification": ClassificationExperts}
             self.experts = experts[params["task"]](params, inputs, gate.n_clusters, labels)
@@ -384,10 +395,15 @@ class MixtureOfExperts:
         return check_targets(wanted, n_examples, n_outputs)
 
     def schedule(self, phase, epoch):
-        """Returns what a VAE gate changes as it is trained alone; afterwards nothing changes."""
-        if phase == "loss" or not hasattr(self.gate, "schedule"):
-            return {}
-        return self.gate.schedule(phase, epoch)
+        """Returns the learning rate, or what a VAE gate changes as it is trained alone.
+
+        With `cosine_decay` the rate falls to 0 in the phase "loss".
+        """
+        if phase != "loss":
+            return self.gate.schedule(phase, epoch)
+        decays = self.params["cosine_decay"]
+        share = cosine_decay(epoch, self.params["epochs"]) if decays else 1.0
+        return {self.learning_rate: share * self.params["learning_rate"]}
 
     def pretrain(self, trainer, train_set):
         """Prepares the gate: EM for a Gaussian mixture, training alone for a VAE.
@@ -465,12 +481,13 @@ class MixtureOfExperts:
         return run_in_chunks(session, self.log_likelihood, self._feed(inputs, wanted))
 
 
-def build_mixture_of_experts(params, gate="dmvae", n_features=IMAGE_PIXELS):
+def build_mixture_of_experts(params, gate=None, n_features=IMAGE_PIXELS):
     """Builds placeholders, gate and mixture in the current graph.
 
     Args:
       params: dict; see `mixture_of_experts_params` for names and defaults.
-      gate: "softmax", "deep", "gmm", "vade" or "dmvae".
+      gate: "softmax", "deep", "gmm", "vade" or "dmvae"; None means `params`' own `gate`, and
+        "dmvae" without one.
       n_features: number of columns of the data: 784 for MNIST, 2 for the spiral.
 
     Returns:
@@ -479,7 +496,8 @@ def build_mixture_of_experts(params, gate="dmvae", n_features=IMAGE_PIXELS):
     Raises:
       ParameterError: the gate or a parameter is unknown, or a parameter is impossible.
     """
-    params = check_params(params, mixture_of_experts_params(gate))
+    gate = gate or params.get("gate", "dmvae")
+    params = check_params({**params, "gate": gate}, mixture_of_experts_params(gate))
     gate_class, gate_params = GATES[gate]
     inputs = tf.placeholder(tf.float32, [None, n_features], name="inputs")
     if params["task"] == "classification":

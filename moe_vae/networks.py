@@ -25,19 +25,27 @@ def activation_function(activation):
     return activation if callable(activation) else getattr(tf.nn, activation)
 
 
-def hidden_layers(x, layers, activation):
+def hidden_layers(x, layers, activation, normalise=False, training=False):
     """Stacks dense layers of the sizes in `layers` on `x`.
 
     Args:
       x: float tensor [batch, features].
       layers: list of layer sizes.
       activation: name or function, applied after each layer.
+      normalise: whether batch normalisation stands between each layer and its activation.
+      training: whether that normalises by the batch's own mean and variance; otherwise by those
+        that the training kept. The operations that keep them are in `tf.GraphKeys.UPDATE_OPS`.
 
     Returns:
       Float tensor [batch, layers[-1]].
     """
     for size in layers:
-        x = tf.layers.dense(x, size, activation=activation_function(activation))
+        if normalise:
+            x = tf.layers.dense(x, size, use_bias=False)
+            x = tf.layers.batch_normalization(x, training=training)
+            x = activation_function(activation)(x)
+        else:
+            x = tf.layers.dense(x, size, activation=activation_function(activation))
     return x
 
 

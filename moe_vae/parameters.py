@@ -39,6 +39,7 @@ _COUNT = (lambda value: _is_whole(value) and value >= 1, "a whole number of at l
 _STEPS = (lambda value: _is_whole(value) and value >= 0, "a whole number of at least 0")
 _POSITIVE = (lambda value: _is_number(value) and value > 0, "a number above 0")
 _WEIGHT = (lambda value: _is_number(value) and value >= 0, "a number of at least 0")
+_SWITCH = (lambda value: isinstance(value, bool), "True or False")
 _ACTIVATION = (
     lambda value: callable(value) or value in ACTIVATIONS,
     f"one of {', '.join(ACTIVATIONS)}, or a function of a tensor",
@@ -64,8 +65,15 @@ _RULES = {
     "n_outputs": _COUNT,
     "cluster_encoder_layers": _LAYERS,
     "gate_layers": _LAYERS,
+    "n_over_clusters": _STEPS,
+    "n_neighbours": _STEPS,
+    "augment": _SWITCH,
+    "normalise": _SWITCH,
+    "cosine_decay": _SWITCH,
     "likelihood": _choice("bernoulli", "gaussian"),
     "objective": _choice("relaxed", "exact"),
+    "gate": _choice("softmax", "deep", "gmm", "vade", "dmvae"),
+    "targets_seed": _STEPS,
     "task": _choice("regression", "classification"),
     "task_objective": _choice("likelihood", "expected_likelihood", "mixture_mean", "batch_sum"),
     "prior_mean_std": _POSITIVE,
@@ -74,6 +82,7 @@ _RULES = {
     "temperature_start": _POSITIVE,
     "anneal_epochs": _STEPS,
     "warm_up_epochs": _STEPS,
+    "held_epochs": _STEPS,
     "pretrain_epochs": _STEPS,
     "gate_epochs": _STEPS,
     "gmm_restarts": _COUNT,

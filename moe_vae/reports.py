@@ -4,12 +4,23 @@ import re
 
 import numpy as np
 
+from moe_vae.gating import SYSTEMS
 from moe_vae.parameters import ParameterError
 
 __all__ = ["RESULTS", "TABLES", "fill_tables"]
 
 # The result files, by name, that the tables are made of.
-RESULTS = ("posts", "tensorflow_1_15", "clustering", "faults")
+RESULTS = (
+    "posts",
+    "tensorflow_1_15",
+    "clustering_spiral",
+    "clustering_mnist",
+    "paper",
+    "table1",
+    "table2",
+    "times",
+    "faults",
+)
 
 
 def _row(*cells):
@@ -99,20 +110,34 @@ def _spread(values, form):
     return f"{form.format(np.mean(values))} ± {form.format(np.std(values, ddof=1))}"
 
 
-def clustering_table(results):
+def spiral_table(results):
     """VaDE, DMVAE and the baselines as clusterings of the spiral's test points."""
-    clustering = results["clustering"]
+    return _clustering_table(results["clustering_spiral"], {"vade": "VaDE", "dmvae": "DMVAE"})
+
+
+def mnist_table(results):
+    """The same of MNIST's test images, with the encoder that both begin with."""
+    names = {"information": "information encoder", "dmvae": "DMVAE", "vade": "VaDE"}
+    table = _clustering_table(results["clustering_mnist"], names)
+    published = (
+        _row(f"{name}, as published", score, *[""] * 4)
+        for name, score in results["paper"]["mnist_clustering"].items()
+    )
+    return "\n".join([table, *published])
+
+
+def _clustering_table(clustering, names):
     scores, losses = {}, {}
-    for model, name in (("vade", "VaDE"), ("dmvae", "DMVAE")):
+    for model, name in names.items():
         runs = [run for run in clustering["runs"] if run["model"] == model]
         scores[name] = [run["test"] for run in runs]
-        losses[name] = [run["evaluation"]["validation"]["loss"] for run in runs]
-        for baseline in runs[0]["evaluation"]["codes"]:
+        losses[name] = [_held_out_loss(run) for run in runs]
+        for baseline in runs[0]["evaluation"].get("codes", {}):
             scores[f"{baseline}, on {name}'s codes"] = [
                 run["evaluation"]["codes"][baseline] for run in runs
             ]
     for baseline in (name for name in clustering["baselines"][0] if name != "seed"):
-        scores[f"{baseline}, on the points"] = [
+        scores[f"{baseline}, on the data"] = [
             of_seed[baseline] for of_seed in clustering["baselines"]
         ]
     rows = []
@@ -123,8 +148,96 @@ def clustering_table(results):
         )
         each = ([score["accuracy"] for score in of_seeds], losses.get(name, []))
         rows.append((name, *spreads, *(", ".join(f"{v:.3f}" for v in values) for values in each)))
-    heading = ("system", "accuracy", "NMI", "ARI", "accuracy of each seed", "its held-out loss")
+    heading = ("system", "accuracy", "NMI", "ARI", "accuracy of each seed", "its label-free loss")
     return _table(heading, rows)
+
+
+def _held_out_loss(run):
+    """The loss by which seeds can be ranked without labels; an encoder has that of its training."""
+    evaluation = run["evaluation"]
+    return (
+        evaluation["validation"]["loss"]
+        if "validation" in evaluation
+        else run["history"]["loss"][-1]
+    )
+
+
+def regression_table(results):
+    """Table 1: squared test errors by data, dimensions and system, beside the paper's."""
+
+    def row(data, n_outputs, cells):
+        paper = results["paper"]["table_1"][data]
+        theirs = (paper[gate].get(str(n_outputs), "") for gate in ("deep", "dmvae"))
+        return data, n_outputs, *_by_system(cells, "squared_error", "{:.3g}"), *theirs
+
+    heading = ("data", "D", *SYSTEMS.values(), "Deep MoE, paper", "DVMoE, paper")
+    return _table(heading, [row(*group) for group in _regressions(results)])
+
+
+def explained_table(results):
+    """Table 1's explained shares of variance, R^2."""
+    rows = [
+        (data, n_outputs, *_by_system(cells, "r2", "{:.4f}"))
+        for data, n_outputs, cells in _regressions(results)
+    ]
+    return _table(("data", "D", *SYSTEMS.values()), rows)
+
+
+def _regressions(results):
+    """Yields data, number of outputs and the cells of each row of Table 1."""
+    cells = results["table1"]["cells"]
+    keys = dict.fromkeys((_data_name(cell), cell["params"]["n_outputs"]) for cell in cells)
+    for data, n_outputs in keys:
+        yield (
+            data,
+            n_outputs,
+            [
+                cell
+                for cell in cells
+                if (_data_name(cell), cell["params"]["n_outputs"]) == (data, n_outputs)
+            ],
+        )
+
+
+def _data_name(cell):
+    return cell["data"].lower()
+
+
+def _by_system(cells, measure, form):
+    for gate in SYSTEMS:
+        values = [cell["test"][measure] for cell in cells if cell["params"]["gate"] == gate]
+        yield _spread(values, form)
+
+
+def classification_table(results):
+    """Table 2: test accuracies of MNIST's classification, beside the authors' later claims."""
+    cells, claims = results["table2"]["cells"], results["paper"]["table_2"]
+    rows = []
+    for gate, name in SYSTEMS.items():
+        tests = [cell["test"] for cell in cells if cell["params"]["gate"] == gate]
+        rows.append(
+            (
+                name,
+                _spread([test["accuracy"] for test in tests], "{:.4f}"),
+                ", ".join(f"{test['accuracy']:.4f}" for test in tests),
+                _spread([test["gate"]["accuracy"] for test in tests], "{:.3f}"),
+                claims.get(gate, ""),
+            )
+        )
+    heading = ("system", "test accuracy", "of each seed", "its gate as a clustering", "claimed")
+    return _table(heading, rows)
+
+
+def times_table(results):
+    """Seconds an epoch and a prediction, VaDE beside DMVAE."""
+    times = results["times"]
+    kinds = {"epoch": "an epoch's training steps", "prediction": "the gate of all test images"}
+    rows = [
+        (what, name, f"{np.median(values):.3g}", f"{min(values):.3g}", f"{max(values):.3g}")
+        for kind, what in kinds.items()
+        for name, values in times[kind].items()
+    ]
+    return _table(("what", "model", "median (s)", "least", "most"), rows)
 
 
 def faults_table(results):
@@ -149,7 +262,12 @@ def faults_table(results):
 TABLES = {
     "conditional-vae": conditional_vae_table,
     "mixture-of-vaes": mixture_of_vaes_table,
-    "clustering": clustering_table,
+    "spiral": spiral_table,
+    "mnist": mnist_table,
+    "table1": regression_table,
+    "table1-r2": explained_table,
+    "table2": classification_table,
+    "times": times_table,
     "faults": faults_table,
 }
 

@@ -8,6 +8,7 @@ also have
   training is more than one loss from first to last; without it there is one phase, "loss";
 - `schedule(phase, epoch)`: dict of scalar tensor to the value that is fed to it in the steps of
   that epoch (from 0 in each phase), for a temperature or a weight that changes as training goes;
+- `learning_rate`: scalar tensor, where the rate is one of those values;
 - `saver()`: what saves and restores the variables as a `tf.train.Saver` does, where their names
   in a checkpoint are not those in the graph.
 
@@ -73,11 +74,16 @@ class Trainer:
 
     def __init__(self, model):
         self.model = model
+        self._variables = tf.global_variables()  # the model's own: Adam's come below
         self.train_steps, self._norms = {}, {}
         for phase, loss in getattr(model, "phases", {"loss": model.loss}).items():
-            optimizer = tf.train.AdamOptimizer(model.params["learning_rate"])
+            optimizer = tf.train.AdamOptimizer(
+                getattr(model, "learning_rate", model.params["learning_rate"])
+            )
             gradients = [pair for pair in optimizer.compute_gradients(loss) if pair[0] is not None]
-            self.train_steps[phase] = optimizer.apply_gradients(gradients)
+            # What a batch normalisation keeps of the batches that it has seen.
+            with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
+                self.train_steps[phase] = optimizer.apply_gradients(gradients)
             self._norms[phase] = _gradient_norms(gradients)
         self.epochs_done = dict.fromkeys(self.train_steps, 0)
         self._noise_key, self._draws = noise_key(), 0
@@ -243,6 +249,13 @@ class Trainer:
         losses = self.session.run(self.model.losses, dict(zip(means + sums, totals, strict=True)))
         return {name: float(value) for name, value in losses.items()}
 
+    def sum_over(self, data_set, batch_sum):
+        """Adds up a tensor that is a sum over the batch, over a whole data set, in double."""
+        return sum(
+            self._run(batch_sum, self.model.feed(*data_set.examples(rows))).astype(np.float64)
+            for rows in chunks(data_set.num_examples)
+        )
+
     def save(self, path):
         """Writes all variables, Adam's included, as a `tf.train.Saver` checkpoint at `path`.
 
@@ -259,6 +272,37 @@ class Trainer:
     def restore(self, path):
         """Reads all variables from a checkpoint, TensorFlow 1's own included."""
         self._saver.restore(self.session, os.fspath(path))
+
+    def begin_with(self, path):
+        """Gives the model the values that parts of the same name have in another's checkpoint.
+
+        A variable's name counts without its model's scope, the first word of it: DMVAE's
+        `dmvae/encode/dense/kernel` is VaDE's `vade/encode/dense/kernel`. Variables that the
+        checkpoint lacks stay as they are.
+
+        Args:
+          path: a checkpoint that `save` wrote.
+
+        Returns:
+          The names of the variables that were given values.
+
+        Raises:
+          ParameterError: none has a counterpart there, or one has another shape.
+        """
+        reader = tf.train.load_checkpoint(os.fspath(path))
+        theirs = {_without_scope(name): name for name in reader.get_variable_to_shape_map()}
+        taken = [v for v in self._variables if _without_scope(v.op.name) in theirs]
+        if not taken:
+            raise ParameterError(f"{path} holds no variable that this model has")
+        for variable in taken:
+            value = reader.get_tensor(theirs[_without_scope(variable.op.name)])
+            if value.shape != tuple(variable.shape.as_list()):
+                raise ParameterError(
+                    f"{path} has {variable.op.name} with shape {list(value.shape)}: "
+                    f"in this model it is {variable.shape.as_list()}"
+                )
+            variable.load(value, self.session)
+        return [variable.op.name for variable in taken]
 
     def save_state(self, path, train_set):
         """Writes what a training goes on from beside its variables, as an .npz file.
@@ -300,6 +344,10 @@ class Trainer:
         self._draws = values["draws"]
         self.history = values["history"]
         self.seconds = values["seconds"]
+
+
+def _without_scope(name):
+    return name.partition("/")[2]
 
 
 def _gradient_norms(gradients):

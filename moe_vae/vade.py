@@ -27,6 +27,7 @@ VADE_PARAMS = {
     "epochs": 500,
     "batch_size": 200,
     "learning_rate": 0.002,
+    "cosine_decay": False,
 }
 
 

@@ -104,7 +104,10 @@ def test_generate_draws_points_of_each_cluster_or_one(runs, monkeypatch, model):
     ("words", "message"),
     [
         (["classify", "x.png", "--run", "{runs}/vade"], "was trained on the spiral: no pictures"),
-        (["train", "conditional-vae", "--data", "spiral", "--out", "out"], "must be vade or dmvae"),
+        (
+            ["train", "conditional-vae", "--data", "spiral", "--out", "out"],
+            "must be information or vade or dmvae or moe",
+        ),
         (["evaluate", "--run", "{runs}/vade", "--data", "sample"], "784"),
         (
             ["train", "vade", "--data", "spiral", "--out", "out", "--set", "n_clusters=0"],
@@ -126,14 +129,14 @@ def test_what_does_not_fit_is_refused_in_one_line(runs, capfd, words, message):
 
 
 def test_clustering_collects_runs_and_baselines_and_goes_on_where_it_was_cut_off(runs, monkeypatch):
-    monkeypatch.setattr(clustering, "BASELINE_STARTS", 1)
+    monkeypatch.setitem(clustering.BASELINE_STARTS, "points", 1)
     for model in ("vade", "dmvae"):
         run = Path("runs/clustering") / f"{model}-spiral-3"
         run.parent.mkdir(parents=True, exist_ok=True)
         run.symlink_to(runs / model)
     monkeypatch.setattr(cli, "_train", lambda *_: pytest.fail("a run was trained again"))
     cli.main(["clustering", "--data", "spiral", "--seeds", "3"])
-    results = read_json("results/clustering.json")
+    results = read_json("results/clustering_spiral.json")
     assert results["command"] == "python -m moe_vae clustering --data spiral --seeds 3"
     assert [run["model"] for run in results["runs"]] == ["vade", "dmvae"]
     for run in results["runs"]:
@@ -182,7 +185,7 @@ def test_baselines_find_what_is_plain():
 
 
 def test_recorded_runs_on_the_spiral_hold():
-    results = read_json(RESULTS / "clustering.json")
+    results = read_json(RESULTS / "clustering_spiral.json")
     accuracies = {
         model: [run["test"]["accuracy"] for run in results["runs"] if run["model"] == model]
         for model in ("vade", "dmvae")

@@ -7,10 +7,12 @@ from moe_vae.parameters import ParameterError
 from moe_vae.reports import (
     RESULTS,
     TABLES,
-    clustering_table,
     faults_table,
     fill_tables,
     mixture_of_vaes_table,
+    mnist_table,
+    regression_table,
+    spiral_table,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -84,15 +86,47 @@ def test_clusterings_are_summed_up_over_seeds():
         "baselines": [{"seed": seed, "GMM": scores(0.75)} for seed in (1, 2)],
         "runs": [run("vade", 0.4), run("vade", 0.6), run("dmvae", 1.0), run("dmvae", 1.0)],
     }
-    lines = clustering_table({"clustering": clustering}).splitlines()
+    lines = spiral_table({"clustering_spiral": clustering}).splitlines()
     constant = "0.500 ± 0.000 | 0.250 ± 0.000"
     assert lines[2:] == [
         f"| VaDE | 0.500 ± 0.141 | {constant} | 0.400, 0.600 | 4.600, 4.400 |",
         f"| K-means, on VaDE's codes | 0.250 ± 0.071 | {constant} | 0.200, 0.300 |  |",
         f"| DMVAE | 1.000 ± 0.000 | {constant} | 1.000, 1.000 | 4.000, 4.000 |",
         f"| K-means, on DMVAE's codes | 0.500 ± 0.000 | {constant} | 0.500, 0.500 |  |",
-        f"| GMM, on the points | 0.750 ± 0.000 | {constant} | 0.750, 0.750 |  |",
+        f"| GMM, on the data | 0.750 ± 0.000 | {constant} | 0.750, 0.750 |  |",
     ]
+
+
+def test_an_encoder_has_the_loss_of_its_training_and_published_scores_stand_below():
+    scores = {"accuracy": 0.75, "nmi": 0.5, "ari": 0.25}
+    run = {"model": "information", "test": scores, "evaluation": {}, "history": {"loss": [0, -4.0]}}
+    vaes = [
+        {"model": model, "test": scores, "evaluation": {"validation": {"loss": 100.0}}}
+        for model in ("vade", "dmvae")
+    ]
+    results = {
+        "clustering_mnist": {"baselines": [{"seed": 0}, {"seed": 1}], "runs": [run, *vaes] * 2},
+        "paper": {"mnist_clustering": {"VaDE": 0.9446}},
+    }
+    lines = mnist_table(results).splitlines()
+    assert lines[2].startswith("| information encoder | 0.750 ± 0.000 |")
+    assert lines[2].endswith("| 0.750, 0.750 | -4.000, -4.000 |")
+    assert lines[3].endswith("| 0.750, 0.750 | 100.000, 100.000 |")
+    assert lines[-1] == "| VaDE, as published | 0.9446 |  |  |  |  |"
+
+
+def test_table_1_has_a_row_for_each_number_of_dimensions():
+    def cells(gate, n_outputs, errors):
+        params = {"gate": gate, "n_outputs": n_outputs}
+        return [{"data": "MNIST", "params": params, "test": {"squared_error": e}} for e in errors]
+
+    gates = ("softmax", "gmm", "deep", "vade", "dmvae")
+    filled = [cell for d in (1, 2) for gate in gates for cell in cells(gate, d, (d, 3 * d))]
+    paper = {"table_1": {"mnist": {"deep": {"1": 28.5}, "dmvae": {"1": 34.1}}}}
+    lines = regression_table({"table1": {"cells": filled}, "paper": paper}).splitlines()
+    ours = " | ".join(["2 ± 1.41"] * 5)
+    assert lines[2] == f"| mnist | 1 | {ours} | 28.5 | 34.1 |"
+    assert lines[3].startswith("| mnist | 2 | 4 ± 2.83 |")
 
 
 def test_a_faults_records_become_one_row():

@@ -1,0 +1,63 @@
+"""Exact nearest neighbours among the examples of a data set, in bounded memory."""
+
+import zlib
+
+import numpy as np
+from tqdm import tqdm
+
+from moe_vae.parameters import ParameterError
+
+__all__ = ["nearest_neighbours"]
+
+# Rows whose distances to all examples are held at once: 0.2 GB for 55,000 examples.
+BLOCK_SIZE = 1000
+
+
+def nearest_neighbours(examples, n_neighbours, cache=None):
+    """Finds each example's nearest others by Euclidean distance, exactly.
+
+    The squared distances |x|^2 - 2 x.y + |y|^2 come from one matrix product a block of rows; on
+    MNIST's 55,000 training images that is several times faster than a search tree, which gains
+    nothing in 784 dimensions.
+
+    Args:
+      examples: float32 array [n, n_features].
+      n_neighbours: from 1 to n - 1.
+      cache: a `pathlib.Path` of a directory that keeps what was found, under the examples'
+        checksum; None keeps nothing.
+
+    Returns:
+      Int32 array [n, n_neighbours], rows of `examples`, in no certain order.
+
+    Raises:
+      ParameterError: there are fewer than `n_neighbours` others.
+      OSError: the cache cannot be read or written.
+    """
+    if not 1 <= n_neighbours < len(examples):
+        raise ParameterError(
+            f"parameter 'n_neighbours' is {n_neighbours}: it must be in 1 to {len(examples) - 1}"
+        )
+    if cache is None:
+        return _search(examples, n_neighbours)
+    checksum = zlib.crc32(np.ascontiguousarray(examples))
+    path = cache / f"neighbours-{len(examples)}-{checksum:08x}-{n_neighbours}.npy"
+    if not path.exists():
+        found = _search(examples, n_neighbours)
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".part")
+        with partial.open("wb") as file:
+            np.save(file, found)
+        partial.replace(path)
+    return np.load(path)
+
+
+def _search(examples, n_neighbours):
+    squares = np.square(examples).sum(axis=1)
+    found = np.empty([len(examples), n_neighbours], np.int32)
+    for start in tqdm(range(0, len(examples), BLOCK_SIZE), unit="block", desc="neighbours"):
+        block = slice(start, start + BLOCK_SIZE)
+        distances = squares - 2 * (examples[block] @ examples.T)
+        rows = np.arange(len(distances))
+        distances[rows, start + rows] = np.inf  # an example is not its own neighbour
+        found[block] = np.argpartition(distances, n_neighbours, axis=1)[:, :n_neighbours]
+    return found

@@ -1,0 +1,85 @@
+"""How long the paper's two VAEs take, with networks of one size: an epoch, and the gate."""
+
+import time
+
+from moe_vae.compat import tf
+from moe_vae.dmvae import build_dmvae
+from moe_vae.experiments import start_trainer
+from moe_vae.vade import VaDE, build_vade
+
+__all__ = ["ScannedVaDE", "time_clustering_vaes"]
+
+# The authors' sizes for VaDE, and the same for DMVAE's second encoder.
+SIZES = {"encoder_layers": [512, 256], "decoder_layers": [256, 512]}
+N_EPOCHS = 3
+N_PREDICTIONS = 5
+N_SAMPLES = (1, 10, 100)
+
+
+class ScannedVaDE(VaDE):
+    """VaDE with one cluster after the other, by `tf.scan`, where `VaDE` takes all at once.
+
+    The values are the same. It stands here to see what such a loop costs.
+    """
+
+    def _expected_code_kl(self):
+        mu, var = self.encoder_mu, self.encoder_var
+        probs = tf.transpose(tf.exp(self.log_probs))
+
+        def add_cluster(total, cluster):
+            prior_mu, prior_var, prob = cluster
+            squares = (var + tf.math.squared_difference(mu, prior_mu)) / prior_var
+            kl = 0.5 * tf.reduce_sum(tf.log(prior_var) - tf.log(var) + squares - 1, axis=1)
+            return total + prob * kl
+
+        totals = tf.scan(
+            add_cluster, (self.prior.mu, self.prior.var, probs), tf.zeros_like(probs[0])
+        )
+        return tf.reduce_mean(totals[-1])
+
+
+def _build_scanned(params):
+    return ScannedVaDE(params, tf.placeholder(tf.float32, [None, 784], name="inputs"))
+
+
+def time_clustering_vaes(data_sets, seed=0):
+    """Times VaDE and DMVAE, in turns, on one data set of images.
+
+    Args:
+      data_sets: a `DataSets`; an epoch is one pass over its training set, a prediction one over
+        its test set.
+      seed: seed of the weights.
+
+    Returns:
+      Dict with `epoch`, by model a list of seconds of the training steps of an epoch, the first
+      one left out, and `prediction`, by gate a list of seconds for all test images.
+    """
+    kinds = {
+        "VaDE": (build_vade, SIZES),
+        "VaDE, one cluster after the other": (_build_scanned, SIZES),
+        "DMVAE": (build_dmvae, {**SIZES, "cluster_encoder_layers": SIZES["encoder_layers"]}),
+    }
+    trainers = {name: start_trainer(build, params, seed) for name, (build, params) in kinds.items()}
+    for _ in range(1 + N_EPOCHS):
+        for trainer in trainers.values():
+            trainer.fit(data_sets.train, 1, sample=False)
+    gates = {"DMVAE": (trainers["DMVAE"], {})}
+    for n_samples in N_SAMPLES:
+        gates[f"VaDE, S = {n_samples}"] = (trainers["VaDE"], {"n_samples": n_samples})
+    return {
+        "sizes": SIZES,
+        "n_train": data_sets.train.num_examples,
+        "n_test": data_sets.test.num_examples,
+        "epoch": {name: trainer.seconds[1:] for name, trainer in trainers.items()},
+        "prediction": _time_predictions(gates, data_sets.test.images),
+    }
+
+
+def _time_predictions(gates, images):
+    seconds = {name: [] for name in gates}
+    for _ in range(1 + N_PREDICTIONS):
+        for name, (trainer, options) in gates.items():
+            start = time.perf_counter()
+            trainer.model.predict_proba(trainer.session, images, **options)
+            seconds[name].append(time.perf_counter() - start)
+    return {name: values[1:] for name, values in seconds.items()}

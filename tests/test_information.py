@@ -1,0 +1,210 @@
+"""The information encoder: its parts against SciPy and scikit-learn, and what it learns."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from scipy.special import softmax
+from sklearn.metrics import mutual_info_score
+from sklearn.neighbors import NearestNeighbors
+
+from moe_vae.compat import tf
+from moe_vae.datasets import DataError, DataSet, check_points
+from moe_vae.dmvae import build_dmvae
+from moe_vae.experiments import start_trainer
+from moe_vae.information import (
+    affine_view,
+    build_information_encoder,
+    joint_probs,
+    merge_by_information,
+    mutual_information,
+)
+from moe_vae.metrics import clustering_scores
+from moe_vae.neighbours import nearest_neighbours
+from moe_vae.parameters import ParameterError
+
+SMALL = {
+    "n_clusters": 3,
+    "n_over_clusters": 6,
+    "cluster_encoder_layers": [16],
+    "n_neighbours": 5,
+    "pretrain_epochs": 6,
+    "epochs": 4,
+    "batch_size": 100,
+    "learning_rate": 0.01,
+}
+
+
+def evaluate(tensor):
+    with tf.Session() as session:
+        return session.run(tensor)
+
+
+def test_mutual_information_of_certain_clusters_is_scikit_learns():
+    random = np.random.default_rng(0)
+    first = random.integers(0, 4, 500)
+    second = np.where(random.random(500) < 0.7, first, random.integers(0, 4, 500))
+    one_hot = np.eye(4, dtype=np.float32)
+    with tf.Graph().as_default():
+        joint = joint_probs(one_hot[first], one_hot[second])
+        found = evaluate(mutual_information(joint))
+    # The views are interchangeable, so that each pair counts both ways.
+    both = np.concatenate([first, second]), np.concatenate([second, first])
+    assert found == pytest.approx(mutual_info_score(*both), rel=1e-5)
+
+
+def test_mutual_information_has_its_limits():
+    with tf.Graph().as_default():
+        certain, independent = (
+            evaluate(mutual_information(tf.constant(joint, tf.float32)))
+            for joint in (7 * np.eye(10), np.full([10, 10], 3.0))
+        )
+    assert certain == pytest.approx(np.log(10), rel=1e-6)
+    assert independent == pytest.approx(0, abs=1e-6)
+
+
+def test_the_gradient_of_the_information_is_finite_where_a_cluster_is_empty():
+    with tf.Graph().as_default():
+        joint = tf.constant([[1.0, 0, 0], [0, 2.0, 0], [0, 0, 0]])
+        assert np.isfinite(evaluate(tf.gradients(mutual_information(joint), joint)[0])).all()
+
+
+@pytest.mark.parametrize("axis", range(5))
+def test_a_view_is_scipys_affine_transform(axis):
+    image = np.random.default_rng(0).random([20, 20]).astype(np.float32)
+    draws = np.zeros([1, 5], np.float32)
+    draws[0, axis] = 0.8
+    with tf.Graph().as_default():
+        view = evaluate(affine_view(tf.constant(image.reshape(1, -1)), draws)).reshape(20, 20)
+    turn, scale, shear, along, down = draws[0] * [0.2, 0.12, 0.25, 0.075 * 20, 0.075 * 20]
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    matrix = (1 + scale) * rotation @ [[1, shear], [0, 1]]
+    centre = np.full(2, 9.5)
+    offset = centre - matrix @ centre + [along, down]
+    swap = [[0, 1], [1, 0]]  # SciPy counts rows first, TensorFlow columns
+    expected = ndimage.affine_transform(
+        image, swap @ matrix @ swap, swap @ offset, order=1, mode="grid-constant"
+    )
+    np.testing.assert_allclose(view, expected, atol=1e-4)
+    assert np.abs(view - image).max() > 0.1
+
+
+def test_a_view_asks_for_square_images():
+    with tf.Graph().as_default(), pytest.raises(DataError, match="12 pixels"):
+        affine_view(tf.zeros([3, 12]), tf.zeros([3, 5]))
+
+
+def test_merging_puts_together_the_parts_of_a_block():
+    random = np.random.default_rng(0)
+    truth = np.array([0, 1, 2, 0, 1, 2, 0, 0])
+    joint = 0.01 * random.random([8, 8]) + np.equal.outer(truth, truth) * random.random([8, 8])
+    groups = merge_by_information(joint + joint.T, 3)
+    assert clustering_scores(truth, groups, 3, 3)["accuracy"] == 1
+    np.testing.assert_array_equal(np.sort(merge_by_information(joint + joint.T, 8)), np.arange(8))
+
+
+def test_nearest_neighbours_are_scikit_learns():
+    examples = np.random.default_rng(0).random([1300, 7], np.float32)
+    found = nearest_neighbours(examples, 4)
+    expected = NearestNeighbors(n_neighbors=5).fit(examples).kneighbors(return_distance=False)
+    np.testing.assert_array_equal(np.sort(found), np.sort(expected[:, :4]))
+
+
+def test_nearest_neighbours_are_kept_for_these_examples_alone(tmp_path):
+    examples = np.random.default_rng(0).random([50, 3], np.float32)
+    found = nearest_neighbours(examples, 2, tmp_path)
+    (path,) = tmp_path.iterdir()
+    np.save(path, found + 1)
+    np.testing.assert_array_equal(nearest_neighbours(examples, 2, tmp_path), found + 1)
+    np.testing.assert_array_equal(
+        nearest_neighbours(examples[::-1], 2, tmp_path), nearest_neighbours(examples[::-1], 2)
+    )
+    assert {path.suffix for path in tmp_path.iterdir()} == {".npy"}
+
+
+def test_more_neighbours_than_examples_are_refused():
+    with pytest.raises(ParameterError, match="'n_neighbours' is 3: it must be in 1 to 2"):
+        nearest_neighbours(np.zeros([3, 2], np.float32), 3)
+
+
+def test_fewer_outputs_than_clusters_are_refused():
+    with tf.Graph().as_default(), pytest.raises(ParameterError, match="'n_over_clusters' is 6"):
+        build_information_encoder({"n_over_clusters": 6})
+
+
+def bars(n_examples=600):
+    """Images of 6 x 6 with a bar that is spread over two of six rows: three clusters."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, n_examples)
+    images = 0.1 * random.random([n_examples, 6, 6], np.float32)
+    share = random.random([n_examples, 1], np.float32)
+    for row, brightness in ((0, share), (1, 1 - share)):
+        images[np.arange(n_examples), 2 * labels + row] += 0.9 * brightness
+    data_set = DataSet(images.reshape(n_examples, -1), labels, check=check_points)
+    data_set.neighbours = nearest_neighbours(data_set.images, 5)
+    return data_set
+
+
+def start(seed=0, **params):
+    def build(params):
+        return build_information_encoder(params, n_features=36)
+
+    return start_trainer(build, {**SMALL, "augment": False, **params}, seed)
+
+
+def test_it_finds_clusters_and_their_information():
+    data_set = bars()
+    trainer = start().fit_to_the_end(data_set)
+    predicted = trainer.model.predict(trainer.session, data_set.images)
+    assert clustering_scores(data_set.labels, predicted, 3, 3)["accuracy"] > 0.98
+    assert trainer.history["information"][-1] == pytest.approx(np.log(3), abs=0.1)
+    assert trainer.epochs_done == {"over": 6, "loss": 4}
+
+
+def test_without_neighbours_the_views_are_of_one_image():
+    data_set = bars()
+    data_set.neighbours = None
+    trainer = start().fit(data_set, 1)
+    feed = trainer.model.feed(*data_set.examples(slice(0, 5)))
+    first, second = trainer.session.run(trainer.model.views, feed)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_cluster_is_as_likely_as_its_outputs_together():
+    trainer = start()
+    model, data_set = trainer.model, bars(40)
+    groups = np.array([0, 0, 1, 2, 2, 2])
+    encoder = model._encoder
+    encoder.assign(trainer.session, groups)
+    outputs = trainer.session.run(model.outputs, model.feed(data_set.images))
+    expected = softmax(outputs, axis=1) @ np.eye(3)[groups]
+    np.testing.assert_allclose(
+        model.predict_proba(trainer.session, data_set.images), expected, rtol=1e-5
+    )
+
+
+def test_dmvae_begins_with_its_clusters(tmp_path):
+    data_set = bars()
+    trainer = start().fit_to_the_end(data_set)
+    trainer.save(tmp_path / "model.ckpt")
+
+    def build(params):
+        return build_dmvae(params, n_features=36)
+
+    shared = {
+        key: SMALL[key] for key in ("n_clusters", "n_over_clusters", "cluster_encoder_layers")
+    }
+    dmvae = start_trainer(build, {**shared, "normalise": True, "encoder_layers": [8]}, 1)
+    taken = dmvae.begin_with(tmp_path / "model.ckpt")
+    assert {name.split("/")[1] for name in taken} == {"encode_cluster", "groups"}
+    np.testing.assert_allclose(
+        dmvae.model.predict_proba(dmvae.session, data_set.images),
+        trainer.model.predict_proba(trainer.session, data_set.images),
+        rtol=1e-5,
+    )
+
+
+def test_beginning_with_another_shape_is_refused(tmp_path):
+    start().save(tmp_path / "model.ckpt")
+    wider = start(cluster_encoder_layers=[17])
+    with pytest.raises(ParameterError, match=r"shape \[36, 16\]: in this model it is \[36, 17\]"):
+        wider.begin_with(tmp_path / "model.ckpt")
