@@ -380,13 +380,13 @@ def _clustering_steps(data):
 def _clustered(name, seed, arguments):
     """Returns the directory of a clustering's run, trained now where it is not there yet."""
     run_dir = arguments.runs / f"{name}-{arguments.data}-{seed}"
-    before, sets = _clustering_steps(arguments.data)[name]
+    step = _clustering_steps(arguments.data)[name]
     options = []
-    if before:
-        options += ["--from", str(_clustered(before, seed, arguments))]
-    for key, value in sets.items():
+    if step.before:
+        options += ["--from", str(_clustered(step.before, seed, arguments))]
+    for key, value in step.params.items():
         options += ["--set", f"{key}={json.dumps(value)}"]
-    _finish_run(name, seed, run_dir, arguments.data, arguments.data_dir, options)
+    _finish_run(step.model, seed, run_dir, arguments.data, arguments.data_dir, options)
     return run_dir
 
 

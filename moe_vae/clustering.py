@@ -1,5 +1,7 @@
 """Clustering by VaDE and DMVAE: scores, drawings, and the baselines beside them."""
 
+from typing import NamedTuple
+
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.manifold import TSNE
@@ -19,6 +21,7 @@ from moe_vae.metrics import clustering_scores, confusion_table, match_clusters
 
 __all__ = [
     "CLUSTERING_STEPS",
+    "ClusteringStep",
     "draw_clustering_vae",
     "score_baselines",
     "score_clustering",
@@ -34,15 +37,42 @@ BASELINE_STARTS = {"points": 10, "images": 3}
 # A full covariance of every pixel with every other takes hours to fit.
 MAX_FULL_FEATURES = 100
 
-# How each model is trained as a clustering, by kind of data and in this order: the model that it
-# begins with, or None, and the parameters that differ from its defaults.
+
+class ClusteringStep(NamedTuple):
+    """How a model is trained as a clustering.
+
+    `model` is its name, `before` the step that it begins with, or None, and `params` are the
+    parameters that differ from its defaults.
+    """
+
+    model: str
+    before: str | None = None
+    params: dict = {}  # noqa: RUF012, never written to
+
+
 _SAME_NETWORKS = {"encoder_layers": [512, 256], "decoder_layers": [256, 512]}
+
+# The steps by kind of data, in their order.
 CLUSTERING_STEPS = {
-    "points": {"vade": (None, {}), "dmvae": (None, {})},
+    "points": {"vade": ClusteringStep("vade"), "dmvae": ClusteringStep("dmvae")},
     "images": {
-        "information": (None, {}),
-        "dmvae": ("information", {**_SAME_NETWORKS, "epochs": 15, "cosine_decay": True}),
-        "vade": ("dmvae", {**_SAME_NETWORKS, "epochs": 15, "cosine_decay": True}),
+        "information": ClusteringStep("information"),
+        "dmvae": ClusteringStep(
+            "dmvae",
+            "information",
+            {
+                **_SAME_NETWORKS,
+                "prior_mean_std": 4.0,
+                "epochs": 14,
+                "held_epochs": 10,
+                "cosine_decay": True,
+            },
+        ),
+        "vade": ClusteringStep(
+            "vade",
+            "dmvae",
+            {**_SAME_NETWORKS, "epochs": 8, "learning_rate": 0.0005, "cosine_decay": True},
+        ),
     },
 }
 

@@ -29,13 +29,13 @@ N_POINTS = 1000  # in a drawing
 # The settings of the tables, by data and gate: those that differ from the model's defaults. The
 # gates that are VAEs begin with a trained clustering, and so need fewer epochs.
 TABLE_1_PARAMS = {
-    "spiral": {gate: {"epochs": 40, "cosine_decay": True} for gate in SYSTEMS},
+    "spiral": {gate: {"epochs": 20, "cosine_decay": True} for gate in SYSTEMS},
     "mnist": {
-        "softmax": {"epochs": 30, "cosine_decay": True},
-        "gmm": {"epochs": 20, "cosine_decay": True, "gmm_restarts": 1},
-        "deep": {"epochs": 30, "cosine_decay": True},
-        "vade": {"epochs": 8, "cosine_decay": True},
-        "dmvae": {"epochs": 5, "cosine_decay": True},
+        "softmax": {"epochs": 15, "cosine_decay": True},
+        "gmm": {"epochs": 10, "cosine_decay": True, "gmm_restarts": 1},
+        "deep": {"epochs": 15, "cosine_decay": True},
+        "vade": {"epochs": 4, "cosine_decay": True},
+        "dmvae": {"epochs": 3, "cosine_decay": True},
     },
 }
 TABLE_2_PARAMS = {
