@@ -41,6 +41,10 @@ tensorboard: $(READY)
 results: $(READY)
 	$(BIN)/python -m moe_vae posts --data mnist
 	$(BIN)/python -m moe_vae clustering --data spiral
+	$(BIN)/python -m moe_vae clustering --data mnist
+	$(BIN)/python -m moe_vae table1
+	$(BIN)/python -m moe_vae table2
+	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae tables
 
 # The README's table of faults: makes every one of them again.

@@ -1,5 +1,6 @@
 """Exact nearest neighbours among the examples of a data set, in bounded memory."""
 
+import sys
 import zlib
 
 import numpy as np
@@ -51,10 +52,14 @@ def nearest_neighbours(examples, n_neighbours, cache=None):
     return np.load(path)
 
 
+def _progress(starts):
+    return tqdm(starts, unit="block", desc="nearest neighbours", file=sys.stdout)
+
+
 def _search(examples, n_neighbours):
     squares = np.square(examples).sum(axis=1)
     found = np.empty([len(examples), n_neighbours], np.int32)
-    for start in tqdm(range(0, len(examples), BLOCK_SIZE), unit="block", desc="neighbours"):
+    for start in _progress(range(0, len(examples), BLOCK_SIZE)):
         block = slice(start, start + BLOCK_SIZE)
         distances = squares - 2 * (examples[block] @ examples.T)
         rows = np.arange(len(distances))

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from moe_vae.gating import SYSTEMS
 from moe_vae.parameters import ParameterError
@@ -120,7 +121,7 @@ def mnist_table(results):
     names = {"information": "information encoder", "dmvae": "DMVAE", "vade": "VaDE"}
     table = _clustering_table(results["clustering_mnist"], names)
     published = (
-        _row(f"{name}, as published", score, *[""] * 4)
+        _row(f"{name}, as published", score, *[""] * 5)
         for name, score in results["paper"]["mnist_clustering"].items()
     )
     return "\n".join([table, *published])
@@ -146,10 +147,18 @@ def _clustering_table(clustering, names):
             _spread([score[measure] for score in of_seeds], "{:.3f}")
             for measure in ("accuracy", "nmi", "ari")
         )
-        each = ([score["accuracy"] for score in of_seeds], losses.get(name, []))
-        rows.append((name, *spreads, *(", ".join(f"{v:.3f}" for v in values) for values in each)))
-    heading = ("system", "accuracy", "NMI", "ARI", "accuracy of each seed", "its label-free loss")
-    return _table(heading, rows)
+        accuracies, of_losses = [score["accuracy"] for score in of_seeds], losses.get(name, [])
+        each = (", ".join(f"{v:.3f}" for v in values) for values in (accuracies, of_losses))
+        rows.append((name, *spreads, *each, _rank_correlation(of_losses, accuracies)))
+    heading = ("system", "accuracy", "NMI", "ARI", "accuracy of each seed")
+    return _table((*heading, "its label-free loss", "rank correlation"), rows)
+
+
+def _rank_correlation(losses, accuracies):
+    """Spearman's, of low losses and high accuracies; empty where there is nothing to rank."""
+    if not losses or len(set(accuracies)) == 1:
+        return ""
+    return f"{spearmanr(np.negative(losses), accuracies).statistic:.2f}"
 
 
 def _held_out_loss(run):
