@@ -44,7 +44,7 @@ from moe_vae.figures import plot_image_rows, plot_points
 from moe_vae.files import write_whole
 from moe_vae.gating import CLUSTERING_GATES, SYSTEMS, TABLE_1_PARAMS, TABLE_2_PARAMS
 from moe_vae.metrics import match_clusters
-from moe_vae.parameters import ParameterError, check_params
+from moe_vae.parameters import TASK_OBJECTIVES, ParameterError, check_params
 from moe_vae.reports import RESULTS, fill_tables
 from moe_vae.tensorboard import TensorBoardLog
 from moe_vae.timing import time_clustering_vaes
@@ -60,6 +60,7 @@ TENSORBOARD = "tensorboard"
 CLUSTERING_SEEDS = {"points": [10, 11, 12, 13, 14], "images": [0, 1, 2]}
 # What a table remembers of the run that filled a cell.
 _CELL_RECORD = ("command", "data", "seed", "params", "seconds", "test", "versions")
+OWN_OBJECTIVE = "own"  # the one that a gate has by itself
 SPIRAL_SEED = 0  # of the points; a run's own seed is that of its weights and batches
 
 
@@ -250,9 +251,10 @@ def _clustering(arguments):
 
 def _table1(arguments):
     cells = [
-        (data, n_outputs, draw, gate)
+        (data, gate, objective, n_outputs, draw)
         for data in arguments.data
         for gate in arguments.gates
+        for objective in arguments.objectives
         for n_outputs in arguments.outputs
         for draw in range(arguments.draws)
     ]
@@ -260,14 +262,18 @@ def _table1(arguments):
 
 
 def _regression_cell(cell, arguments):
-    data, n_outputs, draw, gate = cell
+    data, gate, objective, n_outputs, draw = cell
     sets = {
         **TABLE_1_PARAMS[data][gate],
         "gate": gate,
         "n_outputs": n_outputs,
         "targets_seed": draw,
     }
-    run_dir = arguments.runs / f"{data}-{gate}-{n_outputs}-{draw}"
+    name = f"{data}-{gate}-{n_outputs}-{draw}"
+    if objective != OWN_OBJECTIVE:
+        sets["task_objective"] = objective
+        name += f"-{objective}"
+    run_dir = arguments.runs / name
     return _trained_cell(run_dir, data, draw, sets, arguments)
 
 
@@ -640,6 +646,13 @@ def _parser():
         default=[1, 2, 5],
         metavar="D",
         help="dimensions of the targets; default: 1 2 5",
+    )
+    command.add_argument(
+        "--objectives",
+        choices=(OWN_OBJECTIVE, *TASK_OBJECTIVES),
+        nargs="+",
+        default=[OWN_OBJECTIVE],
+        help="what is minimised; default: each gate's own, the likelihood",
     )
     command.add_argument(
         "--draws",

@@ -33,7 +33,7 @@ N_GENERATED = 12  # pictures a cluster
 N_POINTS = 1000  # in a drawing, reconstructed or generated
 N_CODES = 2000  # in a t-SNE
 # On images a start takes minutes, not seconds.
-BASELINE_STARTS = {"points": 10, "images": 3}
+BASELINE_STARTS = {"points": 10, "images": 1}
 # A full covariance of every pixel with every other takes hours to fit.
 MAX_FULL_FEATURES = 100
 

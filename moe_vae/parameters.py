@@ -4,7 +4,7 @@ import copy
 import math
 import numbers
 
-__all__ = ["ParameterError", "check_params"]
+__all__ = ["TASK_OBJECTIVES", "ParameterError", "check_params"]
 
 
 class ParameterError(ValueError):
@@ -32,6 +32,7 @@ def _is_layer_list(value):
     )
 
 
+TASK_OBJECTIVES = ("likelihood", "expected_likelihood", "mixture_mean", "batch_sum")
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
 _LAYERS = (_is_layer_list, "a non-empty list of whole numbers of at least 1")
@@ -75,7 +76,7 @@ _RULES = {
     "gate": _choice("softmax", "deep", "gmm", "vade", "dmvae"),
     "targets_seed": _STEPS,
     "task": _choice("regression", "classification"),
-    "task_objective": _choice("likelihood", "expected_likelihood", "mixture_mean", "batch_sum"),
+    "task_objective": _choice(*TASK_OBJECTIVES),
     "prior_mean_std": _POSITIVE,
     "min_expert_var": _POSITIVE,
     "temperature": _POSITIVE,

@@ -98,6 +98,14 @@ def test_table1_fills_its_cells_and_goes_on_where_it_was_cut_off(monkeypatch):
     assert again == errors
 
 
+def test_table1_takes_another_objective():
+    words = ["table1", "--data", "spiral", "--outputs", "1", "--draws", "1", "--gates", "deep"]
+    cli.main([*words, "--objectives", "batch_sum", "own"])
+    cells = read_json("results/table1.json")["cells"]
+    assert [c["params"]["task_objective"] for c in cells] == ["batch_sum", "likelihood"]
+    assert cells[0]["test"]["squared_error"] != cells[1]["test"]["squared_error"]
+
+
 def test_a_vae_gate_begins_with_its_clustering():
     cli.main(["table1", "--data", "spiral", "--outputs", "1", "--draws", "1", "--gates", "vade"])
     cell = read_json("results/table1.json")["cells"][0]

@@ -1,0 +1,56 @@
+"""The timed models: the loop over clusters computes what VaDE computes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from moe_vae import DataSet, DataSets, cli, timing
+from moe_vae.experiments import start_trainer
+from moe_vae.vade import build_vade
+
+SMALL = {"encoder_layers": [8], "decoder_layers": [8]}
+
+
+def images(n=60):
+    return np.random.default_rng(0).random([n, 784], np.float32)
+
+
+def test_one_cluster_after_the_other_gives_vades_losses(tmp_path):
+    params = {**SMALL, "z_dim": 3, "prior_mean_std": 1.0}
+    plain = start_trainer(build_vade, params, 0)
+    plain.save(tmp_path / "model.ckpt")
+    scanned = start_trainer(timing._build_scanned, params, 1)
+    scanned.begin_with(tmp_path / "model.ckpt")
+    eps = np.random.default_rng(1).standard_normal([60, 3])
+    losses = [
+        trainer.session.run(
+            trainer.model.losses, {trainer.model.inputs: images(), trainer.model.eps: eps}
+        )
+        for trainer in (plain, scanned)
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
+def test_times_are_of_every_model_and_gate(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(timing, "SIZES", SMALL)
+    data_set = DataSet(images(200), np.zeros(200, int))
+    monkeypatch.setattr(cli, "read_data_sets", lambda *_: DataSets(*[data_set] * 3, name="MNIST"))
+    cli.main(["times"])
+    times = json.loads((tmp_path / "results/times.json").read_text())
+    assert times["command"] == "python -m moe_vae times"
+    assert {name: len(values) for name, values in times["epoch"].items()} == {
+        "VaDE": 3,
+        "VaDE, one cluster after the other": 3,
+        "DMVAE": 3,
+    }
+    assert {name: len(values) for name, values in times["prediction"].items()} == {
+        "DMVAE": 5,
+        "VaDE, S = 1": 5,
+        "VaDE, S = 10": 5,
+        "VaDE, S = 100": 5,
+    }
+    assert (
+        min(min(values) for kind in ("epoch", "prediction") for values in times[kind].values()) > 0
+    )
