@@ -205,6 +205,30 @@ def test_schedule_reaches_the_training_steps(data):
     assert np.abs(means[2] - means[1]).max() > 1e-3
 
 
+@pytest.mark.parametrize("groups", [{}, {"n_over_clusters": 6, "normalise": True}])
+def test_a_held_cluster_encoder_stays_as_it_is_while_the_rest_learns(data, groups):
+    trainer = start({"held_epochs": 1, **groups})
+    model = trainer.model
+    before = model.predict_proba(trainer.session, data.images)
+    codes = model.mean_codes(trainer.session, data.images)
+    trainer.fit(data, 1, sample=False)
+    np.testing.assert_array_equal(model.predict_proba(trainer.session, data.images), before)
+    assert np.abs(model.mean_codes(trainer.session, data.images) - codes).max() > 1e-2
+    trainer.fit(data, 1, sample=False)
+    after = model.predict_proba(trainer.session, data.images)
+    assert np.abs(after - before).max() > 1e-3
+
+
+def test_the_learning_rate_falls_along_a_cosine():
+    trainer = start({"cosine_decay": True, "epochs": 4, "learning_rate": 0.01})
+    model = trainer.model
+    rates = [model.schedule("loss", epoch)[model.learning_rate] for epoch in range(5)]
+    assert rates == pytest.approx([0.01, 0.008536, 0.005, 0.001464, 0], abs=1e-6)
+    assert model.schedule("auto_encode", 3)[model.learning_rate] == 0.01
+    constant = start({"epochs": 4}).model
+    assert constant.schedule("loss", 3)[constant.learning_rate] == 0.002
+
+
 def test_evaluation_is_at_the_final_temperature_and_weight():
     trainer = start({"temperature_start": 5.0, "anneal_epochs": 3, "warm_up_epochs": 3})
     model = trainer.model

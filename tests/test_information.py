@@ -208,3 +208,27 @@ def test_beginning_with_another_shape_is_refused(tmp_path):
     wider = start(cluster_encoder_layers=[17])
     with pytest.raises(ParameterError, match=r"shape \[36, 16\]: in this model it is \[36, 17\]"):
         wider.begin_with(tmp_path / "model.ckpt")
+
+
+@pytest.mark.parametrize("cut", [2, 6, 7])
+def test_a_training_that_was_cut_off_ends_alike(tmp_path, cut):
+    """Cut off while the outputs are trained, between the phases, and after the merger."""
+
+    def stop(trainer, train_set):
+        if trainer.n_epochs == cut:
+            trainer.save(tmp_path / "model.ckpt")
+            trainer.save_state(tmp_path / "state.npz", train_set)
+
+    whole = start()
+    whole.listeners.append(stop)
+    np.random.seed(0)
+    whole.fit_to_the_end(bars())
+    resumed, data_set = start(seed=0), bars()
+    resumed.restore(tmp_path / "model.ckpt")
+    resumed.restore_state(tmp_path / "state.npz", data_set)
+    resumed.fit_to_the_end(data_set)
+    assert resumed.history == whole.history
+    np.testing.assert_array_equal(
+        resumed.model.predict_proba(resumed.session, data_set.images),
+        whole.model.predict_proba(whole.session, data_set.images),
+    )
