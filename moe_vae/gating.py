@@ -37,6 +37,10 @@ TABLE_1_PARAMS = {
     "spiral": _settings(softmax=15, gmm=15, deep=15, vade=15, dmvae=15),
     "mnist": _settings(softmax=10, gmm=8, deep=12, vade=3, dmvae=2),
 }
+# Where the gate is there before the experts, these start where EM puts them.
+for _gate in ("gmm", "vade", "dmvae"):
+    TABLE_1_PARAMS["spiral"][_gate]["expert_em_steps"] = 3
+    TABLE_1_PARAMS["mnist"][_gate]["expert_em_steps"] = 3
 TABLE_1_PARAMS["mnist"]["gmm"]["gmm_restarts"] = 1
 TABLE_2_PARAMS = {
     gate: {**params, "task": "classification", "n_outputs": 10}

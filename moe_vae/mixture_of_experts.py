@@ -7,6 +7,7 @@ are such objects as they are; the others stand here.
 """
 
 import numpy as np
+from scipy.special import softmax
 
 from moe_vae.clustering_vae import ClusteringVAE, check_inputs
 from moe_vae.compat import tf, tfd
@@ -31,6 +32,8 @@ __all__ = [
     "mixture_of_experts_params",
 ]
 
+RIDGE = 1e-3
+
 _TRAINING_PARAMS = {
     "epochs": 100,
     "batch_size": 200,
@@ -44,6 +47,7 @@ _TASK_PARAMS = {
     "n_outputs": 1,
     "targets_seed": 0,
     "min_expert_var": 1e-3,
+    "expert_em_steps": 0,
 }
 
 _SOFTMAX_GATE_PARAMS = {"n_clusters": 10}
@@ -151,7 +155,9 @@ GATES = {
 def mixture_of_experts_params(gate):
     """Returns the defaults of a mixture of experts with a certain gate, the gate's own included.
 
-    `targets_seed` says which affine maps a regression is put to (`add_affine_targets`).
+    Before the training `expert_em_steps` steps of EM fit a regression's experts, the gate as it is
+    (`MixtureOfExperts.fit_experts`): for a gate that has been trained by then. `targets_seed` says
+    which affine maps a regression is put to (`add_affine_targets`).
     With a VAE as the gate `gate_epochs` is how long it is trained alone, and `gate_weight` how
     much its loss counts beside the task's. VaDE's q(c|x) is a function of one sample of z, and
     the paper takes its expectation outside the logarithm: `task_objective` is
@@ -193,14 +199,45 @@ class RegressionExperts:
 
     def __init__(self, params, inputs, n_experts, labels):
         n_outputs = params["n_outputs"]
-        self.means = _linear_outputs(inputs, n_experts, n_outputs)
-        raw_var = tf.get_variable(
+        self._layer = _linear_layer(n_experts, n_outputs)
+        self.means = _by_expert(self._layer(inputs), n_experts)
+        self._min_var = params["min_expert_var"]
+        self._raw_var = tf.get_variable(
             "raw_var", [n_experts, n_outputs], initializer=tf.zeros_initializer()
         )
-        self.var = bounded_variance(raw_var, params["min_expert_var"])
+        self.var = bounded_variance(self._raw_var, self._min_var)
         self.targets = labels
         density = tfd.MultivariateNormalDiag(self.means, tf.sqrt(self.var))
         self.log_likelihoods = density.log_prob(labels[:, None, :])
+
+    def fit(self, session, inputs, targets, responsibilities):
+        """Fits every expert by weighted least squares, an M-step of EM, in closed form.
+
+            W_k, b_k = argmin sum_n r_nk |y_n - W_k x_n - b_k|^2
+            var_k    = the weighted mean of the squared residuals, or `min_expert_var` if more
+
+        A ridge far below the inputs' own squares keeps features that are always 0 at weight 0.
+
+        Args:
+          session: an open session.
+          inputs: float32 array [n, n_features].
+          targets: float32 array [n, n_outputs].
+          responsibilities: float array [n, n_experts], r.
+        """
+        with_one = np.hstack([inputs, np.ones([len(inputs), 1], np.float32)])
+        ridge = RIDGE * np.eye(with_one.shape[1])
+        maps, variances = [], []
+        for weights in responsibilities.T.astype(np.float32):
+            weighted = with_one * weights[:, None]
+            fitted = np.linalg.solve(weighted.T @ with_one + ridge, weighted.T @ targets)
+            squares = np.square(targets - with_one @ fitted)
+            maps.append(fitted)
+            variances.append(weights @ squares / max(weights.sum(), RIDGE))
+        columns = np.stack(maps, axis=1).reshape(with_one.shape[1], -1)  # expert by expert
+        self._layer.kernel.load(columns[:-1], session)
+        self._layer.bias.load(columns[-1], session)
+        above = np.maximum(np.array(variances) - self._min_var, RIDGE)
+        self._raw_var.load(np.log(above), session)
 
     @staticmethod
     def error(predicted, targets):
@@ -228,7 +265,8 @@ class ClassificationExperts:
 
     def __init__(self, params, inputs, n_experts, labels):
         n_outputs = params["n_outputs"]
-        log_probs = tf.nn.log_softmax(_linear_outputs(inputs, n_experts, n_outputs))
+        outputs = _linear_layer(n_experts, n_outputs)(inputs)
+        log_probs = tf.nn.log_softmax(_by_expert(outputs, n_experts))
         self.means = tf.exp(log_probs)
         self.targets = tf.one_hot(labels, n_outputs)
         self.log_likelihoods = tf.reduce_sum(self.targets[:, None, :] * log_probs, axis=2)
@@ -240,9 +278,14 @@ class ClassificationExperts:
         return tf.reduce_mean(tf.cast(wrong, tf.float32))
 
 
-def _linear_outputs(inputs, n_experts, n_outputs):
-    """Returns W_k x + b_k for every expert, float tensor [batch, n_experts, n_outputs]."""
-    return tf.reshape(tf.layers.dense(inputs, n_experts * n_outputs), [-1, n_experts, n_outputs])
+def _linear_layer(n_experts, n_outputs):
+    """Returns the layer that computes W_k x + b_k for all experts, one after the other."""
+    return tf.layers.Dense(n_experts * n_outputs, name="dense")
+
+
+def _by_expert(outputs, n_experts):
+    """Reshapes a linear layer's outputs to [batch, n_experts, n_outputs]."""
+    return tf.reshape(outputs, [-1, n_experts, outputs.shape[1] // n_experts])
 
 
 class MixtureOfExperts:
@@ -420,6 +463,29 @@ class MixtureOfExperts:
         if self.params.get("gate_epochs") and not trainer.interrupted:
             left = self.params["gate_epochs"] - done
             trainer.fit(train_set, left, sample=False, phase="gate")
+        if self.params["expert_em_steps"] and not trainer.interrupted:
+            self.fit_experts(trainer.session, train_set, self.params["expert_em_steps"])
+
+    def fit_experts(self, session, data_set, n_steps):
+        """Fits a regression's experts by EM, the gate as it is.
+
+        An example's responsibilities are the gate's g_k(x) in the first step, and then in
+        proportion to g_k(x) p_k(y|x), so that what the gate sends to a wrong expert spoils none.
+
+        Args:
+          session: an open session.
+          data_set: a `DataSet` with targets.
+          n_steps: number of E- and M-steps.
+
+        Source: Jordan and Jacobs, Hierarchical mixtures of experts and the EM algorithm, 1994.
+        """
+        inputs, targets = data_set.images, data_set.targets
+        feed = self._feed(inputs, targets)
+        log_probs = run_in_chunks(session, self.gate.predicted_log_probs, {self.inputs: inputs})
+        joint = log_probs
+        for _ in range(n_steps):
+            self.experts.fit(session, inputs, targets, softmax(joint, axis=1))
+            joint = log_probs + run_in_chunks(session, self.experts.log_likelihoods, feed)
 
     def generate_row(self, session, z):
         """Lets a VAE gate draw one example from every cluster; see `ClusteringVAE`."""
@@ -501,6 +567,11 @@ def build_mixture_of_experts(params, gate=None, n_features=IMAGE_PIXELS):
     gate_class, gate_params = GATES[gate]
     inputs = tf.placeholder(tf.float32, [None, n_features], name="inputs")
     if params["task"] == "classification":
+        if params["expert_em_steps"]:
+            raise ParameterError(
+                f"parameter 'expert_em_steps' is {params['expert_em_steps']}: "
+                "with task 'classification' it must be 0"
+            )
         labels = tf.placeholder(tf.int32, [None], name="labels")
     else:
         labels = tf.placeholder(tf.float32, [None, params["n_outputs"]], name="targets")

@@ -86,6 +86,7 @@ _RULES = {
     "held_epochs": _STEPS,
     "pretrain_epochs": _STEPS,
     "gate_epochs": _STEPS,
+    "expert_em_steps": _STEPS,
     "gmm_restarts": _COUNT,
     "gate_weight": _WEIGHT,
     "digit_classification_weight": _WEIGHT,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import log_softmax, logsumexp
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import log_loss
 
 from moe_vae.compat import tf
@@ -304,7 +305,7 @@ def test_gates_schedule_runs_only_while_it_is_trained_alone():
         annealed = {"temperature_start": 1.0, "anneal_epochs": 10}
         model = build_mixture_of_experts({**GATE_SETTINGS["dmvae"], **annealed}, "dmvae", 2)
     assert model.schedule("gate", 0)[model.gate.temperature] == 1.0
-    assert model.schedule("loss", 0) == {}
+    assert list(model.schedule("loss", 0)) == [model.learning_rate]
     assert start("deep").model.schedule("loss", 0) == {}
 
 
@@ -370,3 +371,37 @@ def test_gates_without_a_decoder_cannot_draw():
     trainer = start("deep")
     with pytest.raises(ParameterError, match="gate is a DeepGate: to draw it must be a VaDE or a"):
         trainer.model.sample(trainer.session, 1, 0)
+
+
+def test_em_fits_experts_as_scikit_learn_does_by_weighted_least_squares(data):
+    trainer = start("softmax", {"min_expert_var": 1e-6})
+    model = trainer.model
+    random = np.random.default_rng(0)
+    weights = random.dirichlet(np.ones(3), len(data.images))
+    model.experts.fit(trainer.session, data.images, data.targets, weights)
+    means, var = trainer.session.run(
+        [model.experts.means, model.experts.var], {model.inputs: data.images}
+    )
+    for k in range(3):
+        fitted = LinearRegression().fit(data.images, data.targets, weights[:, k])
+        expected = fitted.predict(data.images)
+        np.testing.assert_allclose(means[:, k], expected, atol=2e-3)
+        squares = np.square(data.targets - expected)
+        expected_var = np.average(squares, axis=0, weights=weights[:, k])
+        np.testing.assert_allclose(var[k], expected_var, rtol=1e-2)
+
+
+def test_em_never_lowers_the_likelihood(data):
+    trainer = start("deep")
+    likelihoods = [trainer.evaluate(data)["loss"]]
+    for _ in range(4):
+        trainer.model.fit_experts(trainer.session, data, 2)
+        likelihoods.append(trainer.evaluate(data)["loss"])
+    assert likelihoods[1] < likelihoods[0]
+    assert np.diff(likelihoods[1:]).max() < 1e-3
+
+
+def test_em_is_for_regressions():
+    params = {"gate": "softmax", "task": "classification", "n_outputs": 3, "expert_em_steps": 1}
+    with tf.Graph().as_default(), pytest.raises(ParameterError, match="'expert_em_steps' is 1"):
+        build_mixture_of_experts(params)
