@@ -35,7 +35,7 @@ def _settings(**epochs):
 
 TABLE_1_PARAMS = {
     "spiral": _settings(softmax=15, gmm=15, deep=15, vade=15, dmvae=15),
-    "mnist": _settings(softmax=10, gmm=8, deep=12, vade=3, dmvae=2),
+    "mnist": _settings(softmax=6, gmm=4, deep=8, vade=2, dmvae=2),
 }
 # Where the gate is there before the experts, these start where EM puts them.
 for _gate in ("gmm", "vade", "dmvae"):
@@ -44,7 +44,7 @@ for _gate in ("gmm", "vade", "dmvae"):
 TABLE_1_PARAMS["mnist"]["gmm"]["gmm_restarts"] = 1
 TABLE_2_PARAMS = {
     gate: {**params, "task": "classification", "n_outputs": 10}
-    for gate, params in _settings(softmax=10, gmm=8, deep=12, vade=5, dmvae=6).items()
+    for gate, params in _settings(softmax=6, gmm=4, deep=8, vade=4, dmvae=5).items()
 }
 TABLE_2_PARAMS["gmm"]["gmm_restarts"] = 1
 # The gates that begin with a clustering of the same name.
