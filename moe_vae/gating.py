@@ -34,7 +34,7 @@ def _settings(**epochs):
 
 
 TABLE_1_PARAMS = {
-    "spiral": _settings(softmax=15, gmm=15, deep=15, vade=15, dmvae=15),
+    "spiral": _settings(softmax=40, gmm=15, deep=40, vade=15, dmvae=15),
     "mnist": _settings(softmax=6, gmm=4, deep=8, vade=2, dmvae=2),
 }
 # Where the gate is there before the experts, these start where EM puts them.
