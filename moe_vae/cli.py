@@ -14,6 +14,16 @@ from nbclient.exceptions import CellExecutionError
 from PIL import Image, UnidentifiedImageError
 
 from moe_vae.checkpoints import CheckpointError, Checkpoints, locked
+from moe_vae.cluster import ClusterError
+from moe_vae.cluster_commands import (
+    add_cluster_command,
+    add_task_options,
+    chief_of,
+    cluster_record,
+    join_cluster,
+    run_cluster,
+    take_part,
+)
 from moe_vae.clustering import score_baselines, score_code_baselines
 from moe_vae.compat import tf
 from moe_vae.datasets import (
@@ -85,6 +95,7 @@ def main(argv=None):
         parser.exit(2, f"{parser.prog}: error: a cell failed: {error.ename}: {error.evalue}\n")
     except (
         CheckpointError,
+        ClusterError,
         CommandError,
         DataError,
         ParameterError,
@@ -116,17 +127,34 @@ def _figures(arguments):
 
 
 def _train_command(arguments):
+    params = _check_training(arguments)
+    member = join_cluster(arguments)
+    if member is not None and not member.is_chief:
+        take_part(member, arguments, params, _read_data)
+        return
+    with locked(arguments.out), chief_of(member) as start:
+        data_sets = _read_data(arguments)
+        trainer, record = _train(
+            arguments.model, params, arguments, data_sets, arguments.out, start
+        )
+        record |= cluster_record(member)
+        _save_run(arguments.out, trainer, record, data_sets)
+    print(json.dumps(record["test"], indent=1))
+    print(f"Checkpoint, {METRICS} and figures are in {arguments.out}/.")
+
+
+def _cluster(arguments):
+    _check_training(arguments)
+    run_cluster(arguments)
+
+
+def _check_training(arguments):
     # Before the data are read or fetched, which may take a while.
     defaults = default_params(arguments.model, arguments.data)
     params = check_params({**dict(arguments.set), **_epochs(arguments)}, defaults)
     if arguments.out.exists() and not arguments.out.is_dir():
         raise CommandError(f"--out is {arguments.out}: it must be a directory, or not exist")
-    with locked(arguments.out):
-        data_sets = _read_data(arguments)
-        trainer, record = _train(arguments.model, params, arguments, data_sets, arguments.out)
-        _save_run(arguments.out, trainer, record, data_sets)
-    print(json.dumps(record["test"], indent=1))
-    print(f"Checkpoint, {METRICS} and figures are in {arguments.out}/.")
+    return params
 
 
 def _generate(arguments):
@@ -280,9 +308,9 @@ def _epochs(arguments):
     return {} if arguments.epochs is None else {"epochs": arguments.epochs}
 
 
-def _train(name, params, arguments, data_sets, directory):
+def _train(name, params, arguments, data_sets, directory, start=start_trainer):
     build = builder(name, data_sets.train.images.shape[1])
-    trainer = start_trainer(build, params, arguments.seed)
+    trainer = start(build, params, arguments.seed)
     checkpoints = Checkpoints(
         directory / CHECKPOINTS,
         run_identity(name, trainer, data_sets, arguments.seed),
@@ -430,6 +458,9 @@ def _parser():
         action="store_true",
         help=f"log curves, gradient norms, pictures and the graph to DIR/{TENSORBOARD}",
     )
+
+    add_cluster_command(commands, command).set_defaults(run=_cluster)
+    add_task_options(command)
 
     command = _add(commands, "generate", _generate, "draw pictures with a trained model")
     _add_run(command)
