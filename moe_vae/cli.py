@@ -137,7 +137,7 @@ def _train_command(arguments):
         trainer, record = _train(
             arguments.model, params, arguments, data_sets, arguments.out, start
         )
-        record |= cluster_record(member)
+        record |= cluster_record(member, trainer)
         _save_run(arguments.out, trainer, record, data_sets)
     print(json.dumps(record["test"], indent=1))
     print(f"Checkpoint, {METRICS} and figures are in {arguments.out}/.")
@@ -308,9 +308,9 @@ def _epochs(arguments):
     return {} if arguments.epochs is None else {"epochs": arguments.epochs}
 
 
-def _train(name, params, arguments, data_sets, directory, start=start_trainer):
+def _train(name, params, arguments, data_sets, directory, start=None):
     build = builder(name, data_sets.train.images.shape[1])
-    trainer = start(build, params, arguments.seed)
+    trainer = (start or start_trainer)(build, params, arguments.seed)
     checkpoints = Checkpoints(
         directory / CHECKPOINTS,
         run_identity(name, trainer, data_sets, arguments.seed),

@@ -22,9 +22,11 @@ __all__ = [
     "Cluster",
     "ClusterError",
     "check_address",
+    "own_tcp_sockets",
     "place_on_servers",
     "read_cluster",
     "start_server",
+    "unreached",
     "wait_for_servers",
 ]
 
@@ -189,7 +191,7 @@ def _listen_only_on(ip, port):
     by one that is bound as it should be, and handed to the same poller with the same note. The
     first listens for the millisecond that lies between.
     """
-    old = next((fd for fd in map(int, os.listdir("/proc/self/fd")) if _listens(fd, port)), None)
+    old = next((fd for fd, opened in own_tcp_sockets() if _listens(opened, port)), None)
     poller, watched = _poller_of(old)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as new:
         new.setblocking(False)
@@ -205,18 +207,24 @@ def _listen_only_on(ip, port):
         raise ClusterError(f"port {port} cannot be kept to {ip}: {os.strerror(ctypes.get_errno())}")
 
 
-def _listens(fd, port):
-    try:
-        copy = os.dup(fd)
-    except OSError:  # the descriptor that listed them
-        return False
-    try:
+def _listens(opened, port):
+    is_listening = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    return bool(is_listening) and opened.getsockname()[1] == port
+
+
+def own_tcp_sockets():
+    """Yields the descriptor and a `socket.socket` of each of this process's TCP sockets."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                continue
+            copy = os.dup(int(name))
+        except OSError:  # closed since it was listed
+            continue
         with socket.socket(fileno=copy) as opened:
-            is_listening = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-            return bool(is_listening) and opened.getsockname()[1] == port
-    except OSError:  # no socket
-        os.close(copy)
-        return False
+            is_ip = opened.family in (socket.AF_INET, socket.AF_INET6)
+            if is_ip and opened.type == socket.SOCK_STREAM:
+                yield int(name), opened
 
 
 def _poller_of(fd):

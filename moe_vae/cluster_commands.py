@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from moe_vae.cluster import JOBS, TITLES, ClusterError, read_cluster, start_server
 from moe_vae.cluster_training import Member, serve, start_cluster_trainer
-from moe_vae.experiments import builder, start_trainer
+from moe_vae.experiments import builder
 from moe_vae.files import write_whole
 
 __all__ = [
@@ -153,7 +153,7 @@ def take_part(member, arguments, params, read_data):
 
 @contextlib.contextmanager
 def chief_of(member):
-    """Gives the function that starts a trainer, the cluster's where there is one.
+    """Gives the function that starts the chief's trainer; None outside a cluster.
 
     When the block is left, the chief tells the other tasks that the training is over.
 
@@ -161,7 +161,7 @@ def chief_of(member):
       member: the chief's `Member`, or None for a training outside a cluster.
     """
     if member is None:
-        yield start_trainer
+        yield None
         return
     trainers = []
 
@@ -180,7 +180,7 @@ def chief_of(member):
     trainers[0].end()
 
 
-def cluster_record(member):
+def cluster_record(member, trainer):
     """Returns what a run's metrics say of its cluster: nothing where `member` is None."""
     if member is None:
         return {}
@@ -189,6 +189,7 @@ def cluster_record(member):
             "workers": member.n_workers,
             "parameter_servers": len(member.cluster.ps),
             "synchronous": member.synchronous,
+            "bytes_a_step": trainer.bytes_a_step,
         }
     }
 
@@ -343,7 +344,8 @@ def _watch(processes):
             chief.process.wait(SAVE_SECONDS)
         except subprocess.TimeoutExpired as error:
             raise ClusterError(f"interrupted; {chief.title} did not end in time") from error
-    _check([chief])
+    if chief.process.returncode:
+        _check(processes)
     deadline = time.monotonic() + LEAVE_SECONDS
     while time.monotonic() < deadline and any(p.process.poll() is None for p in processes):
         time.sleep(LOOK_SECONDS)

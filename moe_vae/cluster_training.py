@@ -7,6 +7,8 @@ phase is on, and give their gradients. So a worker keeps nothing that a new star
 
 import concurrent.futures
 import ctypes
+import socket
+import struct
 import threading
 import time
 from typing import NamedTuple
@@ -14,7 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from moe_vae.cluster import ClusterError, place_on_servers, unreached, wait_for_servers
+from moe_vae.cluster import (
+    ClusterError,
+    own_tcp_sockets,
+    place_on_servers,
+    unreached,
+    wait_for_servers,
+)
 from moe_vae.compat import tf
 from moe_vae.datasets import DataSet
 from moe_vae.parameters import ParameterError
@@ -170,6 +178,11 @@ class ClusterTrainer(Trainer):
     The noise of a worker's steps comes from a part of the keys that is its own.
 
     Attributes:
+      bytes_a_step: list of int, one value an epoch: what went over this process's connections in
+        a step of its own, both ways, as the system counts it (without the headers).
+      And those of `Trainer`.
+
+    Attributes:
       Those of `Trainer`.
 
     Args:
@@ -184,6 +197,7 @@ class ClusterTrainer(Trainer):
         self._member = member
         self._shard = None
         self._align, self._now = {}, {}
+        self.bytes_a_step = []
         self._build_agreement()
         super().__init__(model)
         self.data_note = f", in {member.n_workers} shards"
@@ -194,8 +208,9 @@ class ClusterTrainer(Trainer):
 
     def _build_agreement(self):
         # Not among the graph's variables: they belong to no checkpoint.
-        self._step = tf.Variable(0, False, [], name="cluster/step", dtype=tf.int64)
-        self._state = tf.Variable([0] * 4, False, [], name="cluster/state", dtype=tf.int64)
+        own = {"trainable": False, "collections": [], "dtype": tf.int64}
+        self._step = tf.Variable(0, name="cluster/step", **own)
+        self._state = tf.Variable([0] * 4, name="cluster/state", **own)
         self._given = tf.placeholder(tf.int64, [4], "cluster/given")
         self._given_step = tf.placeholder(tf.int64, [], "cluster/given_step")
         self._set_state = tf.assign(self._state, self._given)
@@ -293,10 +308,13 @@ class ClusterTrainer(Trainer):
         # Asynchronous, the chief's last step of an epoch shows only when it is over.
         with_norms = end - 1 if self._member.synchronous else start
         step, norms = start, {}
+        n_own, before = 0, _bytes_over_connections()
         while step < end:
+            n_own += 1
             fetches = [self._norms[phase] if step == with_norms else {}, self._now[phase]]
             fetched, (step, _) = self._run(fetches, self._batch(phase, self.epochs_done[phase]))
             norms = fetched or norms
+        self.bytes_a_step.append((_bytes_over_connections() - before) // n_own)
         return {part: float(norm) for part, norm in norms.items()}
 
     def _batch(self, phase, epoch):
@@ -361,6 +379,19 @@ class ClusterTrainer(Trainer):
         if status == FAILED:
             chief = self._member.cluster.title("worker", 0)
             raise ClusterError(f"{chief} ended the training with an error")
+
+
+# Where Linux's `struct tcp_info` has the bytes that were acknowledged and those received.
+_TCP_INFO_BYTES = struct.Struct("=120xQQ")
+
+
+def _bytes_over_connections():
+    """Returns how many bytes this process has sent and received over its TCP connections."""
+    total = 0
+    for _, opened in own_tcp_sockets():
+        info = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES.size)
+        total += sum(_TCP_INFO_BYTES.unpack(info))
+    return total
 
 
 def start_cluster_trainer(build, params, seed, member):
