@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import functools
 import json
+import os
 import shlex
 import signal
 import socket
@@ -202,7 +203,7 @@ class _Process(NamedTuple):
 
     title: str
     process: subprocess.Popen
-    said: object
+    said: Path
 
 
 def add_cluster_command(commands, train):
@@ -275,33 +276,35 @@ def run_cluster(arguments):
     path = arguments.out / CLUSTER_FILE
     write_whole(path, (json.dumps(content) + "\n").encode())
     tasks = [(job, task) for job in JOBS for task in range(len(content[job]))]
-    with _stopped_in_the_end() as processes:
+    with tempfile.TemporaryDirectory() as said, _stopped_in_the_end() as processes:
         for job, task in tasks:
             command = [sys.executable, "-m", "moe_vae", "train", *words, "--cluster", str(path)]
             command += ["--job", job, "--task", str(task)]
-            processes.append(_start(command, job, task))
+            processes.append(_start(command, job, task, Path(said)))
         _watch(processes)
 
 
-def _start(command, job, task, preexec=()):
-    said = tempfile.TemporaryFile()
+def _start(command, job, task, directory, cores=None):
+    """Starts a task; what it says goes to a file, but for the chief's progress."""
     is_chief = (job, task) == ("worker", 0)
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=None if is_chief else said,
-        stderr=said,
-        process_group=0,  # Ctrl-C is for this process to hand on
-        preexec_fn=functools.partial(_before, preexec),
-    )
+    said = directory / f"{job}{task}"
+    with said.open("wb") as file:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=None if is_chief else file,
+            stderr=file,
+            process_group=0,  # Ctrl-C is for this process to hand on
+            preexec_fn=functools.partial(_before, cores),
+        )
     return _Process(f"{TITLES[job]} {task}", process, said)
 
 
-def _before(preexec):
+def _before(cores):
     """Has the system end the process that is about to begin when this one is gone."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    for prepare in preexec:
-        prepare()
+    if cores is not None:
+        os.sched_setaffinity(0, cores)
 
 
 @contextlib.contextmanager
@@ -322,8 +325,6 @@ def _stopped_in_the_end():
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for each in processes:
-            each.said.close()
         signal.signal(signal.SIGTERM, before)
 
 
@@ -356,8 +357,7 @@ def _check(processes):
     for each in processes:
         code = each.process.poll()
         if code:
-            each.said.seek(0)
-            lines = each.said.read().decode(errors="replace").strip().splitlines()
+            lines = each.said.read_text(errors="replace").strip().splitlines()
             if code < 0:
                 how = f"was ended by {signal.Signals(-code).name}"
             else:
