@@ -215,7 +215,8 @@ class ClusterTrainer(Trainer):
         self._given_step = tf.placeholder(tf.int64, [], "cluster/given_step")
         self._set_state = tf.assign(self._state, self._given)
         self._set_step = tf.assign(self._step, self._given_step)
-        self._is_begun = tf.is_variable_initialized(self._state)
+        if not self._member.is_chief:
+            self._is_begun = tf.is_variable_initialized(self._state)
         self._initial = tf.group(self._step.initializer, self._state.initializer)
         left = [_left_queue(n).enqueue([1]) for n in range(len(self._member.cluster.ps))]
         self._leave = tf.group(*left)
@@ -233,6 +234,8 @@ class ClusterTrainer(Trainer):
         # What prepares a step must not wait for what the step itself may have to wait for.
         with tf.control_dependencies(None):
             train = optimizer.apply_gradients(gradients, self._step)
+        if self._member.synchronous:
+            optimizer.ready_for_local_init_op.mark_used()  # or TensorFlow complains
         if self._member.synchronous and self._member.is_chief:
             train = [train, *optimizer.get_chief_queue_runner().enqueue_ops]
             self._align[phase] = optimizer.chief_init_op
