@@ -42,7 +42,7 @@ ROOT = Path(__file__).parent.parent
 SEED = 3
 BATCH = 20
 N_STEPS = 20
-PATIENCE = 120  # seconds that anything here may take, on a machine that has other work too
+PATIENCE = 300  # seconds that anything here may take, on a machine that has other work too
 LAYERS = {"encoder_layers": [8], "decoder_layers": [8], "z_dim": 2, "batch_size": BATCH}
 MODELS = {
     "conditional-vae": (build_conditional_vae, {**LAYERS, "digit_classification_layers": [8]}),
