@@ -24,6 +24,7 @@ from moe_vae.cluster_commands import (
     run_cluster,
     take_part,
 )
+from moe_vae.cluster_scaling import add_scaling_command
 from moe_vae.clustering import score_baselines, score_code_baselines
 from moe_vae.compat import tf
 from moe_vae.datasets import (
@@ -503,6 +504,8 @@ def _parser():
     )
     _add_data(command, spiral=True)
     _add_runs(command, "clustering", [10, 11, 12, 13, 14])
+
+    add_scaling_command(commands, _positive)
 
     command = _add(commands, "notebooks", _notebooks, "execute notebooks in place")
     command.add_argument(

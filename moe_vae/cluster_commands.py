@@ -26,9 +26,13 @@ __all__ = [
     "add_task_options",
     "chief_of",
     "cluster_record",
+    "free_addresses",
     "join_cluster",
     "run_cluster",
+    "start_task",
+    "stopped_in_the_end",
     "take_part",
+    "watch",
 ]
 
 WAIT_SECONDS = 60
@@ -276,16 +280,24 @@ def run_cluster(arguments):
     path = arguments.out / CLUSTER_FILE
     write_whole(path, (json.dumps(content) + "\n").encode())
     tasks = [(job, task) for job in JOBS for task in range(len(content[job]))]
-    with tempfile.TemporaryDirectory() as said, _stopped_in_the_end() as processes:
+    with tempfile.TemporaryDirectory() as said, stopped_in_the_end() as processes:
         for job, task in tasks:
             command = [sys.executable, "-m", "moe_vae", "train", *words, "--cluster", str(path)]
             command += ["--job", job, "--task", str(task)]
-            processes.append(_start(command, job, task, Path(said)))
-        _watch(processes)
+            processes.append(start_task(command, job, task, Path(said)))
+        watch(processes)
 
 
-def _start(command, job, task, directory, cores=None):
-    """Starts a task; what it says goes to a file, but for the chief's progress."""
+def start_task(command, job, task, directory, cores=None):
+    """Starts a task as a process that ends with this one.
+
+    Args:
+      command: list of words.
+      job: "ps" or "worker".
+      task: its number.
+      directory: a `pathlib.Path`, where a file gets what it says; the chief's progress is shown.
+      cores: set of the cores that it may use; None means those that this process may.
+    """
     is_chief = (job, task) == ("worker", 0)
     said = directory / f"{job}{task}"
     with said.open("wb") as file:
@@ -308,7 +320,7 @@ def _before(cores):
 
 
 @contextlib.contextmanager
-def _stopped_in_the_end():
+def stopped_in_the_end():
     """Gives a list for processes; whichever of them runs when the block is left is ended."""
     processes = []
     before = signal.signal(signal.SIGTERM, _interrupt)
@@ -332,14 +344,26 @@ def _interrupt(number, frame):
     raise KeyboardInterrupt
 
 
-def _watch(processes):
-    """Waits for the chief, as long as no other process fails, then for the others."""
+def watch(processes):
+    """Waits for the chief, as long as no other process fails, then for the others.
+
+    Args:
+      processes: list of what `start_task` returns.
+
+    Returns:
+      Whether it was interrupted by Ctrl-C; the chief has then written what it had.
+
+    Raises:
+      ClusterError: a process failed.
+    """
+    interrupted = False
     (chief,) = [each for each in processes if each.title == f"{TITLES['worker']} 0"]
     try:
         while chief.process.poll() is None:
             _check(processes)
             time.sleep(LOOK_SECONDS)
     except KeyboardInterrupt:
+        interrupted = True
         chief.process.send_signal(signal.SIGINT)
         try:
             chief.process.wait(SAVE_SECONDS)
@@ -350,6 +374,7 @@ def _watch(processes):
     deadline = time.monotonic() + LEAVE_SECONDS
     while time.monotonic() < deadline and any(p.process.poll() is None for p in processes):
         time.sleep(LOOK_SECONDS)
+    return interrupted
 
 
 def _check(processes):
