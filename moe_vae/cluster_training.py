@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +35,6 @@ __all__ = ["ClusterTrainer", "Member", "Shard", "serve", "start_cluster_trainer"
 POLL_SECONDS = 0.02  # between two looks at whether the next epoch has begun
 CHECK_SECONDS = 5.0  # of a step that does not end, between two looks at who can be reached
 
-# What the chief tells the others, in one variable: number of the phase, epoch in that phase, the
-# step at which that epoch ends, and one of these.
 NOT_BEGUN, TRAINING, ENDED, FAILED = range(4)
 
 # What a session says when a server that it needs is gone, or has been started anew.
@@ -77,6 +76,25 @@ class Member(NamedTuple):
     def n_workers(self):
         """Number of workers in the cluster."""
         return len(self.cluster.worker)
+
+
+class _Told(NamedTuple):
+    """What the chief tells the others, in one variable.
+
+    `phase` is the phase's number, `epoch` the epoch in it, `end` the step at which that ends,
+    `status` one of the four above; `run` stands for the model, its parameters and the data.
+    """
+
+    phase: int
+    epoch: int
+    end: int
+    status: int
+    run: int
+
+
+def _told(values):
+    step, told = values
+    return int(step), _Told(*told.tolist())
 
 
 class Shard(DataSet):
@@ -195,7 +213,7 @@ class ClusterTrainer(Trainer):
 
     def __init__(self, model, member):
         self._member = member
-        self._shard = None
+        self._shard, self._run_number = None, 0
         self._align, self._now = {}, {}
         self.bytes_a_step = []
         self._build_agreement()
@@ -210,8 +228,8 @@ class ClusterTrainer(Trainer):
         # Not among the graph's variables: they belong to no checkpoint.
         own = {"trainable": False, "collections": [], "dtype": tf.int64}
         self._step = tf.Variable(0, name="cluster/step", **own)
-        self._state = tf.Variable([0] * 4, name="cluster/state", **own)
-        self._given = tf.placeholder(tf.int64, [4], "cluster/given")
+        self._state = tf.Variable([0] * len(_Told._fields), name="cluster/state", **own)
+        self._given = tf.placeholder(tf.int64, [len(_Told._fields)], "cluster/given")
         self._given_step = tf.placeholder(tf.int64, [], "cluster/given_step")
         self._set_state = tf.assign(self._state, self._given)
         self._set_step = tf.assign(self._step, self._given_step)
@@ -294,11 +312,18 @@ class ClusterTrainer(Trainer):
             )
         if self._shard is None:
             self._shard = Shard(train_set, self._member.task, n_workers)
+            self._run_number = self._number_of_run(train_set)
         return smallest // batch_size * (1 if self._member.synchronous else n_workers)
+
+    def _number_of_run(self, train_set):
+        """Returns a number that is the same in all workers that were started for one run."""
+        params = {name: value for name, value in self.model.params.items() if name != "epochs"}
+        run = [params, self._seed, train_set.checksum(), self._member.synchronous]
+        return zlib.crc32(repr(run).encode())
 
     def _tell(self, phase, end, status):
         number = list(self.train_steps).index(phase)
-        told = [number, self.epochs_done[phase], end, status]
+        told = _Told(number, self.epochs_done[phase], end, status, self._run_number)
         self.session.run(self._set_state, {self._given: told})
 
     def _run_epoch(self, train_set, phase):
@@ -354,34 +379,44 @@ class ClusterTrainer(Trainer):
           train_set: the whole training set, of which the worker's shard is used.
 
         Raises:
-          ClusterError: a parameter server is gone, or the training ended by the chief's error.
+          ClusterError: a parameter server is gone, the chief was started for another run, or the
+            training ended by its error.
           ParameterError: the shard is smaller than a batch.
         """
         self._steps_an_epoch(train_set)
         phases = list(self.train_steps)
         n_taken, aligned = 0, None
-        step, (number, epoch, end, status) = self.session.run(self._look)
-        while status in (NOT_BEGUN, TRAINING):
-            if status == NOT_BEGUN or step >= end:
+        step, told = _told(self.session.run(self._look))
+        while told.status in (NOT_BEGUN, TRAINING):
+            if told.status == NOT_BEGUN or step >= told.end:
                 time.sleep(POLL_SECONDS)
-                step, (number, epoch, end, status) = self.session.run(self._look)
+                step, told = _told(self.session.run(self._look))
                 continue
-            phase = phases[number]
-            if aligned != (number, epoch):
+            self._check_run(told)
+            phase = phases[told.phase]
+            if aligned != (told.phase, told.epoch):
                 self.session.run(self._align.get(phase, []))
-                aligned = (number, epoch)
+                aligned = (told.phase, told.epoch)
             # A worker that was started anew goes on where it would be now.
             while self._member.synchronous and n_taken < step:
                 self._shard.next_batch(self.model.params["batch_size"])
                 n_taken += 1
                 self._draws += 1
-            feed = self._batch(phase, epoch)
+            feed = self._batch(phase, told.epoch)
             n_taken += 1
-            step, (number, epoch, end, status) = self._run(self._now[phase], feed)
+            step, told = _told(self._run(self._now[phase], feed))
         self.session.run(self._leave)
-        if status == FAILED:
+        if told.status == FAILED:
             chief = self._member.cluster.title("worker", 0)
             raise ClusterError(f"{chief} ended the training with an error")
+
+    def _check_run(self, told):
+        if told.run != self._run_number:
+            chief = self._member.cluster.title("worker", 0)
+            raise ClusterError(
+                f"{chief} trains another model, or on other data: all tasks need the same model, "
+                "parameters, seed, data and way of training"
+            )
 
 
 # Where Linux's `struct tcp_info` has the bytes that were acknowledged and those received.
