@@ -6,6 +6,7 @@ import ctypes
 import functools
 import json
 import os
+import random
 import shlex
 import signal
 import socket
@@ -42,6 +43,7 @@ STOP_SECONDS = 5.0  # between asking a process to end and ending it
 LOOK_SECONDS = 0.1
 CLUSTER_FILE = "cluster.json"
 LOOPBACK = "127.0.0.1"
+PORTS = range(20_000, 32_000)
 PR_SET_PDEATHSIG = 1
 
 
@@ -250,14 +252,22 @@ def _count(text):
 
 
 def free_addresses(count):
-    """Returns `count` addresses on this computer's loopback that nothing listens on."""
-    probes = []
-    with contextlib.ExitStack() as stack:
-        for _ in range(count):
-            probe = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            probe.bind((LOOPBACK, 0))
-            probes.append(f"{LOOPBACK}:{probe.getsockname()[1]}")
-    return probes
+    """Returns `count` addresses on this computer's loopback whose ports nobody has.
+
+    They are below those that Linux gives to outgoing connections, which might take one before the
+    task that it is for has started.
+    """
+    addresses = []
+    while len(addresses) < count:
+        port = random.choice(PORTS)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:  # somebody has it
+                continue
+        if f"{LOOPBACK}:{port}" not in addresses:
+            addresses.append(f"{LOOPBACK}:{port}")
+    return addresses
 
 
 def run_cluster(arguments):

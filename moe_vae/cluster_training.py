@@ -200,9 +200,6 @@ class ClusterTrainer(Trainer):
         a step of its own, both ways, as the system counts it (without the headers).
       And those of `Trainer`.
 
-    Attributes:
-      Those of `Trainer`.
-
     Args:
       model: a model in the current graph, placed as `place_on_servers` says.
       member: the `Member`.
@@ -219,8 +216,7 @@ class ClusterTrainer(Trainer):
         self._build_agreement()
         super().__init__(model)
         self.data_note = f", in {member.n_workers} shards"
-        self._first_draw = member.task * (2**32 // member.n_workers)
-        self._draws = self._first_draw
+        self._draws = member.task * (2**32 // member.n_workers)
 
     # What the graph has beside the model.
 
@@ -273,11 +269,10 @@ class ClusterTrainer(Trainer):
         return values
 
     def _open(self, graph):
-        look = self._read()
+        self._look = self._read()
         initial = tf.group(tf.global_variables_initializer(), self._initial)
         wait_for_servers(self._member.cluster, self._member.wait_seconds)
         session = _Session(self._member, graph)
-        self._look = look
         if self._member.is_chief:
             session.run(initial)
         else:

@@ -183,7 +183,9 @@ def test_two_synchronous_workers_are_one_process_with_twice_the_batch(begin, tmp
     assert end["history"].keys() == expected.keys()
     for name, losses in expected.items():
         assert len(losses) == N_STEPS
-        np.testing.assert_allclose(end["history"][name], losses, rtol=1e-5, err_msg=name)
+        # The variance of nearly equal sums loses digits in single precision.
+        rtol = 1e-3 if name == "balancing_loss" else 1e-5
+        np.testing.assert_allclose(end["history"][name], losses, rtol=rtol, err_msg=name)
     assert expected["loss"][-1] < expected["loss"][0], "it learned nothing"
 
     # The checkpoint is a plain one, of the same weights at the start and trained on.
@@ -251,7 +253,7 @@ def test_variables_without_an_expert_go_where_the_fewest_bytes_are():
 
 
 def test_a_worker_that_was_killed_and_started_again_rejoins(context, begin, tmp_path):
-    cluster, n_epochs = two_workers(), 60
+    cluster, n_epochs = two_workers(), 200
     epoch_over = context.Event()
 
     def start(job, task):
