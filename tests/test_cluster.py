@@ -34,6 +34,7 @@ from moe_vae.cluster import (
 )
 from moe_vae.cluster_commands import free_addresses
 from moe_vae.cluster_training import Member, Shard, serve, start_cluster_trainer
+from moe_vae.clustering import score_clustering_vae
 from moe_vae.compat import tf
 from moe_vae.experiments import start_trainer
 from moe_vae.noise import key_value, noise_key
@@ -289,18 +290,20 @@ def command(words, output):
     main([os.fspath(word) for word in words])
 
 
+def start_one(begin, directory, job, task, words):
+    """Starts `train` for one task of the cluster in a directory's file."""
+    every = ["train", *SPIRAL, "--out", directory / "run", "--cluster", directory / "cluster.json"]
+    words = [*every, *words, "--job", job, "--task", str(task)]
+    return begin(command, words, directory / f"{job}{task}")
+
+
 def start_tasks(begin, directory, words):
     """Starts `train` for a parameter server and two workers; returns their processes by name."""
     cluster = two_workers()
-    file = directory / "cluster.json"
-    file.write_text(json.dumps(cluster._asdict()))
+    (directory / "cluster.json").write_text(json.dumps(cluster._asdict()))
     tasks = [("ps", 0), ("worker", 0), ("worker", 1)]
-    every = ["train", *SPIRAL, "--out", directory / "run", "--cluster", file, *words]
     return cluster, {
-        f"{job}{task}": begin(
-            command, [*every, "--job", job, "--task", str(task)], directory / f"{job}{task}"
-        )
-        for job, task in tasks
+        f"{job}{task}": start_one(begin, directory, job, task, words) for job, task in tasks
     }
 
 
@@ -319,7 +322,7 @@ def last_checkpoint(directory):
     return trainer.history["loss"]
 
 
-def test_a_parameter_server_that_was_killed_ends_every_worker(begin, tmp_path, monkeypatch):
+def test_a_parameter_server_that_was_killed_ends_every_worker(begin, tmp_path):
     cluster, processes = start_tasks(begin, tmp_path, ["--epochs", "100000"])
     checkpoints = tmp_path / "run" / "checkpoints"
     wait_until(lambda: list(checkpoints.glob("epoch-??????")), "a checkpoint")
@@ -349,13 +352,14 @@ def test_a_parameter_server_that_was_killed_ends_every_worker(begin, tmp_path, m
     assert min(record["cluster"]["bytes_a_step"]) > 0
 
     # To whoever works with it, it is a plain run.
-    monkeypatch.chdir(tmp_path)
-    main(["evaluate", "--run", "run", "--data", "spiral"])
-    assert read_json(Path("run/evaluation.json"))["test"]["accuracy"] == pytest.approx(
-        record["test"]["accuracy"]
-    )
-    main(["generate", "--run", "run", "--out", "drawn.png"])
-    assert Path("drawn.png").exists()
+    run = tmp_path / "run"
+    plain = start_trainer(functools.partial(build_dmvae, n_features=2), record["params"], seed=0)
+    plain.restore(run / "model.ckpt")
+    test_set = make_spiral(0).test
+    accuracy = score_clustering_vae(plain, test_set)["accuracy"]
+    assert accuracy == pytest.approx(record["test"]["accuracy"])
+    main(["generate", "--run", str(run), "--out", str(tmp_path / "drawn.png")])
+    assert (tmp_path / "drawn.png").exists()
 
 
 def test_a_run_of_a_cluster_is_not_gone_on_with_alone(begin, tmp_path, capfd):
@@ -364,6 +368,34 @@ def test_a_run_of_a_cluster_is_not_gone_on_with_alone(begin, tmp_path, capfd):
     words = ["train", *SPIRAL, "--epochs", "2", "--out", tmp_path / "run", "--resume"]
     assert "is of another run: its name is 'spiral" in error_line(capfd, *words)
     assert "in 2 shards', not 'spiral" in error_line(capfd, *words)
+
+
+@pytest.mark.long
+def test_a_chief_that_was_killed_goes_on_from_its_last_checkpoint(begin, tmp_path):
+    words = ["--epochs", "40", "--resume"]
+    _, processes = start_tasks(begin, tmp_path, words)
+    checkpoints = tmp_path / "run" / "checkpoints"
+    wait_until(lambda: list(checkpoints.glob("epoch-??????")), "a checkpoint")
+    processes["worker0"].kill()
+    processes["worker0"].join()
+    before = last_checkpoint(checkpoints)
+    assert len(before) < 40, "it ended before it was killed"
+    processes["worker0"] = start_one(begin, tmp_path, "worker", 0, words)
+    codes = [ended(process) for process in processes.values()]
+    assert codes == [0, 0, 0], (tmp_path / "worker0").read_text()
+    losses = read_json(tmp_path / "run" / "metrics.json")["history"]["loss"]
+    assert losses[: len(before)] == before
+    assert len(losses) == 40
+
+
+def test_a_worker_of_another_run_is_refused(begin, tmp_path):
+    cluster, processes = start_tasks(begin, tmp_path, ["--epochs", "100000"])
+    processes["worker1"].kill()
+    processes["worker1"].join()
+    other = start_one(begin, tmp_path, "worker", 1, ["--epochs", "100000", "--seed", "6"])
+    assert ended(other) == 2
+    expected = f"error: worker 0 at {cluster.worker[0]} trains another model, or on other data"
+    assert expected in (tmp_path / "worker1").read_text()
 
 
 # Bad input
@@ -584,6 +616,9 @@ def test_cluster_trains_a_model_and_stops_every_process(cluster_command, tmp_pat
     assert list((tmp_path / "run" / "tensorboard").iterdir())
     shown = (tmp_path / "out").read_text()
     assert "| 3/3 [" in shown
+    main(["evaluate", "--run", str(tmp_path / "run"), "--data", "spiral"])
+    evaluation = read_json(tmp_path / "run" / "evaluation.json")
+    assert evaluation["test"]["accuracy"] == pytest.approx(record["test"]["accuracy"])
 
 
 @pytest.mark.long
