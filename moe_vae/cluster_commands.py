@@ -325,6 +325,7 @@ def start_task(command, job, task, directory, cores=None):
 def _before(cores):
     """Has the system end the process that is about to begin when this one is gone."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell may have it ignored in the background
     if cores is not None:
         os.sched_setaffinity(0, cores)
 

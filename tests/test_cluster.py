@@ -576,6 +576,8 @@ def cluster_command(tmp_path):
                 cwd=ROOT,
                 stdout=(tmp_path / "out").open("wb"),
                 stderr=(tmp_path / "err").open("wb"),
+                # Where pytest runs in the background, a shell has had it ignore Ctrl-C.
+                preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             )
         )
         return started[-1]
