@@ -15,6 +15,17 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from moe_vae.checkpoints import CheckpointError, Checkpoints, locked
+from moe_vae.cluster import ClusterError
+from moe_vae.cluster_commands import (
+    add_cluster_command,
+    add_task_options,
+    chief_of,
+    cluster_record,
+    join_cluster,
+    run_cluster,
+    take_part,
+)
+from moe_vae.cluster_scaling import add_scaling_command
 from moe_vae.clustering import CLUSTERING_STEPS, score_baselines, score_code_baselines
 from moe_vae.compat import tf
 from moe_vae.datasets import (
@@ -94,6 +105,7 @@ def main(argv=None):
         parser.exit(2, f"{parser.prog}: error: a cell failed: {error.ename}: {error.evalue}\n")
     except (
         CheckpointError,
+        ClusterError,
         CommandError,
         DataError,
         ParameterError,
@@ -125,19 +137,37 @@ def _figures(arguments):
 
 
 def _train_command(arguments):
+    params = _check_training(arguments)
+    member = join_cluster(arguments)
+    if member is not None and not member.is_chief:
+        take_part(member, arguments, params, lambda: _prepared_data(arguments, params))
+        return
+    with locked(arguments.out), chief_of(member) as start:
+        data_sets = _prepared_data(arguments, params)
+        trainer, record = _train(
+            arguments.model, params, arguments, data_sets, arguments.out, start
+        )
+        record |= cluster_record(member, trainer)
+        _save_run(arguments.out, trainer, record, data_sets)
+    if member is None:
+        trainer.session.close()  # a table trains a hundred in one process
+    print(json.dumps(record["test"], indent=1))
+    print(f"Checkpoint, {METRICS} and figures are in {arguments.out}/.")
+
+
+def _cluster(arguments):
+    _check_training(arguments)
+    run_cluster(arguments)
+
+
+def _check_training(arguments):
     # Before the data are read or fetched, which may take a while.
     given = {**dict(arguments.set), **_epochs(arguments)}
     defaults = default_params(arguments.model, arguments.data, given)
     params = check_params({**_inherited(arguments, defaults), **given}, defaults)
     if arguments.out.exists() and not arguments.out.is_dir():
         raise CommandError(f"--out is {arguments.out}: it must be a directory, or not exist")
-    with locked(arguments.out):
-        data_sets = prepare_data(_read_data(arguments), params, arguments.cache)
-        trainer, record = _train(arguments.model, params, arguments, data_sets, arguments.out)
-        _save_run(arguments.out, trainer, record, data_sets)
-        trainer.session.close()
-    print(json.dumps(record["test"], indent=1))
-    print(f"Checkpoint, {METRICS} and figures are in {arguments.out}/.")
+    return params
 
 
 def _generate(arguments):
@@ -191,7 +221,7 @@ def _classify(arguments):
 
 def _evaluate(arguments):
     trainer, record = _load_run(arguments.run_dir)
-    data_sets = prepare_data(_read_data(arguments), record["params"], arguments.cache)
+    data_sets = _prepared_data(arguments, record["params"])
     evaluation = {
         "command": arguments.command_line,
         "data": data_sets.name,
@@ -408,13 +438,17 @@ def _read_data(arguments):
     return read_data_sets(arguments.data_dir, arguments.data)
 
 
+def _prepared_data(arguments, params):
+    return prepare_data(_read_data(arguments), params, arguments.cache)
+
+
 def _epochs(arguments):
     return {} if arguments.epochs is None else {"epochs": arguments.epochs}
 
 
-def _train(name, params, arguments, data_sets, directory):
+def _train(name, params, arguments, data_sets, directory, start=None):
     build = builder(name, data_sets.train.images.shape[1])
-    trainer = start_trainer(build, params, arguments.seed)
+    trainer = (start or start_trainer)(build, params, arguments.seed)
     if arguments.start:
         trainer.begin_with(arguments.start / CHECKPOINT)
     checkpoints = Checkpoints(
@@ -585,6 +619,9 @@ def _parser():
         help=f"log curves, gradient norms, pictures and the graph to DIR/{TENSORBOARD}",
     )
 
+    add_cluster_command(commands, command).set_defaults(run=_cluster)
+    add_task_options(command)
+
     command = _add(commands, "generate", _generate, "draw pictures with a trained model")
     _add_run(command)
     command.add_argument(
@@ -680,6 +717,8 @@ def _parser():
         metavar="FILE",
         help="default: results/times.json",
     )
+
+    add_scaling_command(commands, _positive)
 
     command = _add(commands, "notebooks", _notebooks, "execute notebooks in place")
     command.add_argument(

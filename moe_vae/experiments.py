@@ -312,7 +312,10 @@ def run_identity(name, trainer, data_sets, seed):
         "model": name,
         "params": trainer.model.params,
         "seed": seed,
-        "data": {"name": data_sets.name, "checksum": data_sets.train.checksum()},
+        "data": {
+            "name": data_sets.name + trainer.data_note,
+            "checksum": data_sets.train.checksum(),
+        },
     }
 
 

@@ -65,12 +65,15 @@ class Trainer:
       listeners: list of functions of the trainer and its training set; each is called after
         every epoch. Whatever one raises ends the training.
       interrupted: whether the last `fit` was ended by Ctrl-C.
+      data_note: str, what a checkpoint says of its data beside their name.
 
     Args:
       model: a model in the current graph.
 
     Source: post 2, cells 6 and 7; post 3, cells 6 and 7.
     """
+
+    data_note = ""
 
     def __init__(self, model):
         self.model = model
@@ -81,17 +84,14 @@ class Trainer:
                 getattr(model, "learning_rate", model.params["learning_rate"])
             )
             gradients = [pair for pair in optimizer.compute_gradients(loss) if pair[0] is not None]
-            # What a batch normalisation keeps of the batches that it has seen.
-            with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
-                self.train_steps[phase] = optimizer.apply_gradients(gradients)
+            self.train_steps[phase] = self._apply(optimizer, gradients, phase)
             self._norms[phase] = _gradient_norms(gradients)
         self.epochs_done = dict.fromkeys(self.train_steps, 0)
         self._noise_key, self._draws = noise_key(), 0
         graph_seed = model.loss.graph.seed
         self._seed = secrets.randbits(32) if graph_seed is None else graph_seed % 2**32
         self._saver = model.saver() if hasattr(model, "saver") else tf.train.Saver()
-        self.session = open_session(model.loss.graph)
-        self.session.run(tf.global_variables_initializer())
+        self.session = self._open(model.loss.graph)
         model.loss.graph.finalize()
         self.history = {name: [] for name in model.losses}
         self.seconds = []
@@ -99,6 +99,19 @@ class Trainer:
         self.gradient_norms = {}
         self.listeners = []
         self.interrupted = False
+
+    def _apply(self, optimizer, gradients, phase):
+        """Returns the operation that trains a phase one step."""
+        del phase
+        # What a batch normalisation keeps of the batches that it has seen.
+        with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
+            return optimizer.apply_gradients(gradients)
+
+    def _open(self, graph):
+        """Opens a session in which every variable has its first value."""
+        session = open_session(graph)
+        session.run(tf.global_variables_initializer())
+        return session
 
     @property
     def n_epochs(self):

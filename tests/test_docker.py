@@ -16,6 +16,9 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
+from moe_vae import cli
+from moe_vae.cluster import read_cluster
+
 ROOT = Path(__file__).parent.parent
 DOCKER = ROOT / "docker"
 TARGETS = ("cpu", "gpu")
@@ -317,6 +320,55 @@ def test_gpu_is_reserved_in_its_own_profile_alone(compose):
 def test_up_starts_the_gpu_profile_and_the_env_file_holds_nothing_else():
     lines = (DOCKER / ".env").read_text().splitlines()
     assert [line for line in lines if not line.startswith("#")] == ["COMPOSE_PROFILES=gpu"]
+
+
+# --- Compose: a cluster ---
+
+
+@pytest.fixture(scope="module")
+def cluster_compose():
+    return yaml.safe_load((DOCKER / "compose.cluster.yaml").read_text())
+
+
+def option(command, name):
+    return command[command.index(name) + 1]
+
+
+def test_cluster_is_alone_on_a_network_that_leads_nowhere(cluster_compose):
+    assert cluster_compose["networks"] == {"cluster": {"internal": True}}
+    for service in cluster_compose["services"].values():
+        assert service["networks"] == ["cluster"]
+        assert not {"ports", "expose", "network_mode", "privileged"} & set(service)
+        assert service["cap_drop"] == ["ALL"]
+        assert service["user"].startswith("${MOE_VAE_UID:-1000}:")
+        assert "profiles" not in service
+
+
+def test_services_of_the_cluster_are_the_tasks_of_its_file(cluster_compose):
+    cluster = read_cluster(DOCKER / "cluster.json")
+    tasks = {}
+    for name, service in cluster_compose["services"].items():
+        command = service["command"]
+        job, task = option(command, "--job"), int(option(command, "--task"))
+        assert cluster.address(job, task).partition(":")[0] == name
+        tasks[job, task] = [word for word in command if word not in (job, str(task))]
+    assert len(tasks) == len(cluster.ps) + len(cluster.worker) == 3
+    assert len({tuple(words) for words in tasks.values()}) == 1, (
+        "all say the same beside their task"
+    )
+    mounts = {mount["target"]: mount for mount in service["volumes"]}
+    assert mounts["/workspace/cluster.json"]["source"] == option(command, "--cluster")
+    assert option(command, "--out").startswith("runs/")
+    assert "--resume" in command
+    parsed = cli._parser().parse_args([*command[:3], "sample", *command[4:]])
+    assert parsed.model == "mixture-of-vaes"
+
+
+def test_cluster_uses_the_cpu_image_and_the_notebooks_data(cluster_compose, compose):
+    for service in cluster_compose["services"].values():
+        assert service["image"] == compose["services"]["cpu"]["image"]
+        assert service["build"] == compose["services"]["cpu"]["build"]
+    assert cluster_compose["volumes"]["data"]["name"] == f"{compose['name']}_data"
 
 
 # --- The scripts ---

@@ -1,0 +1,312 @@
+"""TensorFlow's own cluster: the file that names its tasks, their servers, and who can be reached.
+
+TensorFlow's protocol has neither passwords nor encryption: whoever reaches a server's port can
+run any graph there. A server here listens on its own address in the file and on no other; that
+address belongs on a private network.
+"""
+
+import ctypes
+import json
+import os
+import re
+import socket
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from moe_vae.compat import tf
+from moe_vae.sessions import session_config
+
+__all__ = [
+    "JOBS",
+    "Cluster",
+    "ClusterError",
+    "check_address",
+    "own_tcp_sockets",
+    "place_on_servers",
+    "read_cluster",
+    "start_server",
+    "unreached",
+    "wait_for_servers",
+]
+
+JOBS = ("ps", "worker")
+TITLES = {"ps": "parameter server", "worker": "worker"}
+ADDRESS = re.compile(r"(?P<host>[^\s:/]+):(?P<port>\d{1,5})")
+CONNECT_SECONDS = 2.0
+RETRY_SECONDS = 0.2
+
+# The experts' variables have their number in their scope.
+EXPERT = re.compile(r"(?:^|/)(?:encode|decode|expert)_(\d+)/")
+
+
+class ClusterError(RuntimeError):
+    """A cluster cannot be formed, or has come apart."""
+
+
+class Cluster(NamedTuple):
+    """The addresses of a cluster's tasks, "host:port" each, by job."""
+
+    ps: tuple
+    worker: tuple
+
+    def address(self, job, task):
+        """Returns a task's address.
+
+        Args:
+          job: "ps" or "worker".
+          task: the task's number, from 0.
+
+        Raises:
+          ClusterError: there is no such task.
+        """
+        addresses = getattr(self, job)
+        if not 0 <= task < len(addresses):
+            raise ClusterError(
+                f"--task is {task}: it must be in 0 to {len(addresses) - 1}, "
+                f"the tasks of job {job!r} in the cluster file"
+            )
+        return addresses[task]
+
+    def title(self, job, task):
+        """Returns what a task is called in a message, its address included."""
+        return f"{TITLES[job]} {task} at {self.address(job, task)}"
+
+
+def read_cluster(path):
+    """Reads a cluster file: JSON, {"ps": ["host:port", ...], "worker": ["host:port", ...]}.
+
+    Args:
+      path: a `pathlib.Path`.
+
+    Returns:
+      A `Cluster`.
+
+    Raises:
+      ClusterError: the file is not of that form, or an address stands in it twice.
+      OSError: the file cannot be read.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise ClusterError(f"{path} is not JSON ({error})") from error
+    if not isinstance(content, dict) or set(content) != set(JOBS):
+        names = sorted(content) if isinstance(content, dict) else type(content).__name__
+        raise ClusterError(f"{path} holds {names}: it must hold ps and worker, and nothing else")
+    for job in JOBS:
+        if not isinstance(content[job], list) or not content[job]:
+            raise ClusterError(
+                f"{path} has {job} {content[job]!r}: it must be a non-empty list of addresses"
+            )
+    addresses = [address for job in JOBS for address in content[job]]
+    for address in addresses:
+        match = ADDRESS.fullmatch(address) if isinstance(address, str) else None
+        if match is None or not 1 <= int(match["port"]) <= 65535:
+            raise ClusterError(
+                f"{path} has the address {address!r}: it must be host:port, port in 1 to 65535"
+            )
+    twice = [address for address in addresses if addresses.count(address) > 1]
+    if twice:
+        raise ClusterError(f"{path} has the address {twice[0]!r} twice: each task needs its own")
+    return Cluster(*(tuple(content[job]) for job in JOBS))
+
+
+def _split(address):
+    host, _, port = address.rpartition(":")
+    return host, int(port)
+
+
+def check_address(title, address):
+    """Checks that a server can listen on an address.
+
+    Args:
+      title: what is to listen there, for the message.
+      address: "host:port".
+
+    Returns:
+      The host's IPv4 address and the port.
+
+    Raises:
+      ClusterError: the host is unknown, is not this computer, or the port is taken.
+    """
+    host, port = _split(address)
+    try:
+        found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise ClusterError(f"{title}: host {host!r} is unknown ({error.strerror})") from error
+    ip = found[0][4][0]
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # What is left of a connection that was closed a moment ago does not count as taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ip, port))
+        except OSError as error:
+            raise ClusterError(f"{title}: cannot listen there ({error.strerror})") from error
+    return ip, port
+
+
+def start_server(cluster, job, task):
+    """Starts a task's TensorFlow server, listening on the task's address alone.
+
+    It runs until the process ends: TensorFlow has no way to stop one.
+
+    Args:
+      cluster: a `Cluster`.
+      job: "ps" or "worker".
+      task: the task's number, from 0.
+
+    Returns:
+      A `tf.train.Server`.
+
+    Raises:
+      ClusterError: there is no such task, or its address is taken or not of this computer.
+    """
+    title = cluster.title(job, task)
+    ip, port = check_address(title, cluster.address(job, task))
+    spec = tf.train.ClusterSpec(cluster._asdict())
+    try:
+        server = tf.train.Server(spec, job_name=job, task_index=task, config=session_config())
+    except tf.errors.OpError as error:
+        raise ClusterError(f"{title}: {error.message}; is port {port} taken?") from error
+    _listen_only_on(ip, port)
+    return server
+
+
+class _EpollEvent(ctypes.Structure):
+    """Linux's `struct epoll_event`."""
+
+    _pack_ = 1 if os.uname().machine == "x86_64" else 0
+    _fields_ = (("events", ctypes.c_uint32), ("data", ctypes.c_uint64))
+
+
+_EPOLL_CTL_ADD = 1
+_WATCHED = r"^tfd: +{} events: +([0-9a-f]+) data: +([0-9a-f]+)"
+
+
+def _listen_only_on(ip, port):
+    """Gives this process's server on `port` a socket that is bound to `ip` alone.
+
+    TensorFlow takes the port from the cluster's file and ignores the host: it listens on every
+    address of the computer. So its listening socket is replaced, under the same file descriptor,
+    by one that is bound as it should be, and handed to the same poller with the same note. The
+    first listens for the millisecond that lies between.
+    """
+    old = next((fd for fd, opened in own_tcp_sockets() if _listens(opened, port)), None)
+    poller, watched = _poller_of(old)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as new:
+        new.setblocking(False)
+        # As gRPC sets them; connections inherit the second, without which each message waits.
+        new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        new.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        os.dup2(new.fileno(), old, inheritable=False)
+        new.bind((ip, port))
+        new.listen(socket.SOMAXCONN)
+    libc = ctypes.CDLL(None, use_errno=True)
+    event = _EpollEvent(*(int(number, 16) for number in watched))
+    if libc.epoll_ctl(poller, _EPOLL_CTL_ADD, old, ctypes.byref(event)):
+        raise ClusterError(f"port {port} cannot be kept to {ip}: {os.strerror(ctypes.get_errno())}")
+
+
+def _listens(opened, port):
+    is_listening = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    return bool(is_listening) and opened.getsockname()[1] == port
+
+
+def own_tcp_sockets():
+    """Yields the descriptor and a `socket.socket` of each of this process's TCP sockets."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                continue
+            copy = os.dup(int(name))
+        except OSError:  # closed since it was listed
+            continue
+        with socket.socket(fileno=copy) as opened:
+            is_ip = opened.family in (socket.AF_INET, socket.AF_INET6)
+            if is_ip and opened.type == socket.SOCK_STREAM:
+                yield int(name), opened
+
+
+def _poller_of(fd):
+    """Returns the poller that watches a descriptor, and its events and note, as Linux tells."""
+    for path in Path("/proc/self/fdinfo").iterdir():
+        match = path.exists() and re.search(_WATCHED.format(fd), path.read_text(), re.MULTILINE)
+        if match:
+            return int(path.name), match.groups()
+    raise ClusterError(
+        "TensorFlow's server is not where it is looked for, and so cannot be kept to its address"
+    )
+
+
+def is_reached(address):
+    """Tells whether something listens on an address, "host:port"."""
+    try:
+        socket.create_connection(_split(address), timeout=CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def unreached(cluster, job):
+    """Returns the titles of a job's tasks that cannot be reached now."""
+    addresses = getattr(cluster, job)
+    return [cluster.title(job, n) for n, a in enumerate(addresses) if not is_reached(a)]
+
+
+def wait_for_servers(cluster, seconds):
+    """Waits until every parameter server can be reached, and says which one it waits for.
+
+    Args:
+      cluster: a `Cluster`.
+      seconds: how long to wait, at most.
+
+    Raises:
+      ClusterError: one could not be reached in that time.
+    """
+    deadline = time.monotonic() + seconds
+    said = None
+    while missing := unreached(cluster, "ps"):
+        if missing[0] != said:
+            said = missing[0]
+            print(f"Waiting for {said}, for {seconds:g} s at most.", flush=True)
+        if time.monotonic() > deadline:
+            raise ClusterError(f"{missing[0]} was not reached in {seconds:g} s")
+        time.sleep(RETRY_SECONDS)
+
+
+def place_on_servers(cluster, task):
+    """Returns the device function of a worker's graph, `tf.train.replica_device_setter`'s.
+
+    All variables of expert e stand on parameter server e modulo their number; every other
+    variable goes to the server that has the fewest bytes by then. Whatever is no variable is
+    computed by the worker.
+
+    Args:
+      cluster: a `Cluster`.
+      task: the worker's number.
+    """
+    return tf.train.replica_device_setter(
+        cluster=tf.train.ClusterSpec(cluster._asdict()),
+        worker_device=f"/job:worker/task:{task}",
+        ps_strategy=_Placement(len(cluster.ps)),
+    )
+
+
+class _Placement:
+    """Chooses a parameter server for each variable; alike in all workers, whose graphs are."""
+
+    def __init__(self, n_servers):
+        self._bytes = [0] * n_servers
+        self._chosen = {}
+
+    def __call__(self, op):
+        if op.name not in self._chosen:
+            expert = EXPERT.search(op.name)
+            if expert:
+                server = int(expert[1]) % len(self._bytes)
+            else:
+                server = self._bytes.index(min(self._bytes))
+            output = op.outputs[0]
+            self._bytes[server] += output.dtype.size * (output.shape.num_elements() or 0)
+            self._chosen[op.name] = server
+        return self._chosen[op.name]
