@@ -34,7 +34,7 @@ from moe_vae.cluster import (
 )
 from moe_vae.cluster_commands import free_addresses
 from moe_vae.cluster_training import Member, Shard, serve, start_cluster_trainer
-from moe_vae.clustering import score_clustering_vae
+from moe_vae.clustering import score_clustering
 from moe_vae.compat import tf
 from moe_vae.experiments import start_trainer
 from moe_vae.noise import key_value, noise_key
@@ -356,7 +356,7 @@ def test_a_parameter_server_that_was_killed_ends_every_worker(begin, tmp_path):
     plain = start_trainer(functools.partial(build_dmvae, n_features=2), record["params"], seed=0)
     plain.restore(run / "model.ckpt")
     test_set = make_spiral(0).test
-    accuracy = score_clustering_vae(plain, test_set)["accuracy"]
+    accuracy = score_clustering(plain, test_set)["accuracy"]
     assert accuracy == pytest.approx(record["test"]["accuracy"])
     main(["generate", "--run", str(run), "--out", str(tmp_path / "drawn.png")])
     assert (tmp_path / "drawn.png").exists()
