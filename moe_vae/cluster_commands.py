@@ -36,7 +36,7 @@ __all__ = [
     "watch",
 ]
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 LEAVE_SECONDS = 20.0  # for the others to end by themselves once the chief has
 SAVE_SECONDS = 120.0  # for the chief to write what it has, after Ctrl-C
 STOP_SECONDS = 5.0  # between asking a process to end and ending it

@@ -293,7 +293,7 @@ def command(words, output):
 def start_one(begin, directory, job, task, words):
     """Starts `train` for one task of the cluster in a directory's file."""
     every = ["train", *SPIRAL, "--out", directory / "run", "--cluster", directory / "cluster.json"]
-    words = [*every, *words, "--job", job, "--task", str(task)]
+    words = [*every, *words, "--wait", str(PATIENCE), "--job", job, "--task", str(task)]
     return begin(command, words, directory / f"{job}{task}")
 
 
@@ -569,10 +569,10 @@ def cluster_command(tmp_path):
     started = []
 
     def start(*words):
-        every = [sys.executable, "-m", "moe_vae", "cluster", *SPIRAL, "--out", tmp_path / "run"]
+        every = [sys.executable, "-m", "moe_vae", "cluster", *SPIRAL, "--wait", str(PATIENCE)]
         started.append(
             subprocess.Popen(
-                [*every, *words],
+                [*every, "--out", tmp_path / "run", *words],
                 cwd=ROOT,
                 stdout=(tmp_path / "out").open("wb"),
                 stderr=(tmp_path / "err").open("wb"),
