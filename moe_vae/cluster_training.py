@@ -6,6 +6,7 @@ phase is on, and give their gradients. So a worker keeps nothing that a new star
 """
 
 import concurrent.futures
+import contextlib
 import ctypes
 import socket
 import struct
@@ -33,6 +34,7 @@ from moe_vae.training import Trainer, set_seeds
 __all__ = ["ClusterTrainer", "Member", "Shard", "serve", "start_cluster_trainer"]
 
 POLL_SECONDS = 0.02  # between two looks at whether the next epoch has begun
+LINGER_SECONDS = 1.0  # in which a server's last answer reaches the worker that left last
 CHECK_SECONDS = 5.0  # of a step that does not end, between two looks at who can be reached
 
 NOT_BEGUN, TRAINING, ENDED, FAILED = range(4)
@@ -232,8 +234,8 @@ class ClusterTrainer(Trainer):
         if not self._member.is_chief:
             self._is_begun = tf.is_variable_initialized(self._state)
         self._initial = tf.group(self._step.initializer, self._state.initializer)
-        left = [_left_queue(n).enqueue([1]) for n in range(len(self._member.cluster.ps))]
-        self._leave = tf.group(*left)
+        servers = range(len(self._member.cluster.ps))
+        self._leaves = [_left_queue(number).enqueue([1]) for number in servers]
 
     def _apply(self, optimizer, gradients, phase):
         """Returns a worker's part in a step; the chief's has the update in it.
@@ -364,7 +366,17 @@ class ClusterTrainer(Trainer):
           failed: whether it ended by an error, so that the others end with one too.
         """
         self._tell("loss", 0, FAILED if failed else ENDED)
-        self.session.run(self._leave)
+        self._leave()
+
+    def _leave(self):
+        """Tells the servers that this worker needs them no longer.
+
+        A server ends when all workers have left it, and its last answer may be lost with it: one
+        that is gone by now has nothing left to be told.
+        """
+        for leave in self._leaves:
+            with contextlib.suppress(ClusterError):
+                self.session.run(leave)
 
     # What the others do.
 
@@ -401,7 +413,7 @@ class ClusterTrainer(Trainer):
             feed = self._batch(phase, told.epoch)
             n_taken += 1
             step, told = _told(self._run(self._now[phase], feed))
-        self.session.run(self._leave)
+        self._leave()
         if told.status == FAILED:
             chief = self._member.cluster.title("worker", 0)
             raise ClusterError(f"{chief} ended the training with an error")
@@ -472,3 +484,4 @@ def serve(member):
         ).start()
         concurrent.futures.wait([outcome])
         outcome.result()
+    time.sleep(LINGER_SECONDS)
