@@ -593,6 +593,7 @@ def has_checkpoint(directory):
     return lambda: list((directory / "run" / "checkpoints").glob("epoch-??????"))
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_the_cluster_with_what_was_learned(cluster_command, tmp_path):
     process = cluster_command("--epochs", "100000")
     wait_until(has_checkpoint(tmp_path), "a checkpoint")
