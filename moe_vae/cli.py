@@ -337,9 +337,7 @@ def _trained_cell(run_dir, data, seed, sets, arguments):
             **{**vars(arguments), "data": data, "runs": arguments.gate_runs}
         )
         options += ["--from", str(_clustered(sets["gate"], seeds[seed % len(seeds)], source))]
-    for name, value in sets.items():
-        options += ["--set", f"{name}={json.dumps(value)}"]
-    _finish_run("moe", seed, run_dir, data, arguments.data_dir, options)
+    _finish_run("moe", seed, run_dir, data, arguments.data_dir, options, sets)
     return _read_json(run_dir / METRICS)
 
 
@@ -381,16 +379,25 @@ def _finished_run(name, seed, run_dir, arguments):
     return {**_read_json(run_dir / METRICS), "evaluation": _evaluation(run_dir, arguments)}
 
 
-def _finish_run(name, seed, run_dir, data, data_dir, options=()):
+def _finish_run(name, seed, run_dir, data, data_dir, options=(), sets=()):
     """Trains a model in `run_dir`, or what is left of that, and keeps no checkpoints of it."""
-    metrics = run_dir / METRICS
+    metrics, sets = run_dir / METRICS, dict(sets)
     if not metrics.exists() or _read_json(metrics)["interrupted"]:
         words = ["train", name, *_source(data, data_dir), "--seed", str(seed), *options]
+        for key, value in sets.items():
+            words += ["--set", f"{key}={json.dumps(value)}"]
         main([*words, "--out", str(run_dir), *(["--resume"] if run_dir.exists() else [])])
         if _read_json(metrics)["interrupted"]:
             raise CommandError(f"{run_dir} was interrupted: the same command goes on with it")
     if (run_dir / CHECKPOINTS).exists():
         shutil.rmtree(run_dir / CHECKPOINTS)  # there is nothing left to go on with
+    params = _read_json(metrics).get("params", {})
+    for key, value in sets.items():
+        if params[key] != value:
+            raise CommandError(
+                f"{run_dir} holds a run with {key} {params[key]!r}, not {value!r}: "
+                "delete it, or name another directory"
+            )
 
 
 def _evaluation(run_dir, arguments):
@@ -420,9 +427,7 @@ def _clustered(name, seed, arguments):
     options = []
     if step.before:
         options += ["--from", str(_clustered(step.before, seed, arguments))]
-    for key, value in step.params.items():
-        options += ["--set", f"{key}={json.dumps(value)}"]
-    _finish_run(step.model, seed, run_dir, arguments.data, arguments.data_dir, options)
+    _finish_run(step.model, seed, run_dir, arguments.data, arguments.data_dir, options, step.params)
     return run_dir
 
 

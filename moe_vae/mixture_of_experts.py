@@ -52,7 +52,7 @@ _TASK_PARAMS = {
 
 _SOFTMAX_GATE_PARAMS = {"n_clusters": 10}
 _DEEP_GATE_PARAMS = {"n_clusters": 10, "gate_layers": [512, 256], "activation": "relu"}
-_GAUSSIAN_MIXTURE_GATE_PARAMS = {"n_clusters": 10, "gmm_restarts": 5}
+_GAUSSIAN_MIXTURE_GATE_PARAMS = {"n_clusters": 10, "gmm_restarts": 5, "gmm_examples": 0}
 _VAE_GATE_PARAMS = {"gate_weight": 1.0, "gate_epochs": 100}
 
 
@@ -124,7 +124,7 @@ class GaussianMixtureGate(_Gate):
       log_probs, predicted_log_probs: float tensors [batch, n_clusters], both log p(c|x).
 
     Args:
-      params: dict with `n_clusters` and `gmm_restarts`.
+      params: dict with `n_clusters`, `gmm_restarts` and `gmm_examples`.
       inputs: float tensor [batch, n_features].
 
     Source: the paper, section 2.2.
@@ -138,8 +138,14 @@ class GaussianMixtureGate(_Gate):
         self.predicted_log_probs = self.log_probs
 
     def pretrain(self, trainer, train_set):
-        """Fits the mixture to the images of `train_set` by EM."""
-        self.mixture.fit(trainer.session, train_set.images, self.params["gmm_restarts"])
+        """Fits the mixture to the images of `train_set` by EM.
+
+        With `gmm_examples` above 0 to so many of them at most, spread over the whole set.
+        """
+        n_all = train_set.num_examples
+        rows = np.linspace(0, n_all - 1, min(self.params["gmm_examples"] or n_all, n_all))
+        rows = rows.astype(int)
+        self.mixture.fit(trainer.session, train_set.images[rows], self.params["gmm_restarts"])
 
 
 # Each gate's class and parameters, by the name that the parameter `gate` has.

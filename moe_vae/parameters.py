@@ -88,6 +88,7 @@ _RULES = {
     "gate_epochs": _STEPS,
     "expert_em_steps": _STEPS,
     "gmm_restarts": _COUNT,
+    "gmm_examples": _STEPS,
     "gate_weight": _WEIGHT,
     "digit_classification_weight": _WEIGHT,
     "balancing_weight": _WEIGHT,

@@ -98,6 +98,17 @@ def test_table1_fills_its_cells_and_goes_on_where_it_was_cut_off(monkeypatch):
     assert again == errors
 
 
+def test_a_run_with_other_settings_is_refused(monkeypatch, capfd):
+    words = ["table1", "--data", "spiral", "--outputs", "1", "--draws", "1", "--gates", "softmax"]
+    cli.main(words)
+    longer = {"spiral": {"softmax": {**FEW, "epochs": 3}}}
+    monkeypatch.setattr(cli, "TABLE_1_PARAMS", longer)
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    message = "spiral-softmax-1-0 holds a run with epochs 2, not 3: delete it"
+    assert message in capfd.readouterr().err
+
+
 def test_table1_takes_another_objective():
     words = ["table1", "--data", "spiral", "--outputs", "1", "--draws", "1", "--gates", "deep"]
     cli.main([*words, "--objectives", "batch_sum", "own"])

@@ -261,6 +261,21 @@ def test_naive_gate_is_em_and_stays(data):
     np.testing.assert_array_equal(before, after)
 
 
+@pytest.mark.parametrize(("n_examples", "step"), [(0, 1), (1000, 1), (100, 2)])
+def test_naive_gate_is_fitted_to_as_many_examples_as_it_is_told(data, n_examples, step):
+    trainer = start("gmm", {"gmm_examples": n_examples})
+    np.random.seed(0)
+    trainer.model.pretrain(trainer, data)
+    np.random.seed(0)
+    rows = np.linspace(0, 199, 200 // step).astype(int)
+    fitted = trainer.model.gate.mixture.fit(trainer.session, data.images[rows], 1)
+    means = trainer.session.run(trainer.model.gate.mixture.mu)
+    np.testing.assert_allclose(means, fitted.means_, rtol=1e-6)
+    np.random.seed(0)
+    trainer.model.pretrain(trainer, data)
+    np.testing.assert_array_equal(trainer.session.run(trainer.model.gate.mixture.mu), means)
+
+
 @pytest.fixture(scope="module", params=["vade", "dmvae"])
 def vae_gated(request):
     return start(request.param, {"gate_weight": 0.25})
