@@ -192,3 +192,11 @@ def test_recorded_runs_on_the_spiral_hold():
     }
     assert len(accuracies["vade"]) == len(accuracies["dmvae"]) == 5
     assert np.mean(accuracies["dmvae"]) >= 0.97
+
+
+@pytest.mark.parametrize(("model", "published"), [("dmvae", 0.9486), ("vade", 0.9446)])
+def test_recorded_runs_on_mnist_hold(model, published):
+    runs = read_json(RESULTS / "clustering_mnist.json")["runs"]
+    accuracies = [run["test"]["accuracy"] for run in runs if run["model"] == model]
+    assert len(accuracies) >= 3
+    assert np.mean(accuracies) >= published
