@@ -45,6 +45,7 @@ results: $(READY)
 	$(BIN)/python -m moe_vae table1
 	$(BIN)/python -m moe_vae table2
 	$(BIN)/python -m moe_vae times
+	$(BIN)/python -m moe_vae scaling
 	$(BIN)/python -m moe_vae tables
 
 # The README's table of faults: makes every one of them again.

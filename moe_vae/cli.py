@@ -254,7 +254,7 @@ def _posts(arguments):
 
 def _clustering(arguments):
     arguments.seeds = arguments.seeds or CLUSTERING_SEEDS[_kind(arguments.data)]
-    out = arguments.out or Path("results", f"clustering_{arguments.data}.json")
+    out = Path(str(arguments.out).replace("{data}", arguments.data))
     data_sets = _read_data(arguments)
     results = {
         "command": arguments.command_line,
@@ -668,8 +668,7 @@ def _parser():
         "train VaDE and DMVAE from several seeds, and baselines",
     )
     _add_data(command, spiral=True)
-    _add_runs(command, "clustering", None)
-    command.set_defaults(out=None)
+    _add_runs(command, "clustering", None, out="clustering_{data}")
 
     command = _add(
         commands, "table1", _table1, "fill the paper's Table 1: regression by every gate"
@@ -777,7 +776,7 @@ def _add_training(command):
     command.add_argument("--seed", type=_seed, default=42, help="default: 42, as in the posts")
 
 
-def _add_runs(command, name, seeds):
+def _add_runs(command, name, seeds, out=None):
     command.add_argument(
         "--seeds",
         type=_seed,
@@ -786,10 +785,10 @@ def _add_runs(command, name, seeds):
         metavar="SEED",
         help=f"default: {' '.join(map(str, seeds)) if seeds else 'those of the README'}",
     )
-    _add_outputs(command, name)
+    _add_outputs(command, name, out or name)
 
 
-def _add_outputs(command, name):
+def _add_outputs(command, name, out):
     command.add_argument(
         "--runs",
         type=Path,
@@ -801,9 +800,9 @@ def _add_outputs(command, name):
     command.add_argument(
         "--out",
         type=Path,
-        default=Path("results", f"{name}.json"),
+        default=Path("results", f"{out}.json"),
         metavar="FILE",
-        help=f"default: results/{name}.json",
+        help=f"default: results/{out}.json",
     )
 
 
@@ -822,7 +821,7 @@ def _add_table(command, name):
         help="where `clustering` left, or leaves, the VAEs that gates begin with; "
         "default: runs/clustering",
     )
-    _add_outputs(command, name)
+    _add_outputs(command, name, name)
 
 
 def _add_run(command):

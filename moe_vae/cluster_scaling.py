@@ -218,27 +218,62 @@ def draw_out(model, batch_size, n_servers):
     return drawn
 
 
-def plot_scaling(drawn):
-    """Draws the seconds an epoch over the number of workers, as `draw_out` returns them."""
-    figure = Figure(figsize=(4.2 * len(drawn), 3.4), layout="constrained")
-    figure.suptitle("Seconds an epoch, by the model")
-    panels = sorted({entry["experts"] for entry in drawn})
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for ax, n_experts in zip(axes, panels, strict=True):
-        entries = [entry for entry in drawn if entry["experts"] == n_experts]
-        for entry in entries:
-            label = f"batch {entry['batch_size']}, {entry['parameter_servers']} servers"
-            workers = [int(n) for n in entry["workers"]]
-            (line,) = ax.plot(workers, entry["workers"].values(), marker=".", label=label)
-            ax.axhline(entry["alone"], color=line.get_color(), linestyle=":", linewidth=1)
-        ax.set_title(f"{n_experts} experts (dotted: alone)")
-        ax.set_xscale("log", base=2)
+def plot_scaling(runs, model, drawn, n_examples):
+    """Draws the seconds an epoch over the number of workers: as measured, and drawn out.
+
+    Args:
+      runs: the measured runs.
+      model: what `fit_model` returns for them.
+      drawn: what `draw_out` returns.
+      n_examples: number of images of the measured runs.
+
+    Returns:
+      A `matplotlib.figure.Figure`: dots are measured, lines are the model.
+    """
+    numbers = sorted({entry["experts"] for entry in drawn})
+    figure = Figure(figsize=(4.2 * (1 + len(numbers)), 4.2), layout="constrained")
+    axes = figure.subplots(1, 1 + len(numbers))
+    _plot_measured(axes[0], runs, model, n_examples)
+    fewest = min(entry["parameter_servers"] for entry in drawn)
+    for ax, n_experts in zip(axes[1:], numbers, strict=True):
+        for entry in (entry for entry in drawn if entry["experts"] == n_experts):
+            label = f"batches of {entry['batch_size']}, servers: {entry['parameter_servers']}"
+            style = "-" if entry["parameter_servers"] == fewest else "--"
+            ax.plot(list(map(int, entry["workers"])), entry["workers"].values(), style, label=label)
+        ax.axhline(entry["alone"], color="black", linestyle=":", label="one process alone")
+        ax.set_title(f"Model: {n_experts} experts, {DRAWN_EXAMPLES:,} images, a core each")
         ax.set_yscale("log")
-        ax.set_xlabel("workers")
+    for ax in axes:
+        ax.set_xscale("log", base=2)
+        ticks = sorted({run["workers"] for run in runs} - {0}) if ax is axes[0] else DRAWN_WORKERS
+        ax.set_xticks(ticks, ticks)
+        ax.title.set_fontsize(10)
+        ax.set_xlabel("worker processes")
         ax.set_ylabel("seconds an epoch")
         ax.grid(alpha=0.3)
-        ax.legend(fontsize=7)
+        ax.legend(fontsize=8)
     return figure
+
+
+def _plot_measured(ax, runs, model, n_examples):
+    cores = max(run["cores"] for run in runs)
+    fitted = [
+        run["seconds_an_epoch"] * (1 + error)
+        for run, error in zip(runs, model["relative_errors"], strict=True)
+    ]
+    for n_experts in sorted({run["experts"] for run in runs}):
+        rows = [
+            (run["workers"], run["seconds_an_epoch"], seconds)
+            for run, seconds in zip(runs, fitted, strict=True)
+            if run["experts"] == n_experts
+        ]
+        (_, alone, _), *together = sorted(rows)
+        workers, measured, of_model = zip(*together, strict=True)
+        (line,) = ax.plot(workers, of_model, label=f"{n_experts} experts")
+        ax.plot(workers, measured, "o", color=line.get_color())
+        ax.axhline(alone, color=line.get_color(), linestyle=":")
+    ax.set_title(f"Measured (dots), {n_examples:,} images, {cores} cores; dotted: alone")
+    ax.set_ylim(bottom=0)
 
 
 # The command
@@ -287,7 +322,9 @@ def _scaling(arguments):
     write_whole(arguments.out, (json.dumps(result, indent=1) + "\n").encode())
     figures = arguments.out.parent / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    plot_scaling(drawn).savefig(figures / "cluster_scaling.png", dpi=100)
+    plot_scaling(runs, model, drawn, arguments.examples).savefig(
+        figures / "cluster_scaling.png", dpi=100
+    )
     print(f"{len(runs)} runs and the model are in {arguments.out}.")
 
 

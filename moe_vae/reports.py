@@ -20,6 +20,7 @@ RESULTS = (
     "table1",
     "table2",
     "times",
+    "cluster",
     "faults",
 )
 
@@ -249,6 +250,24 @@ def times_table(results):
     return _table(("what", "model", "median (s)", "least", "most"), rows)
 
 
+def cluster_table(results):
+    """Seconds and bytes of workers that train together, beside one process alone."""
+    runs = results["cluster"]["runs"]
+    alone = {run["experts"]: run["seconds_an_epoch"] for run in runs if not run["workers"]}
+    rows = [
+        (
+            run["experts"],
+            run["workers"] or "alone",
+            f"{run['seconds_an_epoch']:.2f}",
+            f"{run['seconds_an_epoch'] / alone[run['experts']]:.2f}",
+            f"{run['bytes_a_step_and_worker'] / 1e6:.1f}",
+        )
+        for run in runs
+    ]
+    heading = ("experts", "workers", "an epoch (s)", "times alone", "MB a step and worker")
+    return _table(heading, rows)
+
+
 def faults_table(results):
     """Each fault that a training was put to, how it was made, how often, and what was lost."""
     rows = {}
@@ -277,6 +296,7 @@ TABLES = {
     "table1-r2": explained_table,
     "table2": classification_table,
     "times": times_table,
+    "cluster": cluster_table,
     "faults": faults_table,
 }
 

@@ -716,16 +716,19 @@ def test_tables_names_a_readme_or_results_that_are_not_there(capfd):
 
 # Help, and the process.
 
+MODEL = "{conditional-vae,mixture-of-vaes,information,vade,dmvae,moe}"
 OPTIONS = {
     "figures": ["--data", "--data-dir", "--epochs", "--seed", "--out"],
     "train": [
-        "{conditional-vae,mixture-of-vaes,vade,dmvae}",
+        MODEL,
         "--data",
         "--data-dir",
         "--epochs",
         "--seed",
         "--set",
         "--out",
+        "--from",
+        "--cache",
         "--resume",
         "--checkpoint-every",
         "--keep",
@@ -737,13 +740,15 @@ OPTIONS = {
         "--wait",
     ],
     "cluster": [
-        "{conditional-vae,mixture-of-vaes,vade,dmvae}",
+        MODEL,
         "--data",
         "--data-dir",
         "--epochs",
         "--seed",
         "--set",
         "--out",
+        "--from",
+        "--cache",
         "--resume",
         "--checkpoint-every",
         "--keep",
@@ -755,9 +760,22 @@ OPTIONS = {
     ],
     "generate": ["--run", "--which", "--count", "--seed", "--out"],
     "classify": ["image", "--run"],
-    "evaluate": ["--run", "--data", "--data-dir"],
+    "evaluate": ["--run", "--data", "--data-dir", "--cache"],
     "posts": ["--data", "--data-dir", "--seeds", "--runs", "--out"],
     "clustering": ["--data", "--data-dir", "--seeds", "--runs", "--out"],
+    "table1": [
+        "--data",
+        "--outputs",
+        "--objectives",
+        "--draws",
+        "--data-dir",
+        "--gates",
+        "--gate-runs",
+        "--runs",
+        "--out",
+    ],
+    "table2": ["--seeds", "--data-dir", "--gates", "--gate-runs", "--runs", "--out"],
+    "times": ["--data", "--data-dir", "--out"],
     "scaling": [
         "--workers",
         "--experts",

@@ -64,8 +64,22 @@ def test_it_pays_from_the_first_number_of_workers_that_is_faster_than_one_proces
             assert seconds == pytest.approx(55_000 / (int(n) * BATCH) * step)
         faster = [int(n) for n, seconds in entry["workers"].items() if seconds < entry["alone"]]
         assert entry["pays"] == min(faster)
-    figure = plot_scaling(drawn)
-    assert len(figure.axes) == 2
+
+
+def test_the_figure_shows_the_measured_runs_and_the_model_drawn_out(model):
+    runs = [
+        {**made_up_run(n_workers, n_experts), "seconds_an_epoch": n_experts / (1 + n_workers)}
+        for n_experts in (2, 5)
+        for n_workers in (0, 1, 2)
+    ]
+    fitted = {**model, "relative_errors": [0.5] * len(runs)}
+    figure = plot_scaling(runs, fitted, draw_out(model, BATCH, 1), 5500)
+    measured, *drawn = figure.axes
+    assert len(drawn) == 2
+    line, dots, alone = measured.lines[:3]
+    assert list(dots.get_ydata()) == [1, 2 / 3]
+    assert list(line.get_ydata()) == [1.5, 1]
+    assert set(alone.get_ydata()) == {2}
 
 
 def test_it_never_pays_where_a_byte_costs_too_much(model):
