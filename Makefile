@@ -43,6 +43,8 @@ results: $(READY)
 	$(BIN)/python -m moe_vae clustering --data spiral
 	$(BIN)/python -m moe_vae clustering --data mnist
 	$(BIN)/python -m moe_vae table1
+	$(BIN)/python -m moe_vae table1 --data spiral --outputs 1 --gates deep dmvae \
+	  --objectives batch_sum mixture_mean --out results/objectives.json
 	$(BIN)/python -m moe_vae table2
 	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae scaling

@@ -18,6 +18,7 @@ RESULTS = (
     "clustering_mnist",
     "paper",
     "table1",
+    "objectives",
     "table2",
     "times",
     "cluster",
@@ -209,6 +210,11 @@ def _regressions(results):
         )
 
 
+def _objective_key(cell):
+    params = cell["params"]
+    return _data_name(cell), params["n_outputs"], params["gate"], params["task_objective"]
+
+
 def _data_name(cell):
     return cell["data"].lower()
 
@@ -217,6 +223,25 @@ def _by_system(cells, measure, form):
     for gate in SYSTEMS:
         values = [cell["test"][measure] for cell in cells if cell["params"]["gate"] == gate]
         yield _spread(values, form)
+
+
+def objectives_table(results):
+    """The squared errors of one row of Table 1 under each objective."""
+    cells = {}
+    for cell in (*results["table1"]["cells"], *results["objectives"]["cells"]):
+        cells.setdefault(_objective_key(cell), []).append(cell["test"])
+    asked = {key[:3] for key in map(_objective_key, results["objectives"]["cells"])}
+    rows = [
+        (
+            SYSTEMS[gate],
+            objective.replace("_", " "),
+            _spread([test["squared_error"] for test in tests], "{:.3g}"),
+            ", ".join(f"{test['squared_error']:.3g}" for test in tests),
+        )
+        for (*where, gate, objective), tests in sorted(cells.items())
+        if (*where, gate) in asked
+    ]
+    return _table(("system", "objective", "squared error", "of each draw"), rows)
 
 
 def classification_table(results):
@@ -294,6 +319,7 @@ TABLES = {
     "mnist": mnist_table,
     "table1": regression_table,
     "table1-r2": explained_table,
+    "objectives": objectives_table,
     "table2": classification_table,
     "times": times_table,
     "cluster": cluster_table,
