@@ -55,6 +55,7 @@ from moe_vae.figures import plot_image_rows, plot_points
 from moe_vae.files import write_whole
 from moe_vae.gating import CLUSTERING_GATES, SYSTEMS, TABLE_1_PARAMS, TABLE_2_PARAMS
 from moe_vae.metrics import match_clusters
+from moe_vae.mixture_of_vaes import ROUTINGS
 from moe_vae.parameters import TASK_OBJECTIVES, ParameterError, check_params
 from moe_vae.reports import RESULTS, fill_tables
 from moe_vae.tensorboard import TensorBoardLog
@@ -121,7 +122,7 @@ def main(argv=None):
 
 def _figures(arguments):
     for name in POST_MODELS:
-        check_params(_epochs(arguments), MODELS[name].defaults)
+        check_params(_epochs(arguments), default_params(name, arguments.data))
     data_sets = _read_data(arguments)
     _save_figures(concept_figures(), arguments.out, "post3")
     for post, name in (("post2", "conditional-vae"), ("post3", "mixture-of-vaes")):
@@ -163,6 +164,8 @@ def _cluster(arguments):
 def _check_training(arguments):
     # Before the data are read or fetched, which may take a while.
     given = {**dict(arguments.set), **_epochs(arguments)}
+    if arguments.routing is not None:
+        given["routing"] = arguments.routing
     defaults = default_params(arguments.model, arguments.data, given)
     params = check_params({**_inherited(arguments, defaults), **given}, defaults)
     if arguments.out.exists() and not arguments.out.is_dir():
@@ -592,6 +595,12 @@ def _parser():
         default=[],
         metavar="NAME=VALUE",
         help="set a parameter of the model, as in --set z_dim=5 or --set 'encoder_layers=[64]'",
+    )
+    command.add_argument(
+        "--routing",
+        choices=ROUTINGS,
+        help="of a mixture of VAEs: the post's, or by information, which makes an expert a digit; "
+        "default: post",
     )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
     command.add_argument(

@@ -217,8 +217,19 @@ class ClusterTrainer(Trainer):
         self.bytes_a_step = []
         self._build_agreement()
         super().__init__(model)
+        self._check_batch_sizes()
         self.data_note = f", in {member.n_workers} shards"
         self._draws = member.task * (2**32 // member.n_workers)
+
+    def _check_batch_sizes(self):
+        # Who comes back counts batches, not phases, to know where its shard stands.
+        batch_size = self.model.params["batch_size"]
+        for phase in self.train_steps:
+            if self._batch_size(phase) != batch_size:
+                raise ParameterError(
+                    f"a batch of phase {phase!r} has {self._batch_size(phase)} examples: in a "
+                    f"cluster it must be 'batch_size', {batch_size}, as in every phase"
+                )
 
     # What the graph has beside the model.
 
@@ -258,7 +269,7 @@ class ClusterTrainer(Trainer):
         elif self._member.synchronous:
             self._align[phase] = optimizer.local_step_init_op
         # What a batch normalisation keeps of the batches that this worker has seen.
-        train = tf.group(train, *tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+        train = tf.group(train, *self._updates(phase))
         with tf.control_dependencies([train]):
             self._now[phase] = self._read()
         return train

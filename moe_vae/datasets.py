@@ -8,6 +8,7 @@ spiral, `make_spiral`, and regression targets for either, `add_affine_targets`.
 import functools
 import gzip
 import hashlib
+import math
 import os
 import sys
 import urllib.request
@@ -34,6 +35,7 @@ __all__ = [
     "make_affine_targets",
     "make_spiral",
     "read_data_sets",
+    "square_side",
 ]
 
 IMAGE_SIDE = 28
@@ -120,6 +122,18 @@ def check_images(images):
     if low < 0 or high > 1:
         raise DataError(f"images range from {low} to {high}: every value must be in [0, 1]")
     return images
+
+
+def square_side(n_pixels):
+    """Returns how many pixels a side has of images that are square.
+
+    Raises:
+      DataError: so many pixels make no square.
+    """
+    side = math.isqrt(n_pixels)
+    if side * side != n_pixels:
+        raise DataError(f"images have {n_pixels} pixels: they must be square")
+    return side
 
 
 def check_points(points, n_features=None):

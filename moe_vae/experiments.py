@@ -30,9 +30,10 @@ from moe_vae.figures import (
 )
 from moe_vae.gating import draw_mixture_of_experts, score_mixture_of_experts
 from moe_vae.information import INFORMATION_PARAMS, build_information_encoder
+from moe_vae.metrics import match_clusters
 from moe_vae.mixture_of_experts import build_mixture_of_experts, mixture_of_experts_params
-from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, build_mixture_of_vaes
-from moe_vae.neighbours import nearest_neighbours
+from moe_vae.mixture_of_vaes import build_mixture_of_vaes, mixture_of_vaes_params
+from moe_vae.neighbours import deskew, nearest_neighbours
 from moe_vae.parabolas import fit_after_kmeans, fit_mixture, parabola_data
 from moe_vae.parameters import ParameterError
 from moe_vae.recogniser import build_recogniser
@@ -52,6 +53,7 @@ __all__ = [
     "run_identity",
     "run_record",
     "score_generation",
+    "score_specialists",
     "start_trainer",
     "train_recogniser",
 ]
@@ -78,7 +80,7 @@ _NETWORK_PARAMS = (
 class ModelKind(NamedTuple):
     """A model by its name on the command line: how to build, to score and to show it.
 
-    `defaults` is a dict, or of a mixture of experts a function of its gate's name. `column` is
+    `defaults` is a dict, or a function of the parameters that are set. `column` is
     what it can be asked to draw: a digit, an expert or a cluster. With `any_features` it reads
     points as well as images.
     """
@@ -129,6 +131,15 @@ def draw_conditional_vae(trainer, record, data_set):
     }
 
 
+_LOSS_TITLES = {
+    "expected_expert_loss": "expected expert loss",
+    "balancing_loss": "balancing loss",
+    "information": "information of the experts",
+    "over_information": "information of the finer outputs",
+    "loss": "total loss",
+}
+
+
 def draw_mixture_of_vaes(trainer, record, data_set):
     """Draws a trained mixture of VAEs: dict of name to figure.
 
@@ -143,11 +154,7 @@ def draw_mixture_of_vaes(trainer, record, data_set):
     return {
         "losses": plot_losses(
             trainer.history,
-            {
-                "expected_expert_loss": "expected expert loss",
-                "balancing_loss": "balancing loss",
-                "loss": "total loss",
-            },
+            {name: _LOSS_TITLES[name] for name in trainer.history},
             f"Mixture of VAEs ({on})",
         ),
         "samples": plot_samples(
@@ -181,7 +188,7 @@ MODELS = {
     ),
     "mixture-of-vaes": ModelKind(
         build_mixture_of_vaes,
-        MIXTURE_OF_VAES_PARAMS,
+        mixture_of_vaes_params,
         score_clustering,
         draw_mixture_of_vaes,
         "expert",
@@ -202,7 +209,7 @@ MODELS = {
     ),
     "moe": ModelKind(
         build_mixture_of_experts,
-        mixture_of_experts_params,
+        lambda params: mixture_of_experts_params(params.get("gate", "dmvae")),
         score_mixture_of_experts,
         draw_mixture_of_experts,
         "cluster",
@@ -245,11 +252,12 @@ def default_params(name, data, params=None):
     Args:
       name: a key of `MODELS`.
       data: "spiral", or the name of a source of images.
-      params: the parameters that are set; a mixture of experts has those that its `gate` has.
+      params: the parameters that are set: which others there are may depend on the `gate` of a
+        mixture of experts, and on the `routing` of a mixture of VAEs.
     """
     defaults = MODELS[name].defaults
     if callable(defaults):
-        defaults = defaults((params or {}).get("gate", "dmvae"))
+        defaults = defaults(params or {})
     spiral = SPIRAL_PARAMS if data == "spiral" and MODELS[name].any_features else {}
     return {**defaults, **{key: value for key, value in spiral.items() if key in defaults}}
 
@@ -257,15 +265,17 @@ def default_params(name, data, params=None):
 def inherited_params(record, defaults):
     """Returns the parameters with which a model can begin with another's variables.
 
-    They are the other's own, of the networks and the prior, and no training of the gate or of the
-    autoencoder beforehand: the other has had it.
+    They are the other's own, of the networks and the prior, and no training of the gate, the
+    router or the autoencoder beforehand: the other has had it.
 
     Args:
       record: the other's `run_record`.
       defaults: dict of this model's defaults.
     """
-    none = dict.fromkeys(("pretrain_epochs", "gate_epochs"), 0)
+    none = dict.fromkeys(("pretrain_epochs", "routing_epochs", "gate_epochs"), 0)
     theirs = {key: record["params"][key] for key in _NETWORK_PARAMS if key in record["params"]}
+    if "routing" in defaults:  # its activation is its experts'; the router's is always the same
+        theirs.pop("activation", None)
     return {key: value for key, value in {**theirs, **none}.items() if key in defaults}
 
 
@@ -284,8 +294,9 @@ def prepare_data(data_sets, params, cache=None):
     if params.get("task") == "regression":
         return add_affine_targets(data_sets, params["n_outputs"], params["targets_seed"])
     if params.get("n_neighbours"):
+        images = data_sets.train.images
         data_sets.train.neighbours = nearest_neighbours(
-            data_sets.train.images, params["n_neighbours"], cache
+            deskew(images) if params["deskew"] else images, params["n_neighbours"], cache
         )
     return data_sets
 
@@ -381,6 +392,38 @@ def score_generation(trainer, recogniser, seed=0):
     right = recogniser.model.predict(recogniser.session, drawn) == digits
     by_digit = right.reshape(NUM_CLASSES, PICTURES_A_DIGIT).mean(axis=1)
     return {"share": float(right.mean()), "share_by_digit": by_digit.tolist()}
+
+
+def score_specialists(trainer, recogniser, confusion, seed=0):
+    """Measures how often each expert draws the digit that it was matched with.
+
+    Args:
+      trainer: a mixture of VAEs' `Trainer`.
+      recogniser: a `Recogniser`'s `Trainer`.
+      confusion: table [digits, experts] of counts, by which they are matched one to one.
+      seed: seed of the codes.
+
+    Returns:
+      Dict with `share`, of 200 pictures an expert that the recogniser reads as the expert's digit,
+      `share_by_expert`, `digit_by_expert`, and `n_digits`, how many different digits the experts
+      draw most often.
+    """
+    model, matched = trainer.model, match_clusters(np.array(confusion))
+    random = np.random.default_rng(seed)
+    shares, often = [], set()
+    for expert in range(model.n_columns):
+        z = random.standard_normal([PICTURES_A_DIGIT, model.params["z_dim"]])
+        read = recogniser.model.predict(
+            recogniser.session, model.generate(trainer.session, z, expert)
+        )
+        shares.append(float((read == matched[expert]).mean()))
+        often.add(int(np.bincount(read).argmax()))
+    return {
+        "share": float(np.mean(shares)),
+        "share_by_expert": shares,
+        "digit_by_expert": [int(matched[expert]) for expert in range(model.n_columns)],
+        "n_digits": len(often),
+    }
 
 
 def concept_figures():

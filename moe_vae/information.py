@@ -5,14 +5,13 @@ together are the mutual information between the clusters of the two views.
 """
 
 import itertools
-import math
 
 import numpy as np
 from scipy.special import xlogy
 
 from moe_vae.cluster_encoder import ClusterEncoder
 from moe_vae.compat import tf
-from moe_vae.datasets import IMAGE_PIXELS, DataError, check_points
+from moe_vae.datasets import IMAGE_PIXELS, check_points, square_side
 from moe_vae.noise import noise_seed
 from moe_vae.parameters import ParameterError, check_params
 from moe_vae.schedules import cosine_decay
@@ -36,6 +35,7 @@ INFORMATION_PARAMS = {
     "normalise": True,
     "input_std": 1.0,
     "n_neighbours": 10,
+    "deskew": True,
     "augment": True,
     "pretrain_epochs": 8,
     "epochs": 12,
@@ -71,9 +71,7 @@ def affine_view(images, draws):
       DataError: the images are not square.
     """
     n_features = int(images.shape[1])
-    side = math.isqrt(n_features)
-    if side * side != n_features:
-        raise DataError(f"images have {n_features} pixels: to be turned they must be square")
+    side = square_side(n_features)
     with tf.name_scope("affine_view"):
         angle, scale, shear = ROTATION * draws[:, 0], 1 + SCALE * draws[:, 1], SHEAR * draws[:, 2]
         cos, sin = scale * tf.cos(angle), scale * tf.sin(angle)
@@ -169,7 +167,8 @@ def _merge(joint, kept, dropped):
 
 
 def _information(joint):
-    """The mutual information of a joint whose entries sum to 1, in NumPy."""
+    """`mutual_information` in NumPy and double precision."""
+    joint = joint / joint.sum()
     marginal = joint.sum(axis=0)
     return xlogy(joint, joint).sum() - 2 * xlogy(marginal, marginal).sum()
 
@@ -179,15 +178,16 @@ class InformationEncoder:
 
     The first view shows an example, the second one of its nearest neighbours, both under
     `affine_view`s with draws of their own. The encoder has more outputs than there are clusters.
-    In the first phase, "over", they are trained for themselves; then `merge_by_information` puts
-    them together into clusters; in the second phase both are trained:
+    In the first phase, "over", they are trained for themselves; in the second both they and the
+    clusters are:
 
         loss = -(information + over_information)
 
-    Trained with one output a cluster from the start, it ends as a rule with two digits in one
-    cluster and a third in two. The finer outputs part the digits, and are put together when they
-    have; they go on being trained because they keep the layers from forgetting what they part.
-    The learning rate falls to 0 along half a cosine, over both phases.
+    After each epoch `merge_by_information` puts the outputs together into clusters, and what it
+    finds is taken where it is better than what is there. Trained with one output a cluster from
+    the start, the encoder ends as a rule with two digits in one cluster and a third in two. The
+    finer outputs part the digits; they go on being trained because they keep the layers from
+    forgetting what they part. The learning rate falls to 0 along half a cosine, over both phases.
 
     Attributes:
       inputs: float tensor [batch, n_features].
@@ -287,9 +287,7 @@ class InformationEncoder:
         return feed
 
     def pretrain(self, trainer, train_set):
-        """Trains the outputs for themselves, then puts them together into clusters.
-
-        Of the phase's epochs only those are trained that are not over.
+        """Trains the outputs for themselves: what is left of that phase's epochs.
 
         Args:
           trainer: the `Trainer` of this model.
@@ -297,9 +295,21 @@ class InformationEncoder:
         """
         left = self.params["pretrain_epochs"] - trainer.epochs_done["over"]
         trainer.fit(train_set, left, phase="over")
-        if not trainer.interrupted:
-            joint = trainer.sum_over(train_set, self._joints[1])
-            self._encoder.assign(trainer.session, merge_by_information(joint, self.n_clusters))
+
+    def after_epoch(self, phase, session, sums):
+        """Puts the outputs together anew, where that keeps more information than is kept.
+
+        Args:
+          phase: either.
+          session: the session that is trained in.
+          sums: the joints of clusters and outputs over the training set.
+        """
+        del phase
+        joint, over_joint = sums
+        groups = merge_by_information(over_joint, self.n_clusters)
+        grouped = np.eye(self.n_clusters)[groups]
+        if _information(grouped.T @ over_joint @ grouped) > _information(joint):
+            self._encoder.assign(session, groups)
 
     # What can be done with a trained model.
 

@@ -1,9 +1,14 @@
-"""Post 3: ten VAEs and a manager that learns, without labels, which of them an image goes to."""
+"""Post 3: ten VAEs and a manager that learns, without labels, which of them an image goes to.
+
+The post's `Manager` learns from the experts' losses alone. `SpecialistManager` learns first, and by
+itself, to put views of one image together, which makes each expert draw one digit.
+"""
 
 import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.datasets import IMAGE_PIXELS, check_images
+from moe_vae.information import INFORMATION_PARAMS, InformationEncoder
 from moe_vae.networks import (
     activation_function,
     gaussian_code,
@@ -15,7 +20,17 @@ from moe_vae.networks import (
 from moe_vae.parameters import ParameterError, check_params
 from moe_vae.sessions import run_in_chunks
 
-__all__ = ["MIXTURE_OF_VAES_PARAMS", "N_EXPERTS", "VAE", "Manager", "build_mixture_of_vaes"]
+__all__ = [
+    "MIXTURE_OF_VAES_PARAMS",
+    "N_EXPERTS",
+    "ROUTINGS",
+    "SPECIALIST_PARAMS",
+    "VAE",
+    "Manager",
+    "SpecialistManager",
+    "build_mixture_of_vaes",
+    "mixture_of_vaes_params",
+]
 
 N_EXPERTS = 10
 
@@ -30,6 +45,33 @@ MIXTURE_OF_VAES_PARAMS = {
     "epochs": 100,
     "batch_size": 100,
     "learning_rate": 0.001,
+}
+
+# What the encoder that routes has of its own parameters, under their names there.
+_ENCODER_PARAMS = (
+    "n_over_clusters",
+    "cluster_encoder_layers",
+    "normalise",
+    "input_std",
+    "n_neighbours",
+    "deskew",
+    "augment",
+    "pretrain_epochs",
+)
+
+# In the place of the manager's layers and its balancing stand the encoder's.
+SPECIALIST_PARAMS = {
+    **{
+        name: value
+        for name, value in MIXTURE_OF_VAES_PARAMS.items()
+        if name not in ("manager_layers", "balancing_weight")
+    },
+    **{name: INFORMATION_PARAMS[name] for name in _ENCODER_PARAMS},
+    "routing": "information",
+    "routing_epochs": INFORMATION_PARAMS["epochs"],
+    "routing_batch_size": INFORMATION_PARAMS["batch_size"],
+    "information_weight": 0.0,
+    "epochs": 20,
 }
 
 # Graph collection in which each VAE leaves its number, so that every graph counts from 0.
@@ -255,18 +297,171 @@ class Manager:
         return decoded
 
 
+def _shared_params(params):
+    """Returns those of a mixture's parameters that the post's mixture has, too."""
+    return {name: value for name, value in params.items() if name in MIXTURE_OF_VAES_PARAMS}
+
+
+class SpecialistManager(Manager):
+    """A manager that makes specialists: its network is an `InformationEncoder`.
+
+    The encoder is trained in two phases of its own, "over" and "routing", before the experts. The
+    information of its clusters does what the post's balancing loss is for, and makes the choice
+    sharp as well. Then, in phase "loss",
+
+        loss = expected_expert_loss - information_weight (information + over_information)
+
+    is trained by experts and encoder together or, with `information_weight` 0, the
+    expected_expert_loss by the experts alone, and the encoder stays as it is.
+
+    Attributes:
+      router: the `InformationEncoder`.
+      learning_rate: scalar; may be fed.
+      And those of `Manager`, without `prob_sums` and `balancing_loss`.
+
+    Args:
+      params: dict; see `SPECIALIST_PARAMS` for names and defaults.
+      experts, images: as for `Manager`.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible, or there is no expert.
+    """
+
+    def __init__(self, params, experts, images):
+        self._all_params = check_params(params, SPECIALIST_PARAMS)
+        super().__init__(_shared_params(self._all_params), experts, images)
+        self.params = self._all_params
+
+    def calc_probs(self, images):
+        """Returns p(expert | image), float tensor [batch, experts]."""
+        params = self._all_params
+        self.router = InformationEncoder(
+            {
+                **{name: params[name] for name in _ENCODER_PARAMS},
+                "n_clusters": self.n_columns,
+                "epochs": params["routing_epochs"],
+                "batch_size": params["routing_batch_size"],
+                "learning_rate": params["learning_rate"],
+            },
+            images,
+        )
+        self.learning_rate = self.router.learning_rate
+        return self.router.probs
+
+    def _build_mixture_losses(self):
+        with tf.name_scope("expected_expert_loss"):
+            probs = self.probs if self._trains_router else tf.stop_gradient(self.probs)
+            self.expected_expert_loss = tf.reduce_mean(
+                tf.reduce_sum(probs * self.expert_losses, axis=1)
+            )
+        weighted = self._all_params["information_weight"] * self.router.loss
+        self.loss = tf.add(self.expected_expert_loss, weighted, name="loss")
+
+    @property
+    def _trains_router(self):
+        """Whether the router goes on learning beside the experts."""
+        return self._all_params["information_weight"] > 0
+
+    # What the training loop needs of a model.
+
+    @property
+    def phases(self):
+        """Dict of phase to the loss that it minimises."""
+        over, routing = self.router.phases.values()
+        return {"over": over, "routing": routing, "loss": self.loss}
+
+    def batch_size(self, phase):
+        """Returns the number of examples in a batch of a phase."""
+        return self.params["batch_size" if phase == "loss" else "routing_batch_size"]
+
+    def moves_averages(self, phase):
+        """Whether a phase moves the means and variances that batch normalisation keeps."""
+        return phase != "loss" or self._trains_router
+
+    def schedule(self, phase, epoch):
+        """Returns the learning rate in the steps of an epoch."""
+        if phase == "loss":
+            return {}
+        return self.router.schedule("over" if phase == "over" else "loss", epoch)
+
+    def pretrain(self, trainer, train_set):
+        """Trains the router: what is left of its epochs.
+
+        Args:
+          trainer: the `Trainer` of this model.
+          train_set: a `DataSet`; its labels are not used.
+        """
+        self.router.pretrain(trainer, train_set)
+        left = self.params["routing_epochs"] - trainer.epochs_done["routing"]
+        if not trainer.interrupted:
+            trainer.fit(train_set, left, phase="routing")
+
+    def after_epoch(self, phase, session, sums):
+        """Lets the router group its outputs anew, until there are experts that know their group."""
+        if phase != "loss":
+            self.router.after_epoch(phase, session, sums)
+
+    @property
+    def losses(self):
+        """Dict of name to scalar tensor: the losses that a history records."""
+        return {
+            "expected_expert_loss": self.expected_expert_loss,
+            "information": self.router.information,
+            "over_information": self.router.over_information,
+            "loss": self.loss,
+        }
+
+    @property
+    def batch_sums(self):
+        """Tensors that are sums over the batch, from which the losses follow."""
+        return self.router.batch_sums
+
+    def feed(self, images, labels=None, targets=None, partners=None):
+        """Returns the feed dict for a batch; labels and targets are not used."""
+        return self.router.feed(images, labels, targets, partners)
+
+
+# The routings, and the parameters of each.
+ROUTINGS = {
+    "post": {**MIXTURE_OF_VAES_PARAMS, "routing": "post"},
+    "information": SPECIALIST_PARAMS,
+}
+
+
+def mixture_of_vaes_params(params):
+    """Returns the defaults of a mixture of VAEs with the `routing` in `params`, or the post's.
+
+    Raises:
+      ParameterError: there is no such routing.
+    """
+    routing = params.get("routing", "post")
+    if routing not in ROUTINGS:
+        raise ParameterError(
+            f"parameter 'routing' is {routing!r}: it must be one of {', '.join(ROUTINGS)}"
+        )
+    return ROUTINGS[routing]
+
+
 def build_mixture_of_vaes(params, n_experts=N_EXPERTS):
     """Builds the placeholder, the experts and their manager in the current graph.
 
     Args:
-      params: dict as for `VAE` and `Manager`.
+      params: dict as for `VAE` and, by its `routing`, for `Manager` ("post", the default) or for
+        `SpecialistManager` ("information").
       n_experts: number of experts, at least 1.
 
     Returns:
-      The `Manager`; its `experts` are the VAEs.
+      The manager; its `experts` are the VAEs.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible.
 
     Source: post 3, cell 6.
     """
+    params = check_params(params, mixture_of_vaes_params(params))
+    shared = _shared_params(params)
     images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
-    experts = [VAE(params, images) for _ in range(n_experts)]
-    return Manager(params, experts, images)
+    experts = [VAE(shared, images) for _ in range(n_experts)]
+    if params["routing"] == "information":
+        return SpecialistManager(params, experts, images)
+    return Manager(shared, experts, images)

@@ -9,6 +9,11 @@ also have
 - `schedule(phase, epoch)`: dict of scalar tensor to the value that is fed to it in the steps of
   that epoch (from 0 in each phase), for a temperature or a weight that changes as training goes;
 - `learning_rate`: scalar tensor, where the rate is one of those values;
+- `after_epoch(phase, session, sums)`: called after every epoch with the values that the tensors
+  of `batch_sums` have over the training set, for what is no matter of gradients;
+- `batch_size(phase)`, where it is not the parameter `batch_size` in every phase;
+- `moves_averages(phase)`: whether a phase moves what batch normalisation keeps of the batches
+  that it has seen; without it every phase does;
 - `saver()`: what saves and restores the variables as a `tf.train.Saver` does, where their names
   in a checkpoint are not those in the graph.
 
@@ -102,10 +107,19 @@ class Trainer:
 
     def _apply(self, optimizer, gradients, phase):
         """Returns the operation that trains a phase one step."""
-        del phase
-        # What a batch normalisation keeps of the batches that it has seen.
-        with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
+        with tf.control_dependencies(self._updates(phase)):
             return optimizer.apply_gradients(gradients)
+
+    def _updates(self, phase):
+        """Returns the operations by which a phase moves batch normalisation's averages."""
+        moves_averages = getattr(self.model, "moves_averages", None)
+        if moves_averages is not None and not moves_averages(phase):
+            return []
+        return tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+
+    def _batch_size(self, phase):
+        batch_size = getattr(self.model, "batch_size", None)
+        return self.model.params["batch_size"] if batch_size is None else batch_size(phase)
 
     def _open(self, graph):
         """Opens a session in which every variable has its first value."""
@@ -171,9 +185,10 @@ class Trainer:
                 f"phase is {phase!r}: it must be one of {', '.join(self.train_steps)}"
             )
         epochs = params["epochs"] if epochs is None else epochs
-        if params["batch_size"] > train_set.num_examples:
+        batch_size = self._batch_size(phase)
+        if batch_size > train_set.num_examples:
             raise ParameterError(
-                f"parameter 'batch_size' is {params['batch_size']}: "
+                f"parameter 'batch_size' is {batch_size}: "
                 f"it must be at most the training set's {train_set.num_examples} examples"
             )
         self.interrupted = False
@@ -196,13 +211,16 @@ class Trainer:
         start = time.perf_counter()
         norms = self._run_epoch(train_set, phase)
         seconds = time.perf_counter() - start
-        losses = self.evaluate(train_set)
+        means, sums = self._totals(train_set)
+        losses = self._losses(means, sums)
         for name, value in losses.items():
             if not math.isfinite(value):
                 raise TrainingError(
                     f"{name} is {value} after epoch {self.n_epochs + 1}: training cannot go on; "
                     f"a learning_rate below {self.model.params['learning_rate']} may help"
                 )
+        if hasattr(self.model, "after_epoch"):
+            self.model.after_epoch(phase, self.session, sums)
         drawn = []
         if sample:
             z = np.random.normal(size=[1, self.model.params["z_dim"]])
@@ -216,7 +234,7 @@ class Trainer:
         return losses
 
     def _run_epoch(self, train_set, phase):
-        batch_size = self.model.params["batch_size"]
+        batch_size = self._batch_size(phase)
         scheduled = self._schedule(phase)
         n_steps = train_set.num_examples // batch_size
         for step in range(n_steps):
@@ -251,6 +269,10 @@ class Trainer:
         Returns:
           Dict of loss name to float.
         """
+        return self._losses(*self._totals(data_set, noise))
+
+    def _totals(self, data_set, noise=None):
+        """Returns the values over a data set of `batch_means` and of `batch_sums`, in double."""
         means, sums = self.model.batch_means, self.model.batch_sums
         totals = [0.0] * len(means + sums)
         for rows in chunks(data_set.num_examples):
@@ -259,15 +281,13 @@ class Trainer:
             for i, value in enumerate(self._run(means + sums, feed)):
                 weight = (rows.stop - rows.start) / data_set.num_examples if i < len(means) else 1
                 totals[i] = totals[i] + weight * value.astype(np.float64)
-        losses = self.session.run(self.model.losses, dict(zip(means + sums, totals, strict=True)))
-        return {name: float(value) for name, value in losses.items()}
+        return totals[: len(means)], totals[len(means) :]
 
-    def sum_over(self, data_set, batch_sum):
-        """Adds up a tensor that is a sum over the batch, over a whole data set, in double."""
-        return sum(
-            self._run(batch_sum, self.model.feed(*data_set.examples(rows))).astype(np.float64)
-            for rows in chunks(data_set.num_examples)
-        )
+    def _losses(self, means, sums):
+        tensors = self.model.batch_means + self.model.batch_sums
+        feed = dict(zip(tensors, means + sums, strict=True))
+        losses = self.session.run(self.model.losses, feed)
+        return {name: float(value) for name, value in losses.items()}
 
     def save(self, path):
         """Writes all variables, Adam's included, as a `tf.train.Saver` checkpoint at `path`.
