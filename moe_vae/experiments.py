@@ -29,14 +29,15 @@ from moe_vae.figures import (
     plot_samples,
 )
 from moe_vae.gating import draw_mixture_of_experts, score_mixture_of_experts
+from moe_vae.hierarchy import HIERARCHY_PARAMS, build_hierarchical_mixture
 from moe_vae.information import INFORMATION_PARAMS, build_information_encoder
-from moe_vae.metrics import match_clusters
 from moe_vae.mixture_of_experts import build_mixture_of_experts, mixture_of_experts_params
 from moe_vae.mixture_of_vaes import build_mixture_of_vaes, mixture_of_vaes_params
 from moe_vae.neighbours import deskew, nearest_neighbours
 from moe_vae.parabolas import fit_after_kmeans, fit_mixture, parabola_data
 from moe_vae.parameters import ParameterError
 from moe_vae.recogniser import build_recogniser
+from moe_vae.specialists import plot_styles
 from moe_vae.training import Trainer, set_seeds
 from moe_vae.vade import VADE_PARAMS, build_vade
 
@@ -53,7 +54,6 @@ __all__ = [
     "run_identity",
     "run_record",
     "score_generation",
-    "score_specialists",
     "start_trainer",
     "train_recogniser",
 ]
@@ -134,8 +134,10 @@ def draw_conditional_vae(trainer, record, data_set):
 _LOSS_TITLES = {
     "expected_expert_loss": "expected expert loss",
     "balancing_loss": "balancing loss",
+    "style_balancing_loss": "style balancing loss",
     "information": "information of the experts",
     "over_information": "information of the finer outputs",
+    "bound": "bound on the log likelihood",
     "loss": "total loss",
 }
 
@@ -178,6 +180,15 @@ def _plot_reconstructions(trainer, data_set, title):
     return plot_image_rows([images, decoded], ["test image", "decoding"], title)
 
 
+def draw_hierarchy(trainer, record, data_set):
+    """Draws a trained hierarchical mixture: dict of name to figure; see `draw_mixture_of_vaes`."""
+    on = f"{record['data']}, seed {record['seed']}"
+    return {
+        **draw_mixture_of_vaes(trainer, record, data_set),
+        "styles": plot_styles(trainer, record["test"]["confusion"], data_set, f"Styles ({on})"),
+    }
+
+
 MODELS = {
     "conditional-vae": ModelKind(
         build_conditional_vae,
@@ -191,6 +202,13 @@ MODELS = {
         mixture_of_vaes_params,
         score_clustering,
         draw_mixture_of_vaes,
+        "expert",
+    ),
+    "hierarchy": ModelKind(
+        build_hierarchical_mixture,
+        HIERARCHY_PARAMS,
+        score_clustering,
+        draw_hierarchy,
         "expert",
     ),
     "information": ModelKind(
@@ -392,38 +410,6 @@ def score_generation(trainer, recogniser, seed=0):
     right = recogniser.model.predict(recogniser.session, drawn) == digits
     by_digit = right.reshape(NUM_CLASSES, PICTURES_A_DIGIT).mean(axis=1)
     return {"share": float(right.mean()), "share_by_digit": by_digit.tolist()}
-
-
-def score_specialists(trainer, recogniser, confusion, seed=0):
-    """Measures how often each expert draws the digit that it was matched with.
-
-    Args:
-      trainer: a mixture of VAEs' `Trainer`.
-      recogniser: a `Recogniser`'s `Trainer`.
-      confusion: table [digits, experts] of counts, by which they are matched one to one.
-      seed: seed of the codes.
-
-    Returns:
-      Dict with `share`, of 200 pictures an expert that the recogniser reads as the expert's digit,
-      `share_by_expert`, `digit_by_expert`, and `n_digits`, how many different digits the experts
-      draw most often.
-    """
-    model, matched = trainer.model, match_clusters(np.array(confusion))
-    random = np.random.default_rng(seed)
-    shares, often = [], set()
-    for expert in range(model.n_columns):
-        z = random.standard_normal([PICTURES_A_DIGIT, model.params["z_dim"]])
-        read = recogniser.model.predict(
-            recogniser.session, model.generate(trainer.session, z, expert)
-        )
-        shares.append(float((read == matched[expert]).mean()))
-        often.add(int(np.bincount(read).argmax()))
-    return {
-        "share": float(np.mean(shares)),
-        "share_by_expert": shares,
-        "digit_by_expert": [int(matched[expert]) for expert in range(model.n_columns)],
-        "n_digits": len(often),
-    }
 
 
 def concept_figures():

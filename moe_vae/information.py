@@ -294,7 +294,7 @@ class InformationEncoder:
           train_set: a `DataSet`; its labels are not used.
         """
         left = self.params["pretrain_epochs"] - trainer.epochs_done["over"]
-        trainer.fit(train_set, left, phase="over")
+        trainer.fit(train_set, left, sample=False, phase="over")
 
     def after_epoch(self, phase, session, sums):
         """Puts the outputs together anew, where that keeps more information than is kept.

@@ -29,6 +29,7 @@ __all__ = [
     "Manager",
     "SpecialistManager",
     "build_mixture_of_vaes",
+    "log_likelihood_bound",
     "mixture_of_vaes_params",
 ]
 
@@ -302,6 +303,20 @@ def _shared_params(params):
     return {name: value for name, value in params.items() if name in MIXTURE_OF_VAES_PARAMS}
 
 
+def log_likelihood_bound(probs, losses):
+    """Computes the mean over the batch of -sum_k p_k L_k - KL(p || uniform), in nats.
+
+    With -L_k a bound on log p(x | k) it is one on log p(x), whatever p is.
+
+    Args:
+      probs: float tensor [batch, n], p; rows sum to 1.
+      losses: float tensor [batch, n], L.
+    """
+    with tf.name_scope("bound"):
+        kl = tf.reduce_sum(tf.math.xlogy(probs, probs), axis=1) + np.log(int(probs.shape[1]))
+        return -tf.reduce_mean(tf.reduce_sum(probs * losses, axis=1) + kl)
+
+
 class SpecialistManager(Manager):
     """A manager that makes specialists: its network is an `InformationEncoder`.
 
@@ -312,10 +327,16 @@ class SpecialistManager(Manager):
         loss = expected_expert_loss - information_weight (information + over_information)
 
     is trained by experts and encoder together or, with `information_weight` 0, the
-    expected_expert_loss by the experts alone, and the encoder stays as it is.
+    expected_expert_loss by the experts alone, and the encoder stays as it is. With a uniform prior
+    over the experts,
+
+        bound = -expected_expert_loss - KL(p || uniform)
+
+    is a lower bound on the mean of log p(x), of which the encoder is the posterior over experts.
 
     Attributes:
       router: the `InformationEncoder`.
+      bound: scalar, in nats an image.
       learning_rate: scalar; may be fed.
       And those of `Manager`, without `prob_sums` and `balancing_loss`.
 
@@ -327,8 +348,10 @@ class SpecialistManager(Manager):
       ParameterError: a parameter is unknown or impossible, or there is no expert.
     """
 
+    defaults = SPECIALIST_PARAMS
+
     def __init__(self, params, experts, images):
-        self._all_params = check_params(params, SPECIALIST_PARAMS)
+        self._all_params = check_params(params, self.defaults)
         super().__init__(_shared_params(self._all_params), experts, images)
         self.params = self._all_params
 
@@ -350,10 +373,13 @@ class SpecialistManager(Manager):
 
     def _build_mixture_losses(self):
         with tf.name_scope("expected_expert_loss"):
-            probs = self.probs if self._trains_router else tf.stop_gradient(self.probs)
+            # Held, the router gets no gradient from what the experts lose.
+            held = tf.stop_gradient(self.probs)
+            self._routed = self.probs if self._trains_router else held
             self.expected_expert_loss = tf.reduce_mean(
-                tf.reduce_sum(probs * self.expert_losses, axis=1)
+                tf.reduce_sum(self._routed * self.expert_losses, axis=1)
             )
+        self.bound = log_likelihood_bound(self.probs, self.expert_losses)
         weighted = self._all_params["information_weight"] * self.router.loss
         self.loss = tf.add(self.expected_expert_loss, weighted, name="loss")
 
@@ -394,12 +420,12 @@ class SpecialistManager(Manager):
         self.router.pretrain(trainer, train_set)
         left = self.params["routing_epochs"] - trainer.epochs_done["routing"]
         if not trainer.interrupted:
-            trainer.fit(train_set, left, phase="routing")
+            trainer.fit(train_set, left, sample=False, phase="routing")
 
     def after_epoch(self, phase, session, sums):
         """Lets the router group its outputs anew, until there are experts that know their group."""
         if phase != "loss":
-            self.router.after_epoch(phase, session, sums)
+            self.router.after_epoch(phase, session, sums[: len(self.router.batch_sums)])
 
     @property
     def losses(self):
@@ -408,8 +434,14 @@ class SpecialistManager(Manager):
             "expected_expert_loss": self.expected_expert_loss,
             "information": self.router.information,
             "over_information": self.router.over_information,
+            "bound": self.bound,
             "loss": self.loss,
         }
+
+    @property
+    def batch_means(self):
+        """Tensors that are means over the batch, from which the losses follow."""
+        return [self.expected_expert_loss, self.bound]
 
     @property
     def batch_sums(self):

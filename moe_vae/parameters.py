@@ -63,6 +63,7 @@ _RULES = {
     "z_dim": _COUNT,
     "n_clusters": _COUNT,
     "n_samples": _COUNT,
+    "n_styles": _COUNT,
     "n_outputs": _COUNT,
     "cluster_encoder_layers": _LAYERS,
     "gate_layers": _LAYERS,

@@ -1,0 +1,216 @@
+"""A mixture whose experts are mixtures of VAEs themselves: an expert a digit, a VAE a style."""
+
+import numpy as np
+
+from moe_vae.compat import tf
+from moe_vae.datasets import IMAGE_PIXELS, check_images
+from moe_vae.mixture_of_vaes import (
+    MIXTURE_OF_VAES_PARAMS,
+    N_EXPERTS,
+    SPECIALIST_PARAMS,
+    VAE,
+    SpecialistManager,
+    log_likelihood_bound,
+)
+from moe_vae.networks import hidden_layers
+from moe_vae.parameters import ParameterError, check_params
+from moe_vae.sessions import run_in_chunks
+
+__all__ = [
+    "HIERARCHY_PARAMS",
+    "HierarchicalMixture",
+    "StyleMixture",
+    "build_hierarchical_mixture",
+]
+
+# The second level is routed as in the post.
+HIERARCHY_PARAMS = {
+    **SPECIALIST_PARAMS,
+    "n_styles": 3,
+    "manager_layers": MIXTURE_OF_VAES_PARAMS["manager_layers"],
+    "balancing_weight": MIXTURE_OF_VAES_PARAMS["balancing_weight"],
+}
+
+
+class StyleMixture:
+    """An expert of several VAEs, each for one style of what the expert is for.
+
+    Its loss is the expected one: sum_m p(style m | x, expert) L_m, for each image.
+
+    Attributes:
+      loss: float tensor [batch], in nats.
+      styles: list of `VAE`.
+      style_losses: float tensor [batch, n_styles].
+
+    Args:
+      styles: list of `VAE`.
+      probs: float tensor [batch, n_styles]; rows sum to 1.
+    """
+
+    def __init__(self, styles, probs):
+        self.styles = styles
+        self.style_losses = tf.stack([vae.loss for vae in styles], axis=1)
+        self.loss = tf.reduce_sum(probs * self.style_losses, axis=1)
+
+
+class HierarchicalMixture(SpecialistManager):
+    """Experts that are mixtures of VAEs, with a manager on each of two levels.
+
+    The first manager is the `SpecialistManager`'s, p(k|x). The second reads an image, too, and
+    gives for each expert k the styles' p(m|x, k). With L_km the VAEs' losses, level by level,
+
+        expected_expert_loss = mean over the batch of sum_k p(k|x) sum_m p(m|x, k) L_km
+        style_balancing_loss = sum_k of the variance over m of sum_batch p(k|x) p(m|x, k)
+        loss                 = the flat mixture's + balancing_weight * style_balancing_loss
+
+    so that the second level is the post's routing, for each expert. With one style it is the flat
+    mixture: the same losses, and no choice to learn.
+
+    Attributes:
+      experts: list of `StyleMixture`.
+      style_probs: float tensor [batch, experts, n_styles], p(m|x, k); the last axis sums to 1.
+      leaf_probs: float tensor [batch, experts * n_styles], p(k|x) p(m|x, k); rows sum to 1.
+      style_balancing_loss: scalar.
+      bound: scalar, as `SpecialistManager`'s over all VAEs.
+      And those of `SpecialistManager`.
+
+    Args:
+      params: dict; see `HIERARCHY_PARAMS` for names and defaults.
+      vaes: list, an entry for each expert, of lists of `n_styles` `VAE`s.
+      images: float tensor [batch, 784] in [0, 1].
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible, or a list has another length.
+    """
+
+    defaults = HIERARCHY_PARAMS
+
+    def __init__(self, params, vaes, images):
+        checked = check_params(params, self.defaults)
+        self.n_styles = checked["n_styles"]
+        for group in vaes:
+            if len(group) != self.n_styles:
+                raise ParameterError(
+                    f"an expert has {len(group)} VAEs: it must have 'n_styles', {self.n_styles}"
+                )
+        with tf.name_scope("styles"):
+            self.style_probs = self._calc_style_probs(checked, images, len(vaes))
+            experts = [
+                StyleMixture(group, self.style_probs[:, number])
+                for number, group in enumerate(vaes)
+            ]
+        super().__init__(params, experts, images)
+
+    def _calc_style_probs(self, params, images, n_experts):
+        with tf.variable_scope("style"):
+            h = hidden_layers(images, params["manager_layers"], params["activation"])
+            logits = tf.layers.dense(h, n_experts * self.n_styles)
+            return tf.nn.softmax(tf.reshape(logits, [-1, n_experts, self.n_styles]))
+
+    def _build_mixture_losses(self):
+        super()._build_mixture_losses()
+        n_leaves = self.n_columns * self.n_styles
+        leaf_losses = tf.concat([expert.style_losses for expert in self.experts], axis=1)
+        joint = self._routed[:, :, None] * self.style_probs
+        self.leaf_probs = tf.reshape(joint, [-1, n_leaves])
+        self.bound = log_likelihood_bound(self.leaf_probs, leaf_losses)
+        with tf.name_scope("style_balancing_loss"):
+            self._style_sums = tf.reduce_sum(joint, axis=0)
+            self.style_balancing_loss = tf.reduce_sum(
+                tf.math.reduce_variance(self._style_sums, axis=1)
+            )
+        weighted = self._all_params["balancing_weight"] * self.style_balancing_loss
+        self.loss = tf.add(self.loss, weighted, name="loss_of_both_levels")
+
+    # What the training loop needs of a model.
+
+    @property
+    def losses(self):
+        """Dict of name to scalar tensor: the losses that a history records."""
+        return {**super().losses, "style_balancing_loss": self.style_balancing_loss}
+
+    @property
+    def batch_sums(self):
+        """Tensors that are sums over the batch, from which the losses follow."""
+        return [*super().batch_sums, self._style_sums]
+
+    def generate_row(self, session, z):
+        """Lets the first style of every expert draw one and the same code.
+
+        Args:
+          session: a session that holds trained variables.
+          z: float array [1, z_dim].
+
+        Returns:
+          Float array [experts, 784].
+        """
+        return np.concatenate(
+            [self.generate(session, z, number) for number in range(self.n_columns)]
+        )
+
+    # What can be done with a trained model.
+
+    def generate(self, session, z, expert):
+        """Lets the styles of one expert draw, in turn: code i is drawn by style i mod n_styles.
+
+        Args:
+          session: a session that holds trained variables.
+          z: float array [n, z_dim].
+          expert: number of the expert, from 0.
+
+        Returns:
+          Float array [n, 784] in (0, 1).
+
+        Raises:
+          ParameterError: there is no such expert.
+        """
+        self._check_expert(expert)
+        drawn = np.empty([len(z), IMAGE_PIXELS], np.float32)
+        for number, vae in enumerate(self.experts[expert].styles):
+            turn = slice(number, None, self.n_styles)
+            if len(z[turn]):
+                drawn[turn] = run_in_chunks(session, vae.decoded_images, {vae.z: z[turn]})
+        return drawn
+
+    def predict_leaves(self, session, images):
+        """Returns each image's likeliest expert and style, two whole-number arrays [n]."""
+        probs = run_in_chunks(session, self.leaf_probs, {self.images: check_images(images)})
+        return np.divmod(probs.argmax(axis=1), self.n_styles)
+
+    def reconstruct(self, session, images):
+        """Returns, by each image's likeliest expert and style, the decoding of its mean code.
+
+        Args:
+          session: a session that holds trained variables.
+          images: float32 array [n, 784] in [0, 1].
+
+        Returns:
+          Float array [n, 784] in (0, 1).
+        """
+        experts, styles = self.predict_leaves(session, images)
+        decoded = np.empty_like(images)
+        for number, style in sorted(set(zip(experts, styles, strict=True))):
+            rows, vae = (experts == number) & (styles == style), self.experts[number].styles[style]
+            mean_code = session.run(vae.encoder_mu, {self.images: images[rows]})
+            decoded[rows] = session.run(vae.decoded_images, {vae.z: mean_code})
+        return decoded
+
+
+def build_hierarchical_mixture(params, n_experts=N_EXPERTS):
+    """Builds the placeholder, the VAEs and their managers in the current graph.
+
+    Args:
+      params: dict as for `HierarchicalMixture`.
+      n_experts: number of experts, at least 1, each of `n_styles` VAEs.
+
+    Returns:
+      The `HierarchicalMixture`.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible.
+    """
+    params = check_params(params, HIERARCHY_PARAMS)
+    shared = {name: value for name, value in params.items() if name in MIXTURE_OF_VAES_PARAMS}
+    images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
+    vaes = [[VAE(shared, images) for _ in range(params["n_styles"])] for _ in range(n_experts)]
+    return HierarchicalMixture(params, vaes, images)

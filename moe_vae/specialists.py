@@ -1,0 +1,98 @@
+"""What mixtures whose experts are digits are trained, scored and drawn by."""
+
+import numpy as np
+
+from moe_vae.clustering import ClusteringStep
+from moe_vae.figures import plot_image_rows
+from moe_vae.metrics import match_clusters
+
+__all__ = ["ABLATION", "SPECIALIST_STEPS", "plot_styles", "score_specialists"]
+
+PICTURES_AN_EXPERT = 200
+N_NEAREST = 3  # real images beside what a style draws
+
+# The steps by name, in their order: the router, then experts that begin with it.
+SPECIALIST_STEPS = {
+    "information": ClusteringStep("information"),
+    "mixture-of-vaes": ClusteringStep("mixture-of-vaes", "information", {"routing": "information"}),
+}
+
+# What is left out of the router, by the steps that leave it out.
+ABLATION = {
+    "without-neighbours": ClusteringStep("information", params={"n_neighbours": 0}),
+    "without-deskewing": ClusteringStep("information", params={"deskew": False}),
+    "without-augmentation": ClusteringStep("information", params={"augment": False}),
+}
+
+
+def score_specialists(trainer, recogniser, confusion, seed=0):
+    """Measures how often each expert draws the digit that it was matched with.
+
+    Args:
+      trainer: a mixture of VAEs' `Trainer`.
+      recogniser: a `Recogniser`'s `Trainer`.
+      confusion: table [digits, experts] of counts, by which they are matched one to one.
+      seed: seed of the codes.
+
+    Returns:
+      Dict with `share`, of 200 pictures an expert that the recogniser reads as the expert's digit,
+      `share_by_expert`, `digit_by_expert`, and `n_digits`, how many different digits the experts
+      draw most often.
+    """
+    model, matched = trainer.model, match_clusters(np.array(confusion))
+    random = np.random.default_rng(seed)
+    shares, often = [], set()
+    for expert in range(model.n_columns):
+        z = random.standard_normal([PICTURES_AN_EXPERT, model.params["z_dim"]])
+        read = recogniser.model.predict(
+            recogniser.session, model.generate(trainer.session, z, expert)
+        )
+        shares.append(float((read == matched[expert]).mean()))
+        often.add(int(np.bincount(read).argmax()))
+    return {
+        "share": float(np.mean(shares)),
+        "share_by_expert": shares,
+        "digit_by_expert": [int(matched[expert]) for expert in range(model.n_columns)],
+        "n_digits": len(often),
+    }
+
+
+def plot_styles(trainer, confusion, data_set, title):
+    """Draws what each style of each expert draws from the mean code, beside the nearest images.
+
+    Args:
+      trainer: a `HierarchicalMixture`'s `Trainer`.
+      confusion: table [digits, experts] of counts, by which experts and digits are matched.
+      data_set: a `DataSet`, from which the images of each style come.
+      title: str.
+
+    Returns:
+      A `matplotlib.figure.Figure`, a row a digit.
+    """
+    model, session = trainer.model, trainer.session
+    experts, styles = model.predict_leaves(session, data_set.images)
+    no_code = np.zeros([model.n_styles, model.params["z_dim"]])
+    rows, labels = [], []
+    expert_of = {digit: expert for expert, digit in match_clusters(np.array(confusion)).items()}
+    for digit, expert in sorted(expert_of.items()):
+        drawn = model.generate(session, no_code, expert)
+        row = []
+        for style, picture in enumerate(drawn):
+            own = data_set.images[(experts == expert) & (styles == style)]
+            row += [picture, *_nearest(own, picture)]
+        rows.append(np.array(row))
+        labels.append(str(digit))
+    columns = [
+        text
+        for style in range(model.n_styles)
+        for text in (f"style {style}", *["nearest" for _ in range(N_NEAREST)])
+    ]
+    return plot_image_rows(rows, labels, title, columns)
+
+
+def _nearest(images, picture):
+    """The nearest of the images, blank where there are too few."""
+    distances = np.square(images - picture).sum(axis=1)
+    found = images[np.argsort(distances)[:N_NEAREST]]
+    blank = np.zeros([N_NEAREST - len(found), len(picture)], np.float32)
+    return np.concatenate([found, blank])

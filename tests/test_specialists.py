@@ -1,0 +1,250 @@
+"""Mixtures routed by information, flat and hierarchical: formulas, limits, and who learns when."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from moe_vae import DataSet, Manager, ParameterError
+from moe_vae.compat import tf
+from moe_vae.experiments import start_trainer
+from moe_vae.hierarchy import HierarchicalMixture, build_hierarchical_mixture
+from moe_vae.mixture_of_vaes import VAE, SpecialistManager, build_mixture_of_vaes
+from moe_vae.specialists import score_specialists
+
+N_EXPERTS = 3
+SMALL = {
+    "encoder_layers": [8],
+    "decoder_layers": [8],
+    "z_dim": 2,
+    "n_over_clusters": 6,
+    "cluster_encoder_layers": [16],
+    "n_neighbours": 0,
+    "pretrain_epochs": 1,
+    "routing_epochs": 1,
+    "routing_batch_size": 40,
+    "batch_size": 20,
+    "epochs": 2,
+}
+FLAT = {**SMALL, "routing": "information"}
+STYLES = {**SMALL, "n_styles": 2, "manager_layers": [8], "balancing_weight": 0.3}
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).random([80, 784]).astype(np.float32)
+
+
+def start(build, params, seed=0):
+    return start_trainer(lambda given: build(given, N_EXPERTS), params, seed)
+
+
+def vaes_of(model):
+    return [vae for expert in model.experts for vae in getattr(expert, "styles", [expert])]
+
+
+def values(trainer, part):
+    named = [v for v in tf_variables(trainer) if v.op.name.startswith(part)]
+    assert named
+    return {v.op.name: trainer.session.run(v) for v in named}
+
+
+def tf_variables(trainer):
+    with trainer.session.graph.as_default():
+        return [v for v in tf.global_variables() if "Adam" not in v.op.name]
+
+
+def same(before, after):
+    return {name for name, value in before.items() if np.array_equal(value, after[name])}
+
+
+def noise_for(model, n):
+    random = np.random.default_rng(1)
+    return {vae.eps: random.standard_normal([n, 2]) for vae in vaes_of(model)}
+
+
+def test_the_router_is_trained_first_and_then_the_experts_alone(images):
+    trainer = start(build_mixture_of_vaes, FLAT)
+    data_set = DataSet(images, np.zeros(80, int))
+    experts, router = values(trainer, "encode_"), values(trainer, "information")
+    trainer.model.pretrain(trainer, data_set)
+    assert trainer.epochs_done == {"over": 1, "routing": 1, "loss": 0}
+    assert same(experts, values(trainer, "encode_")) == set(experts)
+    trained = values(trainer, "information")
+    moved = {name for name in router if "groups" not in name} - same(router, trained)
+    assert any("moving_mean" in name for name in moved)
+    assert any("kernel" in name for name in moved)
+    trainer.fit_to_the_end(data_set)
+    assert trainer.is_done
+    assert same(trained, values(trainer, "information")) == set(trained)
+    assert not same(experts, values(trainer, "encode_"))
+
+
+def test_with_a_weight_the_router_goes_on_learning(images):
+    trainer = start(build_mixture_of_vaes, {**FLAT, "information_weight": 10.0})
+    data_set = DataSet(images, np.zeros(80, int))
+    trainer.model.pretrain(trainer, data_set)
+    before = values(trainer, "information")
+    trainer.fit(data_set)
+    after = values(trainer, "information")
+    assert same(before, after) == {"information/groups/groups"}
+
+
+def test_a_batch_is_as_large_as_its_phase_says(images):
+    trainer = start(build_mixture_of_vaes, FLAT)
+    with pytest.raises(ParameterError, match="'batch_size' is 40: it must be at most"):
+        trainer.fit(DataSet(images[:30], np.zeros(30, int)), phase="routing")
+    trainer.fit(DataSet(images[:30], np.zeros(30, int)), epochs=1)
+
+
+def test_losses_of_specialists_are_those_of_the_formulas(images):
+    trainer = start(build_mixture_of_vaes, {**FLAT, "information_weight": 7.0})
+    model = trainer.model
+    p, losses, expected, information, over, bound, loss = trainer.session.run(
+        [
+            model.probs,
+            model.expert_losses,
+            model.expected_expert_loss,
+            model.router.information,
+            model.router.over_information,
+            model.bound,
+            model.loss,
+        ],
+        {model.images: images},
+    )
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(expected, (p * losses).sum(axis=1).mean(), rtol=1e-5)
+    np.testing.assert_allclose(loss, expected - 7 * (information + over), rtol=1e-5)
+    kl = (p * np.log(p * N_EXPERTS)).sum(axis=1)
+    np.testing.assert_allclose(bound, -((p * losses).sum(axis=1) + kl).mean(), rtol=1e-5)
+
+
+def test_no_bound_is_above_the_one_of_the_best_posterior(images):
+    """For given losses L the sum over k of exp(-L_k) / K is what the bound is on."""
+    trainer = start(build_mixture_of_vaes, FLAT)
+    model = trainer.model
+    losses, bound = trainer.session.run([model.expert_losses, model.bound], {model.images: images})
+    best = np.logaddexp.reduce(-losses.astype(np.float64), axis=1) - np.log(N_EXPERTS)
+    assert bound < best.mean()
+
+
+def test_losses_of_a_hierarchy_are_those_of_the_formulas(images):
+    trainer = start(build_hierarchical_mixture, STYLES)
+    model = trainer.model
+    losses = [vae.loss for vae in vaes_of(model)]
+    p, styles, losses, expected, balancing, bound, loss = trainer.session.run(
+        [
+            model.probs,
+            model.style_probs,
+            losses,
+            model.expected_expert_loss,
+            model.style_balancing_loss,
+            model.bound,
+            model.loss,
+        ],
+        {model.images: images},
+    )
+    losses = np.transpose(losses).reshape(80, N_EXPERTS, 2)
+    joint = p[:, :, None] * styles
+    np.testing.assert_allclose(joint.sum(axis=(1, 2)), 1, rtol=1e-5)
+    np.testing.assert_allclose(expected, (joint * losses).sum(axis=(1, 2)).mean(), rtol=1e-5)
+    sums = joint.sum(axis=0)
+    np.testing.assert_allclose(balancing, sums.var(axis=1).sum(), rtol=1e-4)
+    np.testing.assert_allclose(loss, expected + 0.3 * balancing, rtol=1e-5)
+    kl = (joint * np.log(joint * N_EXPERTS * 2)).sum(axis=(1, 2))
+    np.testing.assert_allclose(bound, -((joint * losses).sum(axis=(1, 2)) + kl).mean(), rtol=1e-5)
+
+
+def test_a_hierarchy_of_one_style_is_the_flat_mixture(images):
+    flat = start(build_mixture_of_vaes, FLAT)
+    deep = start(build_hierarchical_mixture, {**STYLES, "n_styles": 1}, seed=1)
+    weights = {v.op.name: flat.session.run(v) for v in tf_variables(flat)}
+    for variable in tf_variables(deep):
+        if not variable.op.name.startswith("style"):
+            variable.load(weights[variable.op.name], deep.session)
+    found = []
+    for trainer in (flat, deep):
+        model = trainer.model
+        fetched = [model.expected_expert_loss, model.bound, model.loss]
+        feed = {model.images: images, **noise_for(model, len(images))}
+        found.append(trainer.session.run(fetched, feed))
+    np.testing.assert_allclose(*found, rtol=1e-6)
+
+
+def test_styles_of_a_hierarchy_learn(images):
+    trainer = start(build_hierarchical_mixture, STYLES)
+    before = values(trainer, "style"), values(trainer, "information")
+    data_set = DataSet(images, np.zeros(80, int))
+    trainer.fit(data_set, epochs=1)
+    assert not same(before[0], values(trainer, "style"))
+    assert same(before[1], values(trainer, "information")) == set(before[1])
+
+
+def test_styles_draw_in_turn_and_decode_what_is_theirs(images):
+    trainer = start(build_hierarchical_mixture, STYLES)
+    model, session = trainer.model, trainer.session
+    z = np.random.default_rng(0).standard_normal([3, 2])
+    drawn = model.generate(session, z, 1)
+    for i in range(3):
+        vae = model.experts[1].styles[i % 2]
+        alone = session.run(vae.decoded_images, {vae.z: z[i : i + 1]})[0]
+        np.testing.assert_allclose(drawn[i], alone, rtol=1e-5)
+    decoded = model.reconstruct(session, images[:5])
+    for i, (expert, style) in enumerate(
+        zip(*model.predict_leaves(session, images[:5]), strict=True)
+    ):
+        vae = model.experts[expert].styles[style]
+        alone = session.run(
+            vae.decoded_images, {model.images: images[i : i + 1], vae.eps: np.zeros([1, 2])}
+        )[0]
+        np.testing.assert_allclose(decoded[i], alone, rtol=1e-4)
+
+
+def test_a_routing_picks_the_manager():
+    for params, kind in (({}, Manager), ({"routing": "post"}, Manager), (FLAT, SpecialistManager)):
+        with tf.Graph().as_default():
+            assert type(build_mixture_of_vaes(params, 2)) is kind
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"routing": "votes"}, "'routing' is 'votes': it must be one of post, information"),
+        ({"routing": "information", "balancing_weight": 1.0}, "unknown parameter 'balancing_wei"),
+        ({"routing_epochs": 3}, "unknown parameter 'routing_epochs'"),
+        ({**FLAT, "information_weight": -1.0}, "'information_weight' is -1.0: it must be"),
+    ],
+)
+def test_what_a_routing_does_not_know_is_refused(params, message):
+    with tf.Graph().as_default(), pytest.raises(ParameterError, match=message):
+        build_mixture_of_vaes(params, 2)
+
+
+def test_an_expert_with_another_number_of_styles_is_refused():
+    with tf.Graph().as_default():
+        given = tf.placeholder(tf.float32, [None, 784])
+        with pytest.raises(
+            ParameterError, match="an expert has 1 VAEs: it must have 'n_styles', 2"
+        ):
+            HierarchicalMixture(STYLES, [[VAE({}, given)]], given)
+
+
+def test_a_generated_digit_counts_when_it_is_the_experts_own():
+    """Expert k draws pictures of the value k + 1, which the judge reads as digit k, but for 0."""
+
+    def generate(session, z, expert):
+        del session
+        return np.full([len(z), 784], expert + 1.0)
+
+    def predict(session, pictures):
+        del session
+        read = pictures[:, 0].astype(int) - 1
+        return np.where(read == 0, np.arange(len(read)) % 2, read)
+
+    model = SimpleNamespace(params={"z_dim": 2}, n_columns=3, generate=generate)
+    judge = SimpleNamespace(model=SimpleNamespace(predict=predict), session=None)
+    score = score_specialists(SimpleNamespace(model=model, session=None), judge, np.diag([5, 6, 7]))
+    assert score["share_by_expert"] == [0.5, 1.0, 1.0]
+    assert score["share"] == pytest.approx(2.5 / 3)
+    assert score["digit_by_expert"] == [0, 1, 2]
+    assert score["n_digits"] == 3
