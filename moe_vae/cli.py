@@ -35,6 +35,7 @@ from moe_vae.datasets import (
     DataError,
     make_spiral,
     read_data_sets,
+    read_small_digits,
 )
 from moe_vae.experiments import (
     CLUSTERING_MODELS,
@@ -55,9 +56,14 @@ from moe_vae.figures import plot_image_rows, plot_points
 from moe_vae.files import write_whole
 from moe_vae.gating import CLUSTERING_GATES, SYSTEMS, TABLE_1_PARAMS, TABLE_2_PARAMS
 from moe_vae.metrics import match_clusters
-from moe_vae.mixture_of_vaes import ROUTINGS
+from moe_vae.mixture_of_vaes import ROUTINGS, SpecialistManager
 from moe_vae.parameters import TASK_OBJECTIVES, ParameterError, check_params
 from moe_vae.reports import RESULTS, fill_tables
+from moe_vae.specialists import (
+    SPECIALIST_EXPERIMENTS,
+    SPECIALIST_STEPS,
+    score_specialists,
+)
 from moe_vae.tensorboard import TensorBoardLog
 from moe_vae.timing import time_clustering_vaes
 from moe_vae.training import TrainingError
@@ -73,6 +79,11 @@ CLUSTERING_SEEDS = {"points": [10, 11, 12, 13, 14], "images": [0, 1, 2]}
 # What a table remembers of the run that filled a cell.
 _CELL_RECORD = ("command", "data", "seed", "params", "seconds", "test", "versions")
 OWN_OBJECTIVE = "own"  # the one that a gate has by itself
+# For models that read points as well as images.
+MORE_SOURCES = {
+    "spiral": "the paper's five arms",
+    "digits": "scikit-learn's 1,797 of 8 x 8 pixels",
+}
 SPIRAL_SEED = 0  # of the points; a run's own seed is that of its weights and batches
 
 
@@ -234,6 +245,11 @@ def _evaluate(arguments):
         recogniser, accuracy = train_recogniser(data_sets)
         evaluation["recogniser_accuracy"] = accuracy
         evaluation["generation"] = score_generation(trainer, recogniser)
+    if isinstance(trainer.model, SpecialistManager):
+        recogniser, accuracy = train_recogniser(data_sets)
+        evaluation["recogniser_accuracy"] = accuracy
+        confusion = evaluation["test"]["confusion"]
+        evaluation["generation"] = score_specialists(trainer, recogniser, confusion)
     if record["model"] in CLUSTERING_MODELS:
         evaluation["validation"] = trainer.evaluate(data_sets.validation)
         evaluation["codes"] = score_code_baselines(trainer, data_sets, record["seed"])
@@ -344,6 +360,24 @@ def _trained_cell(run_dir, data, seed, sets, arguments):
     return _read_json(run_dir / METRICS)
 
 
+def _specialists(arguments):
+    runs = []
+    for experiment in SPECIALIST_EXPERIMENTS:
+        if arguments.steps and experiment.step not in arguments.steps:
+            continue
+        arguments.data = experiment.data
+        for seed in range(min(experiment.n_seeds, arguments.n_seeds or experiment.n_seeds)):
+            run_dir = _stepped(SPECIALIST_STEPS, experiment.step, seed, arguments)
+            evaluation = _evaluation(run_dir, arguments)
+            record = {**_read_json(run_dir / METRICS), "evaluation": evaluation}
+            runs.append({"step": experiment.step, **record})
+            _write_json(arguments.out, {"command": arguments.command_line, "runs": runs})
+        if experiment.data == "mnist":
+            figures = arguments.out.parent / "figures"
+            _copy_figures(run_dir, figures, f"specialists_{experiment.step}")
+    print(f"{len(runs)} runs are in {arguments.out}.")
+
+
 def _times(arguments):
     times = time_clustering_vaes(_read_data(arguments))
     _write_json(arguments.out, {"command": arguments.command_line, **times})
@@ -424,12 +458,16 @@ def _clustering_steps(data):
 
 
 def _clustered(name, seed, arguments):
-    """Returns the directory of a clustering's run, trained now where it is not there yet."""
+    return _stepped(_clustering_steps(arguments.data), name, seed, arguments)
+
+
+def _stepped(steps, name, seed, arguments):
+    """Returns the directory of a step's run, trained now where it is not there yet."""
     run_dir = arguments.runs / f"{name}-{arguments.data}-{seed}"
-    step = _clustering_steps(arguments.data)[name]
+    step = steps[name]
     options = []
     if step.before:
-        options += ["--from", str(_clustered(step.before, seed, arguments))]
+        options += ["--from", str(_stepped(steps, step.before, seed, arguments))]
     _finish_run(step.model, seed, run_dir, arguments.data, arguments.data_dir, options, step.params)
     return run_dir
 
@@ -443,6 +481,8 @@ def _copy_figures(run_dir, figures, prefix):
 def _read_data(arguments):
     if arguments.data == "spiral":
         return make_spiral(SPIRAL_SEED)
+    if arguments.data == "digits":
+        return read_small_digits()
     return read_data_sets(arguments.data_dir, arguments.data)
 
 
@@ -586,7 +626,7 @@ def _parser():
 
     command = _add(commands, "train", _train_command, "train one model, save it and its scores")
     command.add_argument("model", choices=MODELS, help="which model")
-    _add_data(command, spiral=True)
+    _add_data(command, MORE_SOURCES)
     _add_training(command)
     command.add_argument(
         "--set",
@@ -663,7 +703,7 @@ def _parser():
 
     command = _add(commands, "evaluate", _evaluate, "score a trained model on the test images")
     _add_run(command)
-    _add_data(command, spiral=True)
+    _add_data(command, MORE_SOURCES)
     _add_cache(command)
 
     command = _add(commands, "posts", _posts, "train both posts' models from several seeds")
@@ -676,7 +716,7 @@ def _parser():
         _clustering,
         "train VaDE and DMVAE from several seeds, and baselines",
     )
-    _add_data(command, spiral=True)
+    _add_data(command, ["spiral"])
     _add_runs(command, "clustering", None, out="clustering_{data}")
 
     command = _add(
@@ -721,6 +761,26 @@ def _parser():
     )
     _add_table(command, "table2")
 
+    command = _add(
+        commands,
+        "specialists",
+        _specialists,
+        "train experts that are digits, flat and in a hierarchy, and what they are without",
+    )
+    command.add_argument(
+        "--steps", choices=SPECIALIST_STEPS, nargs="+", help="which experiments; default: all"
+    )
+    command.add_argument(
+        "--n-seeds",
+        type=_positive,
+        metavar="N",
+        help="at most so many seeds of each; default: as many as in the README",
+    )
+    command.add_argument(
+        "--data-dir", metavar="DIR", help="where MNIST's four files are; as for `train`"
+    )
+    _add_outputs(command, "specialists", "specialists")
+
     command = _add(commands, "times", _times, "time VaDE and DMVAE with networks of one size")
     _add_data(command)
     command.add_argument(
@@ -754,14 +814,14 @@ def _add(commands, name, run, help_text):
     return command
 
 
-def _add_data(command, spiral=False):
+def _add_data(command, more=()):
     command.add_argument(
         "--data",
-        choices=(*SOURCES, "spiral") if spiral else SOURCES,
+        choices=(*SOURCES, *more),
         default="auto",
         help="mnist: from --data-dir, or downloaded; sample: 5,000 digits that are bundled; "
         "auto (default): mnist if it can be had, else the sample"
-        + ("; spiral: the paper's five arms, for the paper's models" if spiral else ""),
+        + "".join(f"; {name}: {MORE_SOURCES[name]}" for name in more),
     )
     command.add_argument(
         "--data-dir",

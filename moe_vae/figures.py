@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from moe_vae.datasets import IMAGE_SIDE
+from moe_vae.datasets import square_side
 from moe_vae.parabolas import SPLIT, two_parabolas
 
 __all__ = [
@@ -59,7 +59,7 @@ def plot_image_rows(rows, row_labels, title, column_labels=None, column_colours=
     """Draws a grid of images, dark on white.
 
     Args:
-      rows: float array [rows, columns, 784] with values in [0, 1].
+      rows: float array [rows, columns, side * side] with values in [0, 1].
       row_labels: one text a row.
       title: title of the whole.
       column_labels: one text a column, or None for none.
@@ -74,7 +74,8 @@ def plot_image_rows(rows, row_labels, title, column_labels=None, column_colours=
     axes = figure.subplots(n_rows, n_columns, squeeze=False)
     for row, (images, label) in enumerate(zip(rows, row_labels, strict=True)):
         for ax, image in zip(axes[row], images, strict=True):
-            ax.imshow(np.reshape(image, [IMAGE_SIDE, IMAGE_SIDE]), cmap="gray_r", vmin=0, vmax=1)
+            side = square_side(len(image))
+            ax.imshow(np.reshape(image, [side, side]), cmap="gray_r", vmin=0, vmax=1)
             ax.set(xticks=[], yticks=[])
         axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center")
     for column, label in enumerate(column_labels or []):

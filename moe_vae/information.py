@@ -4,8 +4,6 @@ Two views of one example should fall into one cluster, and the clusters should b
 together are the mutual information between the clusters of the two views.
 """
 
-import itertools
-
 import numpy as np
 from scipy.special import xlogy
 
@@ -149,14 +147,35 @@ def merge_by_information(joint, n_groups):
     joint = np.asarray(joint, np.float64) / np.sum(joint)
     members = [[cluster] for cluster in range(len(joint))]
     while len(members) > n_groups:
-        pairs = itertools.combinations(range(len(members)), 2)
-        kept, dropped = max(pairs, key=lambda pair: _information(_merge(joint, *pair)))
+        left = _information_after_mergers(joint)
+        left[np.tril_indices_from(left)] = -np.inf  # each pair once
+        kept, dropped = np.unravel_index(left.argmax(), left.shape)
         joint = _merge(joint, kept, dropped)
         members[kept] += members.pop(dropped)
     groups = np.empty(sum(map(len, members)), int)
     for group, clusters in enumerate(members):
         groups[clusters] = group
     return groups
+
+
+def _information_after_mergers(joint):
+    """The information that is left when row and column a are merged with b, for every a and b."""
+
+    def entropy_part(x):
+        return xlogy(x, x)
+
+    # What is in row a or b, or in column a or b, is all that changes.
+    parts = entropy_part(joint)
+    own, row_sums = np.diag(joint), joint.sum(axis=1)
+    rows_before = parts.sum(axis=1)
+    before = 2 * (rows_before[:, None] + rows_before) - np.diag(parts)[:, None] - np.diag(parts)
+    before -= 2 * parts
+    merged_rows = entropy_part(joint[:, None, :] + joint).sum(axis=2)
+    merged_rows -= entropy_part(own[:, None] + joint) + entropy_part(own + joint)
+    after = 2 * merged_rows + entropy_part(own[:, None] + own + 2 * joint)
+    marginals = entropy_part(row_sums[:, None] + row_sums)
+    marginals -= entropy_part(row_sums)[:, None] + entropy_part(row_sums)
+    return _information(joint) + after - before - 2 * marginals
 
 
 def _merge(joint, kept, dropped):

@@ -1,28 +1,71 @@
 """What mixtures whose experts are digits are trained, scored and drawn by."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from moe_vae.clustering import ClusteringStep
 from moe_vae.figures import plot_image_rows
 from moe_vae.metrics import match_clusters
 
-__all__ = ["ABLATION", "SPECIALIST_STEPS", "plot_styles", "score_specialists"]
+__all__ = [
+    "SPECIALIST_EXPERIMENTS",
+    "SPECIALIST_STEPS",
+    "Experiment",
+    "plot_styles",
+    "score_specialists",
+]
 
 PICTURES_AN_EXPERT = 200
 N_NEAREST = 3  # real images beside what a style draws
 
-# The steps by name, in their order: the router, then experts that begin with it.
+# As many steps on a few thousand examples as on MNIST.
+_SMALL_DATA_EPOCHS = {"pretrain_epochs": 120, "epochs": 180}
+
+_ROUTED = {"routing": "information"}
+
+# The steps by name.
 SPECIALIST_STEPS = {
     "information": ClusteringStep("information"),
-    "mixture-of-vaes": ClusteringStep("mixture-of-vaes", "information", {"routing": "information"}),
-}
-
-# What is left out of the router, by the steps that leave it out.
-ABLATION = {
+    "mixture-of-vaes": ClusteringStep("mixture-of-vaes", "information", _ROUTED),
+    "together": ClusteringStep(
+        "mixture-of-vaes", "information", {**_ROUTED, "information_weight": 100.0}
+    ),
     "without-neighbours": ClusteringStep("information", params={"n_neighbours": 0}),
     "without-deskewing": ClusteringStep("information", params={"deskew": False}),
     "without-augmentation": ClusteringStep("information", params={"augment": False}),
+    "hierarchy": ClusteringStep("hierarchy", "information"),
+    "wide": ClusteringStep(
+        "mixture-of-vaes",
+        "information",
+        {**_ROUTED, "encoder_layers": [384], "decoder_layers": [384]},
+    ),
+    "small": ClusteringStep("information", params=_SMALL_DATA_EPOCHS),
 }
+
+
+class Experiment(NamedTuple):
+    """A step, on what data, and from how many seeds, 0 and up."""
+
+    step: str
+    data: str
+    n_seeds: int
+
+
+# In the order in which they are trained.
+SPECIALIST_EXPERIMENTS = (
+    Experiment("information", "mnist", 5),
+    Experiment("mixture-of-vaes", "mnist", 5),
+    Experiment("hierarchy", "mnist", 1),
+    Experiment("wide", "mnist", 1),
+    Experiment("without-neighbours", "mnist", 3),
+    Experiment("without-deskewing", "mnist", 3),
+    Experiment("without-augmentation", "mnist", 3),
+    Experiment("together", "mnist", 1),
+    Experiment("small", "sample", 3),
+    Experiment("small", "digits", 3),
+    Experiment("information", "spiral", 3),
+)
 
 
 def score_specialists(trainer, recogniser, confusion, seed=0):

@@ -716,7 +716,7 @@ def test_tables_names_a_readme_or_results_that_are_not_there(capfd):
 
 # Help, and the process.
 
-MODEL = "{conditional-vae,mixture-of-vaes,information,vade,dmvae,moe}"
+MODEL = "{conditional-vae,mixture-of-vaes,hierarchy,information,vade,dmvae,moe}"
 OPTIONS = {
     "figures": ["--data", "--data-dir", "--epochs", "--seed", "--out"],
     "train": [
@@ -777,6 +777,7 @@ OPTIONS = {
         "--out",
     ],
     "table2": ["--seeds", "--data-dir", "--gates", "--gate-runs", "--runs", "--out"],
+    "specialists": ["--steps", "--n-seeds", "--data-dir", "--runs", "--out"],
     "times": ["--data", "--data-dir", "--out"],
     "scaling": [
         "--workers",
