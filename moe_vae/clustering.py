@@ -56,7 +56,7 @@ _SAME_NETWORKS = {"encoder_layers": [512, 256], "decoder_layers": [256, 512]}
 CLUSTERING_STEPS = {
     "points": {"vade": ClusteringStep("vade"), "dmvae": ClusteringStep("dmvae")},
     "images": {
-        "information": ClusteringStep("information", params={"deskew": False}),
+        "information": ClusteringStep("information", params={"deskew": False, "regroup": False}),
         "dmvae": ClusteringStep(
             "dmvae",
             "information",

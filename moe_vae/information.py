@@ -35,6 +35,7 @@ INFORMATION_PARAMS = {
     "n_neighbours": 10,
     "deskew": True,
     "augment": True,
+    "regroup": True,
     "pretrain_epochs": 8,
     "epochs": 12,
     "batch_size": 500,
@@ -203,7 +204,8 @@ class InformationEncoder:
         loss = -(information + over_information)
 
     After each epoch `merge_by_information` puts the outputs together into clusters, and what it
-    finds is taken where it is better than what is there. Trained with one output a cluster from
+    finds is taken where it is better than what is there; without `regroup` it is asked once, after
+    the first phase. Trained with one output a cluster from
     the start, the encoder ends as a rule with two digits in one cluster and a third in two. The
     finer outputs part the digits; they go on being trained because they keep the layers from
     forgetting what they part. The learning rate falls to 0 along half a cosine, over both phases.
@@ -306,7 +308,9 @@ class InformationEncoder:
         return feed
 
     def pretrain(self, trainer, train_set):
-        """Trains the outputs for themselves: what is left of that phase's epochs.
+        """Trains the outputs for themselves, then puts them together into clusters.
+
+        Of the phase's epochs only those are trained that are not over.
 
         Args:
           trainer: the `Trainer` of this model.
@@ -314,9 +318,12 @@ class InformationEncoder:
         """
         left = self.params["pretrain_epochs"] - trainer.epochs_done["over"]
         trainer.fit(train_set, left, sample=False, phase="over")
+        if not self.params["regroup"] and not trainer.interrupted:
+            joint = trainer.sum_over(train_set, self._joints[1])
+            self._encoder.assign(trainer.session, merge_by_information(joint, self.n_clusters))
 
     def after_epoch(self, phase, session, sums):
-        """Puts the outputs together anew, where that keeps more information than is kept.
+        """Puts the outputs together anew, where that keeps more information; see `regroup`.
 
         Args:
           phase: either.
@@ -324,6 +331,8 @@ class InformationEncoder:
           sums: the joints of clusters and outputs over the training set.
         """
         del phase
+        if not self.params["regroup"]:
+            return
         joint, over_joint = sums
         groups = merge_by_information(over_joint, self.n_clusters)
         grouped = np.eye(self.n_clusters)[groups]

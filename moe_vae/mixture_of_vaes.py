@@ -57,6 +57,7 @@ _ENCODER_PARAMS = (
     "n_neighbours",
     "deskew",
     "augment",
+    "regroup",
     "pretrain_epochs",
 )
 
@@ -72,7 +73,7 @@ SPECIALIST_PARAMS = {
     "routing_epochs": INFORMATION_PARAMS["epochs"],
     "routing_batch_size": INFORMATION_PARAMS["batch_size"],
     "information_weight": 0.0,
-    "epochs": 20,
+    "epochs": 10,
 }
 
 # Graph collection in which each VAE leaves its number, so that every graph counts from 0.
@@ -362,7 +363,8 @@ class SpecialistManager(Manager):
             {
                 **{name: params[name] for name in _ENCODER_PARAMS},
                 "n_clusters": self.n_columns,
-                "epochs": params["routing_epochs"],
+                # One that comes trained has none; its schedule is not asked then.
+                "epochs": params["routing_epochs"] or INFORMATION_PARAMS["epochs"],
                 "batch_size": params["routing_batch_size"],
                 "learning_rate": params["learning_rate"],
             },

@@ -71,6 +71,7 @@ _RULES = {
     "n_neighbours": _STEPS,
     "augment": _SWITCH,
     "deskew": _SWITCH,
+    "regroup": _SWITCH,
     "normalise": _SWITCH,
     "cosine_decay": _SWITCH,
     "likelihood": _choice("bernoulli", "gaussian"),

@@ -32,7 +32,6 @@ SPECIALIST_STEPS = {
         "mixture-of-vaes", "information", {**_ROUTED, "information_weight": 100.0}
     ),
     "without-neighbours": ClusteringStep("information", params={"n_neighbours": 0}),
-    "without-deskewing": ClusteringStep("information", params={"deskew": False}),
     "without-augmentation": ClusteringStep("information", params={"augment": False}),
     "hierarchy": ClusteringStep("hierarchy", "information"),
     "wide": ClusteringStep(
@@ -59,7 +58,6 @@ SPECIALIST_EXPERIMENTS = (
     Experiment("hierarchy", "mnist", 1),
     Experiment("wide", "mnist", 1),
     Experiment("without-neighbours", "mnist", 3),
-    Experiment("without-deskewing", "mnist", 3),
     Experiment("without-augmentation", "mnist", 3),
     Experiment("together", "mnist", 1),
     Experiment("small", "sample", 3),

@@ -193,7 +193,14 @@ class Trainer:
             )
         self.interrupted = False
         done = self.epochs_done[phase]
-        bar = tqdm(range(epochs), initial=done, total=done + epochs, unit="epoch", file=sys.stdout)
+        bar = tqdm(
+            range(epochs),
+            initial=done,
+            total=done + epochs,
+            unit="epoch",
+            file=sys.stdout,
+            disable=not epochs,
+        )
         try:
             for _ in bar:
                 losses = self._fit_epoch(train_set, phase, sample and "z_dim" in params)
@@ -288,6 +295,13 @@ class Trainer:
         feed = dict(zip(tensors, means + sums, strict=True))
         losses = self.session.run(self.model.losses, feed)
         return {name: float(value) for name, value in losses.items()}
+
+    def sum_over(self, data_set, batch_sum):
+        """Adds up a tensor that is a sum over the batch, over a whole data set, in double."""
+        return sum(
+            self._run(batch_sum, self.model.feed(*data_set.examples(rows))).astype(np.float64)
+            for rows in chunks(data_set.num_examples)
+        )
 
     def save(self, path):
         """Writes all variables, Adam's included, as a `tf.train.Saver` checkpoint at `path`.

@@ -90,6 +90,18 @@ def test_with_a_weight_the_router_goes_on_learning(images):
     assert same(before, after) == {"information/groups/groups"}
 
 
+def test_a_router_that_comes_trained_is_trained_no_more(images, tmp_path):
+    first = start(build_mixture_of_vaes, FLAT)
+    first.save(tmp_path / "model.ckpt")
+    trained = {**FLAT, "pretrain_epochs": 0, "routing_epochs": 0, "epochs": 1}
+    trainer = start(build_mixture_of_vaes, trained, seed=1)
+    assert trainer.begin_with(tmp_path / "model.ckpt")
+    trainer.fit_to_the_end(DataSet(images, np.zeros(80, int)))
+    assert trainer.epochs_done == {"over": 0, "routing": 0, "loss": 1}
+    before, after = values(first, "information"), values(trainer, "information")
+    assert same(before, after) == set(before)
+
+
 def test_a_batch_is_as_large_as_its_phase_says(images):
     trainer = start(build_mixture_of_vaes, FLAT)
     with pytest.raises(ParameterError, match="'batch_size' is 40: it must be at most"):
