@@ -67,6 +67,10 @@ class ClusterEncoder:
             closed = CLOSED * (1 - self.groups)
             return tf.reduce_logsumexp(outputs[:, :, None] + closed, axis=1)
 
+    def assigned(self, session):
+        """Returns each finer output's cluster, whole-number array [n_over_clusters]."""
+        return session.run(self.groups).argmax(axis=1)
+
     def assign(self, session, groups):
         """Says which cluster each of the finer outputs belongs to.
 

@@ -22,6 +22,7 @@ __all__ = [
     "build_information_encoder",
     "joint_probs",
     "merge_by_information",
+    "move_by_information",
     "mutual_information",
 ]
 
@@ -47,6 +48,8 @@ ROTATION = 0.2  # radians
 SCALE = 0.12
 SHEAR = 0.25
 SHIFT = 0.075  # of the image's side
+
+LEAST_GAIN = 1e-9  # nats: a move that gains less is rounding
 
 
 def affine_view(images, draws):
@@ -159,6 +162,39 @@ def merge_by_information(joint, n_groups):
     return groups
 
 
+def move_by_information(joint, groups):
+    """Moves clusters from group to group, one at a time, while the mutual information grows.
+
+    A merger cannot be undone by later ones; a move can correct it.
+
+    Args:
+      joint: symmetric float array [n_clusters, n_clusters]; see `joint_probs`.
+      groups: whole-number array [n_clusters]: the group of each cluster, from 0.
+
+    Returns:
+      Whole-number array [n_clusters]: groups from which no single move gains information.
+    """
+    n_groups, joint = groups.max() + 1, np.asarray(joint, np.float64)
+    kept = grouped_information(joint, groups)
+    while True:
+        moves = [
+            (np.where(np.arange(len(groups)) == cluster, group, groups))
+            for cluster in range(len(groups))
+            for group in range(n_groups)
+        ]
+        left = [grouped_information(joint, moved) for moved in moves]
+        best = int(np.argmax(left))
+        if left[best] <= kept + LEAST_GAIN:
+            return groups
+        groups, kept = moves[best], left[best]
+
+
+def grouped_information(joint, groups):
+    """Computes `mutual_information` of a joint's groups, in NumPy and double precision."""
+    one_hot = np.eye(groups.max() + 1)[groups]
+    return _information(one_hot.T @ joint @ one_hot)
+
+
 def _information_after_mergers(joint):
     """The information that is left when row and column a are merged with b, for every a and b."""
 
@@ -203,12 +239,12 @@ class InformationEncoder:
 
         loss = -(information + over_information)
 
-    After each epoch `merge_by_information` puts the outputs together into clusters, and what it
-    finds is taken where it is better than what is there; without `regroup` it is asked once, after
-    the first phase. Trained with one output a cluster from
-    the start, the encoder ends as a rule with two digits in one cluster and a third in two. The
-    finer outputs part the digits; they go on being trained because they keep the layers from
-    forgetting what they part. The learning rate falls to 0 along half a cosine, over both phases.
+    After each epoch `merge_by_information` and `move_by_information` put the outputs together into
+    clusters; without `regroup` the former does it once, after the first phase. Trained with one
+    output a cluster from the start, the encoder ends as a rule with two digits in one cluster and
+    a third in two. The finer outputs part the digits; they go on being trained because they keep
+    the layers from forgetting what they part. The learning rate falls to 0 along half a cosine,
+    over both phases.
 
     Attributes:
       inputs: float tensor [batch, n_features].
@@ -323,7 +359,10 @@ class InformationEncoder:
             self._encoder.assign(trainer.session, merge_by_information(joint, self.n_clusters))
 
     def after_epoch(self, phase, session, sums):
-        """Puts the outputs together anew, where that keeps more information; see `regroup`.
+        """Puts the outputs together anew, if `regroup` is set.
+
+        Of what `move_by_information` makes of the groups as they are and of
+        `merge_by_information`'s, that is taken which keeps more information.
 
         Args:
           phase: either.
@@ -331,13 +370,12 @@ class InformationEncoder:
           sums: the joints of clusters and outputs over the training set.
         """
         del phase
-        if not self.params["regroup"]:
-            return
-        joint, over_joint = sums
-        groups = merge_by_information(over_joint, self.n_clusters)
-        grouped = np.eye(self.n_clusters)[groups]
-        if _information(grouped.T @ over_joint @ grouped) > _information(joint):
-            self._encoder.assign(session, groups)
+        if self.params["regroup"]:
+            joint = sums[1]
+            starts = self._encoder.assigned(session), merge_by_information(joint, self.n_clusters)
+            found = [move_by_information(joint, groups) for groups in starts]
+            best = max(found, key=lambda groups: grouped_information(joint, groups))
+            self._encoder.assign(session, best)
 
     # What can be done with a trained model.
 

@@ -382,8 +382,10 @@ class SpecialistManager(Manager):
                 tf.reduce_sum(self._routed * self.expert_losses, axis=1)
             )
         self.bound = log_likelihood_bound(self.probs, self.expert_losses)
-        weighted = self._all_params["information_weight"] * self.router.loss
-        self.loss = tf.add(self.expected_expert_loss, weighted, name="loss")
+        weight = self._all_params["information_weight"]
+        self.loss = self.expected_expert_loss
+        if weight:
+            self.loss = tf.add(self.loss, weight * self.router.loss, name="loss")
 
     @property
     def _trains_router(self):
@@ -430,13 +432,22 @@ class SpecialistManager(Manager):
             self.router.after_epoch(phase, session, sums[: len(self.router.batch_sums)])
 
     @property
+    def _learns_to_route(self):
+        """Whether there is a router's training to record: not where it comes trained."""
+        epochs = self.params["pretrain_epochs"] + self.params["routing_epochs"]
+        return epochs > 0 or self._trains_router
+
+    @property
     def losses(self):
         """Dict of name to scalar tensor: the losses that a history records."""
-        return {
-            "expected_expert_loss": self.expected_expert_loss,
+        information = {
             "information": self.router.information,
             "over_information": self.router.over_information,
+        }
+        return {
+            "expected_expert_loss": self.expected_expert_loss,
             "bound": self.bound,
+            **(information if self._learns_to_route else {}),
             "loss": self.loss,
         }
 
@@ -448,7 +459,7 @@ class SpecialistManager(Manager):
     @property
     def batch_sums(self):
         """Tensors that are sums over the batch, from which the losses follow."""
-        return self.router.batch_sums
+        return self.router.batch_sums if self._learns_to_route else []
 
     def feed(self, images, labels=None, targets=None, partners=None):
         """Returns the feed dict for a batch; labels and targets are not used."""

@@ -20,6 +20,7 @@ RESULTS = (
     "table1",
     "objectives",
     "table2",
+    "specialists",
     "times",
     "cluster",
     "faults",
@@ -263,6 +264,119 @@ def classification_table(results):
     return _table(heading, rows)
 
 
+def _of_step(results, step, data=None):
+    """The runs of a step, on MNIST unless another data set is named."""
+    runs = (run for run in results["specialists"]["runs"] if run["step"] == step)
+    return [run for run in runs if (data or "MNIST") == run["data"]]
+
+
+def specialists_table(results):
+    """Each seed's ten specialists: clustering, information, and how well the experts draw."""
+    rows = []
+    for run in _of_step(results, "mixture-of-vaes"):
+        drawn = run["evaluation"]["generation"]
+        (router,) = (
+            router for router in _of_step(results, "information") if router["seed"] == run["seed"]
+        )
+        rows.append(
+            {
+                "seed": run["seed"],
+                "accuracy": run["test"]["accuracy"],
+                "nmi": run["test"]["nmi"],
+                "ari": run["test"]["ari"],
+                "information": router["history"]["information"][-1],
+                "share": drawn["share"],
+                "n_digits": drawn["n_digits"],
+            }
+        )
+    forms = dict.fromkeys(("accuracy", "nmi", "ari", "share"), "{:.4f}")
+    forms |= {"information": "{:.3f}", "n_digits": "{:.0f}"}
+    filled = [
+        (row["seed"], *(form.format(row[name]) for name, form in forms.items()))
+        for row in (*rows, _mean(rows, forms))
+    ]
+    published = [
+        (f"{name}, as published", f"{accuracy:.3f}", *[""] * 5)
+        for name, accuracy in results["paper"]["mnist_clustering_elsewhere"].items()
+    ]
+    heading = ("seed", "clustering accuracy", "NMI", "ARI", "information (nats)")
+    heading += ("drawn digits recognised", "different digits")
+    return _table(heading, [*filled, *published])
+
+
+def ablation_table(results):
+    """What the clustering comes to without a part of the recipe, three seeds of each."""
+    without = {
+        "the post's routing": [
+            run for run in results["posts"]["runs"] if run["model"] == "mixture-of-vaes"
+        ],
+        "without neighbours": _of_step(results, "without-neighbours"),
+        "without augmentation": _of_step(results, "without-augmentation"),
+        "neighbours as the images are, grouped once": [
+            run for run in results["clustering_mnist"]["runs"] if run["model"] == "information"
+        ],
+        "without experts": _of_step(results, "information")[:3],
+        "everything": _of_step(results, "mixture-of-vaes")[:3],
+    }
+    rows = [
+        (
+            name,
+            *(_spread([run["test"][m] for run in runs], "{:.3f}") for m in ("accuracy", "nmi")),
+            ", ".join(f"{run['test']['accuracy']:.4f}" for run in runs),
+        )
+        for name, runs in without.items()
+    ]
+    return _table(("routing", "clustering accuracy", "NMI", "of each seed"), rows)
+
+
+def other_data_table(results):
+    """The router on other data, with the parameters that it has for MNIST."""
+    rows = [
+        (
+            data,
+            _spread([run["test"]["accuracy"] for run in runs], "{:.3f}"),
+            _spread([run["test"]["nmi"] for run in runs], "{:.3f}"),
+            ", ".join(f"{run['test']['accuracy']:.3f}" for run in runs),
+            ", ".join(f"{run['history']['information'][-1]:.2f}" for run in runs),
+        )
+        for step, data in (
+            ("small", "sample of 5,000 MNIST digits"),
+            ("small", "8 x 8 digits"),
+            ("information", "spiral"),
+        )
+        for runs in [_of_step(results, step, data)]
+    ]
+    heading = ("data", "clustering accuracy", "NMI", "of each seed", "information (nats)")
+    return _table(heading, rows)
+
+
+def hierarchy_table(results):
+    """Bounds on the log likelihood: ten VAEs, ten wider ones, and ten mixtures of VAEs."""
+    names = {
+        "mixture-of-vaes": "ten VAEs",
+        "wide": "ten wider VAEs",
+        "hierarchy": "ten mixtures of three VAEs",
+    }
+    bounds = {}
+    for step in names:
+        run = _of_step(results, step)[0]
+        bounds[step] = run["history"]["bound"][-1], run["test"]["losses"]["bound"]
+    wide = bounds["wide"]
+    rows = [
+        (
+            name,
+            *(f"{bound:.2f}" for bound in bounds[step]),
+            *(
+                f"{(ours - theirs) / abs(theirs):+.2%}"
+                for ours, theirs in zip(bounds[step], wide, strict=True)
+            ),
+        )
+        for step, name in names.items()
+    ]
+    heading = ("experts", "bound, training images", "bound, test images")
+    return _table((*heading, "gained, training", "gained, test"), rows)
+
+
 def times_table(results):
     """Seconds an epoch and a prediction, VaDE beside DMVAE."""
     times = results["times"]
@@ -321,6 +435,10 @@ TABLES = {
     "table1-r2": explained_table,
     "objectives": objectives_table,
     "table2": classification_table,
+    "specialists": specialists_table,
+    "ablation": ablation_table,
+    "other-data": other_data_table,
+    "hierarchy": hierarchy_table,
     "times": times_table,
     "cluster": cluster_table,
     "faults": faults_table,

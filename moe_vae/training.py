@@ -337,7 +337,11 @@ class Trainer:
           ParameterError: none has a counterpart there, or one has another shape.
         """
         reader = tf.train.load_checkpoint(os.fspath(path))
-        theirs = {_without_scope(name): name for name in reader.get_variable_to_shape_map()}
+        theirs = {}
+        for name in reader.get_variable_to_shape_map():
+            theirs.setdefault(_without_scope(name), []).append(name)
+        # A name that several have, as layers of several experts, says not whose it is.
+        theirs = {part: names[0] for part, names in theirs.items() if len(names) == 1}
         taken = [v for v in self._variables if _without_scope(v.op.name) in theirs]
         if not taken:
             raise ParameterError(f"{path} holds no variable that this model has")

