@@ -155,7 +155,7 @@ def test_moves_end_where_no_single_one_gains():
 def test_a_slanted_stroke_becomes_upright():
     row, column = np.mgrid[:20, :20].astype(np.float32)
     images = [
-        np.exp(-np.square(column - 8 - slant * (row - 12)) / 4 - np.square(row - 12) / 8)
+        np.exp(-np.square(column - 8.5 - slant * (row - 11.5)) / 4 - np.square(row - 11.5) / 8)
         for slant in (-0.4, 0.0, 0.4)
     ]
     upright = deskew(np.array(images, np.float32).reshape(3, -1)).reshape(3, 20, 20)
