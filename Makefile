@@ -46,6 +46,7 @@ results: $(READY)
 	$(BIN)/python -m moe_vae table1 --data spiral --outputs 1 --gates deep dmvae \
 	  --objectives batch_sum mixture_mean --out results/objectives.json
 	$(BIN)/python -m moe_vae table2
+	$(BIN)/python -m moe_vae specialists
 	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae scaling
 	$(BIN)/python -m moe_vae tables

@@ -10,6 +10,7 @@ from moe_vae.datasets import (
     read_data_sets,
 )
 from moe_vae.dmvae import DMVAE, DMVAE_PARAMS, build_dmvae
+from moe_vae.hierarchy import HierarchicalMixture, build_hierarchical_mixture
 from moe_vae.mixture_of_experts import (
     GATES,
     MixtureOfExperts,
@@ -20,6 +21,7 @@ from moe_vae.mixture_of_vaes import (
     MIXTURE_OF_VAES_PARAMS,
     VAE,
     Manager,
+    SpecialistManager,
     build_mixture_of_vaes,
 )
 from moe_vae.parameters import ParameterError
@@ -38,14 +40,17 @@ __all__ = [
     "DataError",
     "DataSet",
     "DataSets",
+    "HierarchicalMixture",
     "Manager",
     "MixtureOfExperts",
     "ParameterError",
+    "SpecialistManager",
     "Trainer",
     "VaDE",
     "add_affine_targets",
     "build_conditional_vae",
     "build_dmvae",
+    "build_hierarchical_mixture",
     "build_mixture_of_experts",
     "build_mixture_of_vaes",
     "build_vade",

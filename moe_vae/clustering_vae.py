@@ -21,14 +21,7 @@ from moe_vae.sessions import run_in_chunks
 __all__ = ["SPIRAL_PARAMS", "ClusteringVAE", "check_inputs"]
 
 # What `make_spiral` asks of either model beside the model's own defaults.
-SPIRAL_PARAMS = {
-    "n_clusters": 5,
-    "likelihood": "gaussian",
-    "input_std": 5.0,
-    "deskew": False,
-    "augment": False,
-    "epochs": 60,
-}
+SPIRAL_PARAMS = {"n_clusters": 5, "likelihood": "gaussian", "input_std": 5.0, "epochs": 60}
 
 
 def check_inputs(inputs, n_features, likelihood):

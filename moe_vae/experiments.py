@@ -77,6 +77,10 @@ _NETWORK_PARAMS = (
 )
 
 
+# Points have no slant, and cannot be turned as images are.
+_POINTS_PARAMS = {**SPIRAL_PARAMS, "deskew": False, "augment": False}
+
+
 class ModelKind(NamedTuple):
     """A model by its name on the command line: how to build, to score and to show it.
 
@@ -276,7 +280,7 @@ def default_params(name, data, params=None):
     defaults = MODELS[name].defaults
     if callable(defaults):
         defaults = defaults(params or {})
-    spiral = SPIRAL_PARAMS if data == "spiral" and MODELS[name].any_features else {}
+    spiral = _POINTS_PARAMS if data == "spiral" and MODELS[name].any_features else {}
     return {**defaults, **{key: value for key, value in spiral.items() if key in defaults}}
 
 

@@ -28,9 +28,6 @@ _ROUTED = {"routing": "information"}
 SPECIALIST_STEPS = {
     "information": ClusteringStep("information"),
     "mixture-of-vaes": ClusteringStep("mixture-of-vaes", "information", _ROUTED),
-    "together": ClusteringStep(
-        "mixture-of-vaes", "information", {**_ROUTED, "information_weight": 100.0}
-    ),
     "without-neighbours": ClusteringStep("information", params={"n_neighbours": 0}),
     "without-augmentation": ClusteringStep("information", params={"augment": False}),
     "hierarchy": ClusteringStep("hierarchy", "information"),
@@ -57,12 +54,11 @@ SPECIALIST_EXPERIMENTS = (
     Experiment("mixture-of-vaes", "mnist", 5),
     Experiment("hierarchy", "mnist", 1),
     Experiment("wide", "mnist", 1),
-    Experiment("without-neighbours", "mnist", 3),
-    Experiment("without-augmentation", "mnist", 3),
-    Experiment("together", "mnist", 1),
-    Experiment("small", "sample", 3),
-    Experiment("small", "digits", 3),
-    Experiment("information", "spiral", 3),
+    Experiment("without-neighbours", "mnist", 1),
+    Experiment("without-augmentation", "mnist", 1),
+    Experiment("small", "sample", 1),
+    Experiment("small", "digits", 1),
+    Experiment("information", "spiral", 1),
 )
 
 
