@@ -868,3 +868,35 @@ def test_a_notebook_that_fails_is_left_as_it_was(capfd):
     before = path.read_bytes()
     assert error_line(capfd, "notebooks", str(path)).endswith("a cell failed: KeyError: 'lost'")
     assert path.read_bytes() == before
+
+
+def test_specialists_are_collected_in_order_from_the_runs_that_are_there():
+    expected = []
+    for experiment in cli.SPECIALIST_EXPERIMENTS:
+        if experiment.step == "wide":
+            for seed in range(min(2, experiment.n_seeds)):
+                run = Path("runs", "specialists", f"wide-{experiment.data}-{seed}")
+                router = Path("runs", "specialists", f"information-{experiment.data}-{seed}")
+                params = cli.SPECIALIST_STEPS["wide"].params
+                for directory, of_run in ((run, params), (router, {})):
+                    directory.mkdir(parents=True)
+                    record = {"seed": seed, "params": of_run, "interrupted": False}
+                    (directory / "metrics.json").write_text(json.dumps(record))
+                (run / "evaluation.json").write_text(json.dumps({"data": experiment.data}))
+                (run / "losses.png").write_text(run.name)
+                expected.append(
+                    {
+                        "step": "wide",
+                        "seed": seed,
+                        "params": params,
+                        "interrupted": False,
+                        "evaluation": {"data": experiment.data},
+                    }
+                )
+    assert expected
+    main(["specialists", "--steps", "wide", "--n-seeds", "2"])
+    assert read_json(Path("results/specialists.json")) == {
+        "command": "python -m moe_vae specialists --steps wide --n-seeds 2",
+        "runs": expected,
+    }
+    assert Path("results/figures/specialists_wide_losses.png").exists()
