@@ -303,7 +303,8 @@ def start_trainer(build, params, seed):
     """
     with tf.Graph().as_default():
         set_seeds(seed)
-        return Trainer(build(params))
+        model = build(params)
+        return getattr(model, "trainer_class", Trainer)(model)
 
 
 def run_identity(name, trainer, data_sets, seed):

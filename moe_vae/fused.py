@@ -16,6 +16,7 @@ The experts are in as many groups as there are cores, one beside the other. Chec
 plain graph's names and shapes, so that either engine, and TensorFlow 1.15, reads the other's.
 """
 
+import copy
 import itertools
 import os
 from typing import NamedTuple
@@ -28,6 +29,7 @@ from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, N_EXPERTS, Manager
 from moe_vae.networks import activation_function, bounded_variance, kl_to_standard_normal
 from moe_vae.noise import noise_key, noise_numbers, numbered_noise
 from moe_vae.parameters import ParameterError, check_params
+from moe_vae.resident import ResidentTrainer
 from moe_vae.sessions import run_in_chunks
 
 __all__ = ["FusedManager", "build_fused_mixture_of_vaes"]
@@ -76,7 +78,12 @@ class _Layers:
         self.variable = tf.get_variable(name, initializer=self._joined(values), use_resource=True)
 
     def __call__(self, x):
-        """Returns x [..., batch, inputs] through the layers, [..., batch, outputs]."""
+        """Returns x [batch, inputs] through the layers, [batch, outputs].
+
+        Of a stack x is a list, one entry a row, and the outputs are [rows, batch, outputs].
+        """
+        if self._is_stack:
+            return _stacked_product(x, self.variable.read_value())
         kernel, bias = self.kernel_and_bias()
         return x @ kernel + bias
 
@@ -142,22 +149,54 @@ class _Images:
         """Returns the images through first `layers`, float tensor [batch, outputs]."""
 
         @tf.custom_gradient
-        def product(weights):
+        def product(weights, pixels, rows):
             def gradient(upstream):
-                return tf.gather(self._pixels @ upstream, self._places)
+                return tf.gather(pixels @ upstream, self._places), None, None
 
-            inked = tf.gather(weights, self._rows)
-            return tf.matmul(self._pixels, inked, transpose_a=True), gradient
+            return tf.matmul(pixels, tf.gather(weights, rows), transpose_a=True), gradient
 
-        return product(layers.variable.read_value())
+        return product(layers.variable.read_value(), self._pixels, self._rows)
+
+
+def _stacked_product(inputs, weights):
+    """Returns each of a list of inputs [batch, inputs] through its own row of stacked weights.
+
+    The rows are products of their own: TensorFlow's stacked product, transposed as in a gradient,
+    takes twice the time.
+
+    Returns:
+      Float tensor [rows, batch, outputs].
+    """
+
+    @tf.custom_gradient
+    def product(weights, *inputs):
+        kernels = tf.unstack(weights[:, :-1])
+
+        def gradient(upstream):
+            of_rows = tf.unstack(upstream, len(inputs))
+            by_inputs = [
+                tf.matmul(of_row, kernel, transpose_b=True)
+                for of_row, kernel in zip(of_rows, kernels, strict=True)
+            ]
+            by_kernels = [
+                tf.matmul(x, of_row, transpose_a=True)
+                for x, of_row in zip(inputs, of_rows, strict=True)
+            ]
+            by_bias = tf.reduce_sum(upstream, axis=1, keepdims=True)
+            return tf.concat([tf.stack(by_kernels), by_bias], axis=1), *by_inputs
+
+        products = [x @ kernel for x, kernel in zip(inputs, kernels, strict=True)]
+        return tf.stack(products) + weights[:, -1:], gradient
+
+    return product(weights, *inputs)
 
 
 def _with_ones(x):
     return tf.concat([x, tf.ones([tf.shape(x)[0], 1])], axis=1)
 
 
-def _pixel_losses(images, std):
-    """Returns the function from an expert's last layer to its reconstruction losses.
+def _pixel_losses(h, weights, images, std):
+    """Returns the reconstruction losses [batch] of an expert's last layer.
 
     With s = sigmoid(h W) and x the images, an image's loss is -sum_pixels log N(x; s, std), and
     the gradient by h W is (s - x) s (1 - s) / std^2, for each pixel, times the loss's own. That
@@ -165,23 +204,23 @@ def _pixel_losses(images, std):
     """
 
     @tf.custom_gradient
-    def losses(h, weights):
+    def losses(h, weights, images):
         decoded = tf.sigmoid(_with_ones(h) @ weights)
         errors = decoded - images
+        by_logits = tf.raw_ops.SigmoidGrad(y=decoded, dy=errors)
         constant = IMAGE_PIXELS * np.log(std * np.sqrt(2 * np.pi))
 
         def gradient(upstream):
             factor = (upstream / std**2)[:, None]
-            by_logits = tf.raw_ops.SigmoidGrad(y=decoded, dy=errors)
             by_h = tf.matmul(by_logits, weights[:-1], transpose_b=True) * factor
             # Whoever changes the weights waits for this one, and so finds them read to the end.
             with tf.control_dependencies([by_h]):
                 by_weights = tf.matmul(_with_ones(h) * factor, by_logits, transpose_a=True)
-            return by_h, by_weights
+            return by_h, by_weights, None
 
         return tf.reduce_sum(tf.square(errors), axis=1) * (0.5 / std**2) + constant, gradient
 
-    return losses
+    return losses(h, weights, images)
 
 
 class _Group:
@@ -195,7 +234,7 @@ class _Group:
 
     def __init__(self, params, number, experts):
         self._params = params
-        self._experts = experts
+        self.n_experts = len(experts)
         self._activation = activation_function(params["activation"])
         z_dim, n_hidden = params["z_dim"], len(params["encoder_layers"])
         sizes = [IMAGE_PIXELS, *params["encoder_layers"]]
@@ -234,26 +273,25 @@ class _Group:
     def encode(self, images):
         """Returns mean and variance of q(z|x), [experts, batch, z_dim], of an `_Images`."""
         h = self._activation(images @ self._first)
-        h = tf.stack(tf.split(h, len(self._experts), axis=1))
+        h = tf.split(h, self.n_experts, axis=1)
         for layer in self._encoders[:-1]:
-            h = self._activation(layer(h))
+            h = tf.unstack(self._activation(layer(h)), self.n_experts)
         mu, raw_var = tf.split(self._encoders[-1](h), 2, axis=-1)
         return mu, bounded_variance(raw_var)
 
     def reconstruction_losses(self, z, images):
         """Returns the losses of codes' decodings, [experts, batch]; images [batch, 784]."""
-        losses = _pixel_losses(images, self._params["decoder_std"])
-        h = z
+        std = self._params["decoder_std"]
+        h = tf.unstack(z, self.n_experts)
         for layer in self._decoders:
-            h = self._activation(layer(h))
-        return tf.stack(
-            [
-                losses(of_expert, layer.variable.read_value())
-                for of_expert, layer in zip(
-                    tf.unstack(h, len(self._experts)), self._last, strict=True
-                )
-            ]
-        )
+            h = tf.unstack(self._activation(layer(h)), self.n_experts)
+        of_experts = []
+        for of_expert, layer in zip(h, self._last, strict=True):
+            # One after the other, so that an expert's pixels are still in the cache.
+            with tf.control_dependencies(of_experts[-1:]):
+                weights = layer.variable.read_value()
+                of_experts.append(_pixel_losses(tf.identity(of_expert), weights, images, std))
+        return tf.stack(of_experts)
 
     def draw(self, code):
         """Returns what each expert draws of a code [n, z_dim]: list of tensors [n, 784]."""
@@ -265,17 +303,6 @@ class _Group:
                 h = self._activation(h @ kernel[row] + bias[row])
             drawn.append(tf.sigmoid(last(h)))
         return drawn
-
-
-class _Outputs(NamedTuple):
-    """What the model makes of a batch; see `FusedManager` for each."""
-
-    probs: tf.Tensor
-    eps: list
-    encoder_mu: tf.Tensor
-    encoder_var: tf.Tensor
-    z: tf.Tensor
-    expert_losses: tf.Tensor
 
 
 class FusedManager(Manager):
@@ -298,21 +325,17 @@ class FusedManager(Manager):
       ParameterError: a parameter is unknown or impossible, or there is no expert.
     """
 
+    trainer_class = ResidentTrainer
+
     def __init__(self, params, n_experts, images, n_groups=None):
         self.params = check_params(params, MIXTURE_OF_VAES_PARAMS)
         if n_experts < 1:
             raise ParameterError(f"n_experts is {n_experts}: it must be at least 1")
         self.n_experts = self.n_columns = n_experts
-        self.images = images
         self._build_layers(n_groups or len(os.sched_getaffinity(0)))
         self._noise_numbers = noise_numbers(n_experts)
-        outputs = self.apply(images, noise_key())
-        self.probs, self.eps = outputs.probs, outputs.eps
-        self.encoder_mu, self.encoder_var = outputs.encoder_mu, outputs.encoder_var
-        self.expert_losses = outputs.expert_losses
+        self._connect(images, noise_key())
         self._codes_by_image = tf.transpose(self.encoder_mu, [1, 0, 2])
-        with tf.name_scope("manager"):
-            self._build_mixture_losses()
         with tf.name_scope("draw"):
             self.code = tf.placeholder(tf.float32, [None, self.params["z_dim"]], "code")
             self.drawn = [drawn for group in self._groups for drawn in group.draw(self.code)]
@@ -330,40 +353,49 @@ class FusedManager(Manager):
                 for depth, part in enumerate(_parts("prob", sizes))
             ]
 
-    def apply(self, images, key):
-        """Builds the model's operations once more, on other images and another noise key.
+    def on(self, images, key):
+        """Returns the same model, with its operations once more, on other images and noise.
 
         Args:
           images: float tensor [batch, 784] in [0, 1].
-          key: int32 tensor [2].
-
-        Returns:
-          A named tuple of `probs`, `eps`, `encoder_mu`, `encoder_var`, `z` and `expert_losses`.
+          key: int32 tensor [2], the noise's.
         """
+        model = copy.copy(self)
+        model._connect(images, key)
+        return model
+
+    def _connect(self, images, key):
+        self.images = images
         without_blanks = _Images(images)
-        activation = activation_function(self.params["activation"])
         with tf.name_scope("manager"):
-            h = activation(without_blanks @ self._manager[0])
-            for layer in self._manager[1:-1]:
-                h = activation(layer(h))
-            probs = tf.nn.softmax(self._manager[-1](h))
+            self.probs = self._calc_probs(without_blanks)
         with tf.name_scope("noise"):
             shape = [tf.shape(images)[0], self.params["z_dim"]]
-            eps = [
+            self.eps = [
                 numbered_noise(shape, key, number, f"eps_{e}")
                 for e, number in enumerate(self._noise_numbers)
             ]
-        of_groups, done = [], 0
+        of_groups, eps = [], iter(self.eps)
         for group in self._groups:
             with tf.name_scope("experts"):
                 mu, var = group.encode(without_blanks)
-                n_done = done + int(mu.shape[0])
-                z = mu + tf.sqrt(var) * tf.stack(eps[done:n_done])
-                done = n_done
+                of_group = tf.stack(list(itertools.islice(eps, group.n_experts)))
+                z = mu + tf.sqrt(var) * of_group
                 losses = group.reconstruction_losses(z, images) + kl_to_standard_normal(mu, var)
-            of_groups.append((mu, var, z, losses))
-        mu, var, z, losses = (tf.concat(values, axis=0) for values in zip(*of_groups, strict=True))
-        return _Outputs(probs, eps, mu, var, z, tf.transpose(losses))
+            of_groups.append((mu, var, losses))
+        self.encoder_mu, self.encoder_var, losses = (
+            tf.concat(values, axis=0) for values in zip(*of_groups, strict=True)
+        )
+        self.expert_losses = tf.transpose(losses)
+        with tf.name_scope("manager"):
+            self._build_mixture_losses()
+
+    def _calc_probs(self, without_blanks):
+        activation = activation_function(self.params["activation"])
+        h = activation(without_blanks @ self._manager[0])
+        for layer in self._manager[1:-1]:
+            h = activation(layer(h))
+        return tf.nn.softmax(self._manager[-1](h))
 
     def saver(self):
         """Returns what saves and restores the variables by the plain graph's names."""

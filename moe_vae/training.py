@@ -9,6 +9,7 @@ also have
 - `schedule(phase, epoch)`: dict of scalar tensor to the value that is fed to it in the steps of
   that epoch (from 0 in each phase), for a temperature or a weight that changes as training goes;
 - `learning_rate`: scalar tensor, where the rate is one of those values;
+- `trainer_class`: the kind of `Trainer` that trains it, where that is one of its own;
 - `saver()`: what saves and restores the variables as a `tf.train.Saver` does, where their names
   in a checkpoint are not those in the graph.
 
