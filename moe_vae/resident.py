@@ -73,12 +73,14 @@ class ResidentTrainer(Trainer):
         self._steps = _loop(tf.shape(self._batches)[0], step, [0])
 
     def _build_evaluation(self):
-        n_examples = tf.shape(self._data.read_value())[0]
+        n_examples = self._size
 
         def add_chunk(number, *totals):
-            rows = slice(number * CHUNK_SIZE, tf.minimum((number + 1) * CHUNK_SIZE, n_examples))
-            model = self.model.on(self._data.read_value()[rows], tf.add(self._key, [0, number]))
-            share = (rows.stop - rows.start) / n_examples  # float64, like the totals
+            first = number * CHUNK_SIZE
+            last = tf.minimum(first + CHUNK_SIZE, n_examples)
+            images = tf.gather(self._data, tf.range(first, last))
+            model = self.model.on(images, tf.add(self._key, [0, number]))
+            share = (last - first) / n_examples  # float64, like the totals
             means = [share * tf.cast(mean, tf.float64) for mean in model.batch_means]
             sums = [tf.cast(batch_sum, tf.float64) for batch_sum in model.batch_sums]
             added = zip(totals, means + sums, strict=True)
@@ -127,7 +129,9 @@ class ResidentTrainer(Trainer):
         """Computes the model's losses over a whole data set; see `Trainer.evaluate`."""
         if noise is not None or self._held is not data_set.images:
             return super().evaluate(data_set, noise)
-        totals = self._run_loop(self._totals, len(list(chunks(data_set.num_examples))))
+        n_examples = data_set.num_examples
+        n_chunks = len(list(chunks(n_examples)))
+        totals = self._run_loop(self._totals, n_chunks, {self._size: n_examples})
         tensors = self.model.batch_means + self.model.batch_sums
         losses = self.session.run(self.model.losses, dict(zip(tensors, totals, strict=True)))
         return {name: float(value) for name, value in losses.items()}
