@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +68,8 @@ def _engine_command(engine, arguments):
     return [sys.executable, "-m", "moe_vae.bench_worker", engine, *source]
 
 
-def _peer_commands(arguments):
-    """Returns dict of peer to its command; says which peers cannot be asked."""
+def _peer_commands(arguments, images):
+    """Returns dict of peer to its command, on a file of images; says which cannot be asked."""
     commands = {}
     for name, (script, words, package) in PEERS.items():
         python = arguments.peers_python or sys.executable
@@ -76,8 +77,7 @@ def _peer_commands(arguments):
         if subprocess.run(probe, capture_output=True, check=False).returncode:
             print(f"{name} is left out: the package {package} is not installed for {python}.")
             continue
-        source = [arguments.data, arguments.data_dir or ""]
-        commands[name] = [python, str(BENCHMARKS / script), *words, *source]
+        commands[name] = [python, str(BENCHMARKS / script), *words, str(images)]
     return commands
 
 
@@ -90,14 +90,13 @@ def run_bench(arguments):
     Raises:
       BenchError: a process that was to be measured ended before its time.
     """
-    train_set = read_data_sets(arguments.data_dir, arguments.data)
+    data_sets = read_data_sets(arguments.data_dir, arguments.data)
+    images = data_sets.train.images
     commands = {engine: _engine_command(engine, arguments) for engine in ENGINES}
-    if arguments.peers:
-        commands |= _peer_commands(arguments)
     result = {
         "command": arguments.command_line,
-        "data": train_set.name,
-        "steps": train_set.train.num_examples // MIXTURE_OF_VAES_PARAMS["batch_size"],
+        "data": data_sets.name,
+        "steps": len(images) // MIXTURE_OF_VAES_PARAMS["batch_size"],
         "cores": len(os.sched_getaffinity(0)),
         "processor": _processor(),
         "versions": {
@@ -105,9 +104,14 @@ def run_bench(arguments):
             "tensorflow": tf.__version__,
             "numpy": np.__version__,
         },
-        "floor": measure_floor(train_set.train.images),
-        **_measure(commands, arguments.epochs),
+        "floor": measure_floor(images),
     }
+    with tempfile.TemporaryDirectory() as directory:
+        if arguments.peers:
+            path = Path(directory, "images.npy")
+            np.save(path, images)
+            commands |= _peer_commands(arguments, path)
+        result |= _measure(commands, arguments.epochs)
     result["summary"] = _summary(result)
     write_whole(arguments.out, (json.dumps(result, indent=1) + "\n").encode())
     print(json.dumps(result["summary"], indent=1))

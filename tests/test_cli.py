@@ -738,6 +738,7 @@ OPTIONS = {
         "--task",
         "--asynchronous",
         "--wait",
+        "--engine",
     ],
     "cluster": [
         MODEL,
@@ -783,6 +784,15 @@ OPTIONS = {
         "--examples",
         "--batch-size",
         "--epochs",
+        "--out",
+    ],
+    "bench": [
+        "--data",
+        "--data-dir",
+        "--epochs",
+        "--peers",
+        "--peers-python",
+        "--scaling",
         "--out",
     ],
     "notebooks": ["NOTEBOOK"],
