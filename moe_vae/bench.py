@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from moe_vae.bench_scaling import measure_scaling, plot_growth
 from moe_vae.compat import tf
 from moe_vae.datasets import SOURCES, read_data_sets
 from moe_vae.experiments import ENGINES
@@ -97,13 +98,7 @@ def run_bench(arguments):
         "command": arguments.command_line,
         "data": data_sets.name,
         "steps": len(images) // MIXTURE_OF_VAES_PARAMS["batch_size"],
-        "cores": len(os.sched_getaffinity(0)),
-        "processor": _processor(),
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "numpy": np.__version__,
-        },
+        **_machine(),
         "floor": measure_floor(images),
     }
     with tempfile.TemporaryDirectory() as directory:
@@ -162,6 +157,18 @@ def _summary(result):
     }
 
 
+def _machine():
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": _processor(),
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
 def _processor():
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -217,4 +224,17 @@ def add_bench_command(commands, positive):
 def _run(arguments):
     kind = "bench_scaling" if arguments.scaling else "bench"
     arguments.out = arguments.out or Path("results", f"{kind}.json")
-    run_bench(arguments)
+    if arguments.scaling:
+        _run_scaling(arguments)
+    else:
+        run_bench(arguments)
+
+
+def _run_scaling(arguments):
+    points = measure_scaling()
+    result = {"command": arguments.command_line, **_machine(), "points": points}
+    write_whole(arguments.out, (json.dumps(result, indent=1) + "\n").encode())
+    figures = arguments.out.parent / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    plot_growth(points).savefig(figures / "bench_scaling.png", dpi=100)
+    print(f"{len(points)} points are in {arguments.out}, their figure in {figures}/.")

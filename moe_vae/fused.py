@@ -127,7 +127,7 @@ class _Images:
     """A batch of images as the first layers read it: without its blank pixels.
 
     Args:
-      images: float tensor [batch, 784].
+      images: float tensor [batch, pixels].
     """
 
     def __init__(self, images):
@@ -140,7 +140,8 @@ class _Images:
         self._pixels = tf.concat(
             [tf.gather(pixels, inked), tf.ones_like(of_batch), tf.zeros_like(of_batch)], axis=0
         )
-        self._rows = tf.concat([inked, [IMAGE_PIXELS, IMAGE_PIXELS]], axis=0)
+        bias_row = int(images.shape[1])
+        self._rows = tf.concat([inked, [bias_row, bias_row]], axis=0)
         counted = tf.cumsum(tf.cast(is_inked, tf.int32)) - 1
         places = tf.where_v2(is_inked, counted, n_inked + 1)
         self._places = tf.concat([places, [n_inked]], axis=0)
@@ -208,7 +209,7 @@ def _pixel_losses(h, weights, images, std):
         decoded = tf.sigmoid(_with_ones(h) @ weights)
         errors = decoded - images
         by_logits = tf.raw_ops.SigmoidGrad(y=decoded, dy=errors)
-        constant = IMAGE_PIXELS * np.log(std * np.sqrt(2 * np.pi))
+        constant = int(images.shape[1]) * np.log(std * np.sqrt(2 * np.pi))
 
         def gradient(upstream):
             factor = (upstream / std**2)[:, None]
@@ -230,14 +231,15 @@ class _Group:
       params: dict of the model's parameters.
       number: which group, for its variables' names.
       experts: the experts' numbers.
+      n_pixels: number of pixels of an image.
     """
 
-    def __init__(self, params, number, experts):
+    def __init__(self, params, number, experts, n_pixels):
         self._params = params
         self.n_experts = len(experts)
         self._activation = activation_function(params["activation"])
         z_dim, n_hidden = params["z_dim"], len(params["encoder_layers"])
-        sizes = [IMAGE_PIXELS, *params["encoder_layers"]]
+        sizes = [n_pixels, *params["encoder_layers"]]
         encoders = []
         for e in experts:
             # The heads of mean and variance are two layers after the last hidden one.
@@ -246,7 +248,7 @@ class _Group:
             ]
             encoders.append([[part] for part in _parts(f"encode_{e}", sizes)] + [heads])
         decoders = [
-            _parts(f"decode_{e}", [z_dim, *params["decoder_layers"], IMAGE_PIXELS]) for e in experts
+            _parts(f"decode_{e}", [z_dim, *params["decoder_layers"], n_pixels]) for e in experts
         ]
         with tf.variable_scope("encoders"):
             first = [part for encoder in encoders for part in encoder[0]]
@@ -318,7 +320,7 @@ class FusedManager(Manager):
     Args:
       params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
       n_experts: number of experts, at least 1.
-      images: float tensor [batch, 784] in [0, 1].
+      images: float tensor [batch, pixels] in [0, 1]; its methods that take images want 784.
       n_groups: the experts are in so many groups, at least 1; None means one a core.
 
     Raises:
@@ -332,7 +334,7 @@ class FusedManager(Manager):
         if n_experts < 1:
             raise ParameterError(f"n_experts is {n_experts}: it must be at least 1")
         self.n_experts = self.n_columns = n_experts
-        self._build_layers(n_groups or len(os.sched_getaffinity(0)))
+        self._build_layers(n_groups or len(os.sched_getaffinity(0)), int(images.shape[1]))
         self._noise_numbers = noise_numbers(n_experts)
         self._connect(images, noise_key())
         self._codes_by_image = tf.transpose(self.encoder_mu, [1, 0, 2])
@@ -340,13 +342,13 @@ class FusedManager(Manager):
             self.code = tf.placeholder(tf.float32, [None, self.params["z_dim"]], "code")
             self.drawn = [drawn for group in self._groups for drawn in group.draw(self.code)]
 
-    def _build_layers(self, n_groups):
+    def _build_layers(self, n_groups, n_pixels):
         experts = np.array_split(range(self.n_experts), min(n_groups, self.n_experts))
         self._groups = [
-            _Group(self.params, number, of_group.tolist())
+            _Group(self.params, number, of_group.tolist(), n_pixels)
             for number, of_group in enumerate(experts)
         ]
-        sizes = [IMAGE_PIXELS, *self.params["manager_layers"], self.n_experts]
+        sizes = [n_pixels, *self.params["manager_layers"], self.n_experts]
         with tf.variable_scope("manager"):
             self._manager = [
                 _Layers(f"layer_{depth}", [[part]])
