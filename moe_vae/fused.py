@@ -25,11 +25,11 @@ import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.datasets import IMAGE_PIXELS, check_images
+from moe_vae.looped import LoopedTrainer
 from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, N_EXPERTS, Manager
 from moe_vae.networks import activation_function, bounded_variance, kl_to_standard_normal
 from moe_vae.noise import noise_key, noise_numbers, numbered_noise
 from moe_vae.parameters import ParameterError, check_params
-from moe_vae.resident import ResidentTrainer
 from moe_vae.sessions import run_in_chunks
 
 __all__ = ["FusedManager", "build_fused_mixture_of_vaes"]
@@ -327,7 +327,7 @@ class FusedManager(Manager):
       ParameterError: a parameter is unknown or impossible, or there is no expert.
     """
 
-    trainer_class = ResidentTrainer
+    trainer_class = LoopedTrainer
 
     def __init__(self, params, n_experts, images, n_groups=None):
         self.params = check_params(params, MIXTURE_OF_VAES_PARAMS)
