@@ -127,7 +127,8 @@ def plot_growth(points):
             ax.set_xlabel(names[axis])
             ax.grid(alpha=0.3)
     rows[0, 0].set_ylabel("images a second")
-    rows[0, 0].legend()
+    lines, labels = rows[0, 0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels))
     rows[1, 0].set_ylabel("peak memory of the process (MiB)")
     fixed = f"{POINT['experts']} experts, batches of {POINT['batch']}, {POINT['side']} x "
     figure.suptitle(f"Prediction and generation, fused ({fixed}{POINT['side']} where not said)")

@@ -468,15 +468,16 @@ class _PlainSaver:
         session.run(self._restore, {self._path: path})
 
 
-def build_fused_mixture_of_vaes(params, n_experts=N_EXPERTS):
+def build_fused_mixture_of_vaes(params, n_experts=N_EXPERTS, n_groups=None):
     """Builds the placeholder and the fused model in the current graph.
 
     Args:
       params: dict as for `VAE` and `Manager`.
       n_experts: number of experts, at least 1.
+      n_groups: the experts are in so many groups, at least 1; None means one a core.
 
     Returns:
       A `FusedManager`.
     """
     images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
-    return FusedManager(params, n_experts, images)
+    return FusedManager(params, n_experts, images, n_groups)

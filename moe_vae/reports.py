@@ -282,8 +282,9 @@ def bench_table(results):
         cells = (f"{median[part]:.3g}" if part in median else "" for part in parts)
         ratio = f"{summary['times_fused'][name]:.2f}"
         rows.append((name, *cells, ratio, f"{bench['peak_bytes'][name] / 2**20:.0f}"))
-    heading = ("engine", "training steps (s)", "evaluation (s)", "samples (s)", "all three (s)")
-    return _table((*heading, "training, times fused", "peak memory (MiB)"), rows)
+    cores = f"{bench['cores']} core{'s' if bench['cores'] > 1 else ''}"
+    heading = (f"{bench['data']}, {cores}", "training steps (s)", "evaluation (s)", "samples (s)")
+    return _table((*heading, "all three (s)", "training, times fused", "peak memory (MiB)"), rows)
 
 
 def bench_floor_table(results):

@@ -299,6 +299,39 @@ def test_an_incomplete_command_is_refused_in_one_line(capfd, words, message):
     assert message in error_line(capfd, *words)
 
 
+def test_a_run_may_change_engines(tmp_path, capfd):
+    words = train_words("mixture-of-vaes", tmp_path / "out")
+    words[words.index("--epochs") + 1] = "1"
+    main([*words, "--engine", "fused"])
+    words[words.index("--epochs") + 1] = "2"
+    main([*words, "--resume"])
+    assert "Going on after epoch 1." in capfd.readouterr().out
+    main([*words, "--resume", "--engine", "fused"])
+    assert "Going on after epoch 2." in capfd.readouterr().out
+    record = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert len(record["history"]["loss"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("conditional-vae", [], "engine is 'fused', which conditional-vae has not"),
+        ("mixture-of-vaes", ["--from", "run"], "--engine is fused: with --from it must be plain"),
+        ("mixture-of-vaes", ["--cluster", "c.json"], "with --cluster it must be plain"),
+    ],
+    ids=as_typed,
+)
+def test_what_the_fused_engine_cannot_do_is_refused(tmp_path, capfd, name, options, message):
+    words = ["train", name, "--data", "sample", "--engine", "fused", "--out", tmp_path / "out"]
+    if "--from" in options:
+        run = tmp_path / "run"
+        run.mkdir()
+        record = {"model": name, "params": {}, "seed": 0, "n_features": 784}
+        (run / "metrics.json").write_text(json.dumps(record))
+        options = ["--from", str(run)]
+    assert message in error_line(capfd, *words, *options)
+
+
 # generate
 
 
