@@ -18,6 +18,7 @@ from PIL import Image
 from moe_vae import CONDITIONAL_VAE_PARAMS, MIXTURE_OF_VAES_PARAMS, DataSet, cli, experiments
 from moe_vae.cli import main
 from moe_vae.compat import tf
+from moe_vae.fused import build_fused_mixture_of_vaes
 from moe_vae.metrics import clustering_scores, match_clusters
 from moe_vae.mixture_of_vaes import build_mixture_of_vaes
 from moe_vae.recogniser import RECOGNISER_PARAMS
@@ -86,6 +87,8 @@ def few_experts():
     few = kind._replace(build=functools.partial(kind.build, n_experts=N_EXPERTS))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(experiments.MODELS, "mixture-of-vaes", few)
+        fused = functools.partial(build_fused_mixture_of_vaes, n_experts=N_EXPERTS)
+        patch.setitem(experiments._FUSED, "mixture-of-vaes", fused)
         yield
 
 
