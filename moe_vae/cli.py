@@ -14,6 +14,7 @@ from nbclient.exceptions import CellExecutionError
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from moe_vae.bench import BenchError, add_bench_command
 from moe_vae.checkpoints import CheckpointError, Checkpoints, locked
 from moe_vae.cluster import ClusterError
 from moe_vae.cluster_commands import (
@@ -39,6 +40,7 @@ from moe_vae.datasets import (
 )
 from moe_vae.experiments import (
     CLUSTERING_MODELS,
+    ENGINES,
     MODELS,
     POST_MODELS,
     builder,
@@ -116,6 +118,7 @@ def main(argv=None):
     except CellExecutionError as error:
         parser.exit(2, f"{parser.prog}: error: a cell failed: {error.ename}: {error.evalue}\n")
     except (
+        BenchError,
         CheckpointError,
         ClusterError,
         CommandError,
@@ -150,6 +153,7 @@ def _figures(arguments):
 
 def _train_command(arguments):
     params = _check_training(arguments)
+    _check_engine(arguments)
     member = join_cluster(arguments)
     if member is not None and not member.is_chief:
         take_part(member, arguments, params, lambda: _prepared_data(arguments, params))
@@ -182,6 +186,15 @@ def _check_training(arguments):
     if arguments.out.exists() and not arguments.out.is_dir():
         raise CommandError(f"--out is {arguments.out}: it must be a directory, or not exist")
     return params
+
+
+def _check_engine(arguments):
+    if arguments.engine == "plain":
+        return
+    builder(arguments.model, IMAGE_PIXELS, arguments.engine)
+    for option, value in (("--cluster", arguments.cluster), ("--from", arguments.start)):
+        if value is not None:
+            raise CommandError(f"--engine is {arguments.engine}: with {option} it must be plain")
 
 
 def _generate(arguments):
@@ -495,7 +508,7 @@ def _epochs(arguments):
 
 
 def _train(name, params, arguments, data_sets, directory, start=None):
-    build = builder(name, data_sets.train.images.shape[1])
+    build = builder(name, data_sets.train.images.shape[1], arguments.engine)
     trainer = (start or start_trainer)(build, params, arguments.seed)
     if arguments.start:
         trainer.begin_with(arguments.start / CHECKPOINT)
@@ -616,6 +629,7 @@ def _parser():
     _add_data(command)
     _add_training(command)
     command.set_defaults(resume=True, checkpoint_every=5, keep=1, tensorboard=False, start=None)
+    command.set_defaults(engine="plain")
     command.add_argument(
         "--out",
         type=Path,
@@ -675,6 +689,13 @@ def _parser():
 
     add_cluster_command(commands, command).set_defaults(run=_cluster)
     add_task_options(command)
+    command.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="plain",
+        help="how the model's operations are laid out: plain (default), as in the posts; fused, "
+        "for speed: mixture-of-vaes only, and not with --cluster or --from",
+    )
 
     command = _add(commands, "generate", _generate, "draw pictures with a trained model")
     _add_run(command)
@@ -792,6 +813,7 @@ def _parser():
     )
 
     add_scaling_command(commands, _positive)
+    add_bench_command(commands, _positive)
 
     command = _add(commands, "notebooks", _notebooks, "execute notebooks in place")
     command.add_argument(

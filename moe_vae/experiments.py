@@ -28,6 +28,7 @@ from moe_vae.figures import (
     plot_parabolas,
     plot_samples,
 )
+from moe_vae.fused import build_fused_mixture_of_vaes
 from moe_vae.gating import draw_mixture_of_experts, score_mixture_of_experts
 from moe_vae.hierarchy import HIERARCHY_PARAMS, build_hierarchical_mixture
 from moe_vae.information import INFORMATION_PARAMS, build_information_encoder
@@ -43,6 +44,7 @@ from moe_vae.vade import VADE_PARAMS, build_vade
 
 __all__ = [
     "CLUSTERING_MODELS",
+    "ENGINES",
     "MODELS",
     "PICTURES_A_DIGIT",
     "POST_MODELS",
@@ -239,6 +241,10 @@ MODELS = {
     ),
 }
 
+# How a model's operations are laid out: as in the posts, or for speed.
+ENGINES = ("plain", "fused")
+_FUSED = {"mixture-of-vaes": build_fused_mixture_of_vaes}
+
 # Those of the two posts.
 POST_MODELS = ("conditional-vae", "mixture-of-vaes")
 
@@ -246,17 +252,25 @@ POST_MODELS = ("conditional-vae", "mixture-of-vaes")
 CLUSTERING_MODELS = ("vade", "dmvae")
 
 
-def builder(name, n_features):
+def builder(name, n_features, engine="plain"):
     """Returns the function of parameters that builds a model for data with `n_features`.
 
     Args:
       name: a key of `MODELS`.
       n_features: number of columns of the data: 784 for images, 2 for the spiral.
+      engine: one of `ENGINES`; all give the same values and read each other's checkpoints.
 
     Raises:
-      ParameterError: the model reads images only.
+      ParameterError: the model reads images only, or has no such engine.
     """
     kind = MODELS[name]
+    if engine == "fused":
+        if name not in _FUSED:
+            raise ParameterError(
+                f"engine is 'fused', which {name} has not: it must be 'plain'; "
+                f"fused there is {', '.join(_FUSED)}"
+            )
+        kind = kind._replace(build=_FUSED[name])
     if kind.any_features:
         return functools.partial(kind.build, n_features=n_features)
     if n_features != IMAGE_PIXELS:
@@ -336,7 +350,8 @@ def start_trainer(build, params, seed):
     """
     with tf.Graph().as_default():
         set_seeds(seed)
-        return Trainer(build(params))
+        model = build(params)
+        return getattr(model, "trainer_class", Trainer)(model)
 
 
 def run_identity(name, trainer, data_sets, seed):

@@ -9,7 +9,14 @@ import numpy as np
 
 from moe_vae.compat import tf
 
-__all__ = ["key_value", "noise_key", "noise_seed", "normal_noise"]
+__all__ = [
+    "key_value",
+    "noise_key",
+    "noise_numbers",
+    "noise_seed",
+    "normal_noise",
+    "numbered_noise",
+]
 
 # Graph collections: the key, and the numbers of the nodes that draw from it.
 _KEY = "moe_vae/noise_key"
@@ -33,9 +40,22 @@ def noise_seed():
 
     No two nodes of a graph get the same seed from the same key.
     """
-    number = len(tf.get_collection(_NODES))
-    tf.add_to_collection(_NODES, number)
-    return tf.random.experimental.stateless_fold_in(noise_key(), number)
+    return tf.random.experimental.stateless_fold_in(noise_key(), noise_numbers(1)[0])
+
+
+def noise_numbers(n_nodes):
+    """Returns the numbers of so many new nodes of the current graph, a list of whole numbers."""
+    first = len(tf.get_collection(_NODES))
+    numbers = list(range(first, first + n_nodes))
+    for number in numbers:
+        tf.add_to_collection(_NODES, number)
+    return numbers
+
+
+def numbered_noise(shape, key, number, name):
+    """Returns the standard-normal noise of the node with a `number`, from a key of one's own."""
+    seed = tf.random.experimental.stateless_fold_in(key, number)
+    return tf.random.stateless_normal(shape, seed, name=name)
 
 
 def normal_noise(shape, name):

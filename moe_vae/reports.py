@@ -23,8 +23,12 @@ RESULTS = (
     "specialists",
     "times",
     "cluster",
+    "bench",
+    "bench_scaling",
     "faults",
 )
+
+N_KINDS = 10  # of operations, that a profile shows
 
 
 def _row(*cells):
@@ -402,6 +406,80 @@ def cluster_table(results):
     return _table(heading, rows)
 
 
+def bench_table(results):
+    """Seconds of an epoch and its parts, by engine and peer, with the ratios to the fused one."""
+    bench = results["bench"]
+    summary = bench["summary"]
+    rows = []
+    for name, median in summary["medians"].items():
+        parts = ("train", "evaluate", "samples", "whole")
+        cells = (f"{median[part]:.3g}" if part in median else "" for part in parts)
+        ratio = f"{summary['times_fused'][name]:.2f}"
+        rows.append((name, *cells, ratio, f"{bench['peak_bytes'][name] / 2**20:.0f}"))
+    cores = f"{bench['cores']} core{'s' if bench['cores'] > 1 else ''}"
+    heading = (f"{bench['data']}, {cores}", "training steps (s)", "evaluation (s)", "samples (s)")
+    return _table((*heading, "all three (s)", "training, times fused", "peak memory (MiB)"), rows)
+
+
+def bench_floor_table(results):
+    """What a training step must take on the machine, part by part, and what it takes."""
+    bench = results["bench"]
+    floor, steps = bench["floor"], bench["steps"]
+    rows = [
+        (f"products, {pixels} pixels read", floor["products"][kind], floor["rate"][kind])
+        for kind, pixels in floor["pixels"].items()
+    ]
+    rows += [("Adam", floor["adam"], None), ("a sigmoid a pixel", floor["sigmoid"], None)]
+    rows += [
+        (f"floor, {pixels} pixels read", floor["step"][kind], None)
+        for kind, pixels in floor["pixels"].items()
+    ]
+    rows += [
+        (f"a step, {engine}", bench["summary"]["medians"][engine]["train"] / steps, None)
+        for engine in bench["profile"]
+    ]
+    return _table(
+        ("what", "a step (ms)", "GFLOP/s"),
+        [
+            (what, f"{1e3 * seconds:.2f}", "" if rate is None else f"{rate / 1e9:.0f}")
+            for what, seconds, rate in rows
+        ],
+    )
+
+
+def bench_profile_table(results):
+    """Milliseconds of a training step by kind of operation, the fused engine's ten longest."""
+    profile = results["bench"]["profile"]
+    kinds = list(profile["fused"])[:N_KINDS]
+
+    def row(kind):
+        for engine in ("fused", "plain"):
+            entry = profile[engine].get(kind, {"seconds": 0, "count": 0})
+            yield from (f"{1e3 * entry['seconds']:.2f}", entry["count"])
+
+    rows = [(kind, *row(kind)) for kind in kinds]
+    totals = []
+    for engine in ("fused", "plain"):
+        entries = profile[engine].values()
+        seconds = sum(entry["seconds"] for entry in entries)
+        totals += [f"{1e3 * seconds:.2f}", sum(entry["count"] for entry in entries)]
+    rows.append(("all kinds", *totals))
+    return _table(("operation", "fused (ms)", "number", "plain (ms)", "number"), rows)
+
+
+def bench_scaling_table(results):
+    """Images a second and memory of the fused model by experts, batch and image size."""
+    rows = []
+    for point in results["bench_scaling"]["points"]:
+        rates = point["images_a_second"].values()
+        size = f"{point['side']} x {point['side']}"
+        cells = (f"{rate:,.0f}" for rate in rates)
+        memory = f"{point['peak_bytes'] / 2**20:.0f}"
+        rows.append((point["experts"], point["batch"], size, *cells, memory))
+    heading = ("experts", "batch", "image", "told apart a second", "scored by every expert")
+    return _table((*heading, "drawn a second", "peak memory (MiB)"), rows)
+
+
 def faults_table(results):
     """Each fault that a training was put to, how it was made, how often, and what was lost."""
     rows = {}
@@ -436,6 +514,10 @@ TABLES = {
     "hierarchy": hierarchy_table,
     "times": times_table,
     "cluster": cluster_table,
+    "bench": bench_table,
+    "bench-floor": bench_floor_table,
+    "bench-profile": bench_profile_table,
+    "bench-scaling": bench_scaling_table,
     "faults": faults_table,
 }
 

@@ -14,6 +14,7 @@ also have
 - `batch_size(phase)`, where it is not the parameter `batch_size` in every phase;
 - `moves_averages(phase)`: whether a phase moves what batch normalisation keeps of the batches
   that it has seen; without it every phase does;
+- `trainer_class`: the kind of `Trainer` that trains it, where that is one of its own;
 - `saver()`: what saves and restores the variables as a `tf.train.Saver` does, where their names
   in a checkpoint are not those in the graph.
 

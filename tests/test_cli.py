@@ -18,6 +18,7 @@ from PIL import Image
 from moe_vae import CONDITIONAL_VAE_PARAMS, MIXTURE_OF_VAES_PARAMS, DataSet, cli, experiments
 from moe_vae.cli import main
 from moe_vae.compat import tf
+from moe_vae.fused import build_fused_mixture_of_vaes
 from moe_vae.metrics import clustering_scores, match_clusters
 from moe_vae.mixture_of_vaes import build_mixture_of_vaes
 from moe_vae.recogniser import RECOGNISER_PARAMS
@@ -86,6 +87,8 @@ def few_experts():
     few = kind._replace(build=functools.partial(kind.build, n_experts=N_EXPERTS))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(experiments.MODELS, "mixture-of-vaes", few)
+        fused = functools.partial(build_fused_mixture_of_vaes, n_experts=N_EXPERTS)
+        patch.setitem(experiments._FUSED, "mixture-of-vaes", fused)
         yield
 
 
@@ -297,6 +300,39 @@ def test_train_refuses_to_write_where_a_file_is_before_it_trains(monkeypatch, ca
 )
 def test_an_incomplete_command_is_refused_in_one_line(capfd, words, message):
     assert message in error_line(capfd, *words)
+
+
+def test_a_run_may_change_engines(tmp_path, capfd):
+    words = train_words("mixture-of-vaes", tmp_path / "out")
+    words[words.index("--epochs") + 1] = "1"
+    main([*words, "--engine", "fused"])
+    words[words.index("--epochs") + 1] = "2"
+    main([*words, "--resume"])
+    assert "Going on after epoch 1." in capfd.readouterr().out
+    main([*words, "--resume", "--engine", "fused"])
+    assert "Going on after epoch 2." in capfd.readouterr().out
+    record = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert len(record["history"]["loss"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("conditional-vae", [], "engine is 'fused', which conditional-vae has not"),
+        ("mixture-of-vaes", ["--from", "run"], "--engine is fused: with --from it must be plain"),
+        ("mixture-of-vaes", ["--cluster", "c.json"], "with --cluster it must be plain"),
+    ],
+    ids=as_typed,
+)
+def test_what_the_fused_engine_cannot_do_is_refused(tmp_path, capfd, name, options, message):
+    words = ["train", name, "--data", "sample", "--engine", "fused", "--out", tmp_path / "out"]
+    if "--from" in options:
+        run = tmp_path / "run"
+        run.mkdir()
+        record = {"model": name, "params": {}, "seed": 0, "n_features": 784}
+        (run / "metrics.json").write_text(json.dumps(record))
+        options = ["--from", str(run)]
+    assert message in error_line(capfd, *words, *options)
 
 
 # generate
@@ -739,6 +775,7 @@ OPTIONS = {
         "--task",
         "--asynchronous",
         "--wait",
+        "--engine",
     ],
     "cluster": [
         MODEL,
@@ -786,6 +823,15 @@ OPTIONS = {
         "--examples",
         "--batch-size",
         "--epochs",
+        "--out",
+    ],
+    "bench": [
+        "--data",
+        "--data-dir",
+        "--epochs",
+        "--peers",
+        "--peers-python",
+        "--scaling",
         "--out",
     ],
     "notebooks": ["NOTEBOOK"],

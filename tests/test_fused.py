@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from reference import DATA, load_trace
 
-from moe_vae import DataSet, ParameterError, build_mixture_of_vaes
+from moe_vae import DataSet, ParameterError, build_mixture_of_vaes, looped
 from moe_vae.compat import tf
 from moe_vae.experiments import start_trainer
-from moe_vae.fused import build_fused_mixture_of_vaes
+from moe_vae.fused import _Images, _Layers, _Part, build_fused_mixture_of_vaes
 
 N_EXPERTS = 3
 PARAMS = {
@@ -30,6 +30,8 @@ def start(engine, params=PARAMS, seed=0, n_experts=N_EXPERTS):
 def random_data(n_examples=250):
     generator = np.random.default_rng(0)
     images = generator.random([n_examples, 784], np.float32)
+    images[:, :100] = 0  # always blank, as at MNIST's edges
+    images[:, 100:300] *= generator.random([n_examples, 200]) < 0.02  # blank in some batches
     return DataSet(images, generator.integers(0, 10, n_examples))
 
 
@@ -50,8 +52,9 @@ def pair(tmp_path, params=PARAMS, source="plain", n_experts=N_EXPERTS):
 @pytest.mark.parametrize("source", ENGINES)
 @pytest.mark.parametrize(("params", "n_experts"), [(PARAMS, 3), (DEEP, 3), (WIDE, 10), (PARAMS, 1)])
 def test_both_engines_learn_the_same_from_the_same_weights_batches_and_noise(
-    tmp_path, params, n_experts, source
+    tmp_path, monkeypatch, params, n_experts, source
 ):
+    monkeypatch.setattr(looped, "STEPS_A_RUN", 4)  # so that an epoch is more than one run
     trainers = pair(tmp_path, params, source, n_experts)
     histories = []
     for trainer in trainers:  # ten steps an epoch
@@ -61,6 +64,39 @@ def test_both_engines_learn_the_same_from_the_same_weights_batches_and_noise(
     for name, values in plain.items():
         # The balancing loss is a small difference of sums, and 0 for one expert.
         np.testing.assert_allclose(fused[name], values, rtol=1e-5, atol=1e-4, err_msg=name)
+
+
+def test_any_number_of_groups_computes_the_same(tmp_path):
+    plain = start("plain")
+    plain.save(tmp_path / "model.ckpt")
+    for n_groups in (1, 2, 3, 7):
+        trainer = start_trainer(
+            lambda params, n=n_groups: build_fused_mixture_of_vaes(params, N_EXPERTS, n), PARAMS, 0
+        )
+        trainer.restore(tmp_path / "model.ckpt")
+        losses = trainer.evaluate(random_data())
+        trainer.session.close()
+        assert losses == pytest.approx(plain.evaluate(random_data()), rel=1e-5)
+        plain._draws = 0
+
+
+def test_blank_pixels_are_left_out_and_get_no_gradient():
+    images = np.zeros([4, 784], np.float32)
+    images[1, [3, 500]] = 0.5
+    with tf.Graph().as_default():
+        pixels = _Images(tf.constant(images))
+        layers = _Layers("first", [[_Part("plain", 784, 2)]])
+        product = pixels @ layers
+        (gradient,) = tf.gradients(product, layers.variable)
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            read, by_weights, weights, outputs = session.run(
+                [pixels._pixels, gradient, layers.variable, product]
+            )
+    assert read.shape == (4, 4)  # two pixels, ones and zeros
+    assert list(np.flatnonzero(by_weights.any(axis=1))) == [3, 500, 784]
+    np.testing.assert_allclose(by_weights[[3, 500, 784], 0], [0.5, 0.5, 4])
+    np.testing.assert_allclose(outputs, images @ weights[:-1] + weights[-1], rtol=1e-5)
 
 
 def test_training_goes_on_from_a_tensorflow_1_checkpoint():

@@ -1,0 +1,124 @@
+"""The benchmarks: what they count is what there is."""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from moe_vae import DataSet, bench, bench_scaling, bench_worker, cli, floor
+from moe_vae.experiments import builder, start_trainer
+
+SMALL = {"encoder_layers": [8], "decoder_layers": [8], "manager_layers": [8], "batch_size": 20}
+
+
+def test_a_step_is_summed_up_by_kind_of_operation():
+    trainer = start_trainer(builder("mixture-of-vaes", 784, "fused"), SMALL, 0)
+    images = np.random.default_rng(0).random([40, 784], np.float32)
+    start = time.perf_counter()
+    profile = bench_worker.profile_step(trainer, DataSet(images, np.zeros(40, int)))
+    elapsed = time.perf_counter() - start
+    # A first and a last layer, each forward and twice back, for each of ten experts at least.
+    assert profile["MatMul"]["count"] > 30
+    # Two kernels an expert may be fused, but not into fewer than one of the last layers each.
+    assert profile["ResourceApplyAdam"]["count"] > 10
+    seconds = [entry["seconds"] for entry in profile.values()]
+    assert seconds == sorted(seconds, reverse=True)
+    assert 0 < sum(seconds) < elapsed
+
+
+def test_pixels_count_as_inked_where_one_image_of_the_batch_is():
+    images = np.zeros([6, 784], np.float32)
+    images[:, :3] = 1
+    assert floor.inked_pixels(images, 2) == 3
+    images[0, 10] = 0.5  # in every batch of all, in a third of those of two
+    assert floor.inked_pixels(images, 6) == 4
+    assert 3 < floor.inked_pixels(images, 2) < 4
+
+
+def test_the_floor_counts_the_products_of_a_step():
+    assert floor._flop(100, 784) == pytest.approx(1.04e9, rel=0.01)
+    assert floor._flop(100, 392) < floor._flop(100, 784)
+
+
+def peer(tmp_path, name, seconds):
+    """The command of a process that answers as a worker does."""
+    script = tmp_path / f"{name}.py"
+    answers = {
+        "epoch": {"train": seconds, "evaluate": 1.0, "samples": 0.0, "loss": 5.0},
+        "profile": {"MatMul": {"seconds": 1.0, "count": 2}},
+        "end": {"peak_bytes": 2**20},
+    }
+    script.write_text(
+        f"import json, sys\nanswers = {answers!r}\n"
+        "for line in sys.stdin:\n    print(json.dumps(answers[line.strip()]), flush=True)\n"
+    )
+    return [sys.executable, str(script)]
+
+
+def small_bench(tmp_path, monkeypatch, words=(), commands=None):
+    monkeypatch.chdir(tmp_path)
+    parts = {name: {"all": 2e-3, "without_blanks": 1e-3} for name in ("step", "products")}
+    monkeypatch.setattr(bench, "measure_floor", lambda images: parts)
+    engines = {"plain": peer(tmp_path, "plain", 3.0), "fused": peer(tmp_path, "fused", 2.0)}
+    engines |= commands or {}
+    monkeypatch.setattr(bench, "_engine_command", lambda engine, arguments: engines[engine])
+    cli.main(["bench", "--data", "sample", "--epochs", "2", *words])
+    return json.loads((tmp_path / "results/bench.json").read_text())
+
+
+def test_a_bench_has_ratios_of_the_same_run(tmp_path, monkeypatch):
+    result = small_bench(tmp_path, monkeypatch)
+    assert result["command"] == "python -m moe_vae bench --data sample --epochs 2"
+    assert {name: len(epochs) for name, epochs in result["epochs"].items()} == {
+        "plain": 2,
+        "fused": 2,
+    }
+    summary = result["summary"]
+    assert summary["times_fused"] == {"plain": 1.5, "fused": 1.0}
+    assert summary["plain_to_fused_whole"] == pytest.approx(4 / 3)
+    assert summary["floor_epoch"]["without_blanks"] == pytest.approx(1e-3 * result["steps"])
+    assert summary["fraction_of_floor"] == pytest.approx(1e-3 * result["steps"] / 2)
+    assert result["peak_bytes"] == {"plain": 2**20, "fused": 2**20}
+
+
+def test_a_worker_that_ends_too_early_is_an_error_in_one_line(tmp_path, monkeypatch, capfd):
+    ended = [sys.executable, "-c", "raise SystemExit(3)"]
+    with pytest.raises(SystemExit):
+        small_bench(tmp_path, monkeypatch, commands={"plain": ended})
+    assert capfd.readouterr().err.endswith("error: plain ended with exit code 3\n")
+
+
+def test_a_peer_that_is_not_installed_is_named(tmp_path, monkeypatch, capfd):
+    missing = {"Nothing": ("jax_mixture.py", [], "moe_vae_has_no_such_package")}
+    monkeypatch.setattr(bench, "PEERS", missing)
+    result = small_bench(tmp_path, monkeypatch, ["--peers"])
+    assert set(result["epochs"]) == {"plain", "fused"}
+    said = f"the package moe_vae_has_no_such_package is not installed for {sys.executable}.\n"
+    assert f"Nothing is left out: {said}" in capfd.readouterr().out
+
+
+def test_a_worker_answers_with_seconds_and_memory(tmp_path):
+    arguments = argparse.Namespace(data="sample", data_dir=None)
+    command = bench._engine_command("fused", arguments)
+    assert shlex.join(command).endswith("-m moe_vae.bench_worker fused sample ''")
+    done = subprocess.run(command, input="epoch\nend\n", capture_output=True, text=True, check=True)
+    epoch, end = map(json.loads, done.stdout.splitlines())
+    assert min(epoch[name] for name in ("train", "evaluate", "samples")) > 0
+    assert epoch["loss"] < 10_000
+    assert 2**27 < end["peak_bytes"] < 2**30
+
+
+def test_growth_is_measured_point_by_point_and_drawn():
+    points = bench_scaling.measure_scaling({"experts": (1, 3)})
+    assert [point["experts"] for point in points] == [1, 3]
+    for point in points:
+        assert point["batch"] == 1000
+        drawn = point["seconds"]["generate"] * point["images_a_second"]["generate"]
+        assert drawn == pytest.approx(1000 * point["experts"])
+    figure = bench_scaling.plot_growth(points)
+    assert list(figure.axes[0].lines[0].get_xdata()) == [1, 3]
