@@ -328,6 +328,7 @@ def ablation_table(results):
             ", ".join(f"{run['test']['accuracy']:.4f}" for run in runs),
         )
         for name, runs in without.items()
+        if runs
     ]
     return _table(("routing", "mean clustering accuracy", "mean NMI", "of each seed"), rows)
 

@@ -7,11 +7,15 @@ from moe_vae.parameters import ParameterError
 from moe_vae.reports import (
     RESULTS,
     TABLES,
+    ablation_table,
     faults_table,
     fill_tables,
+    hierarchy_table,
     mixture_of_vaes_table,
     mnist_table,
+    other_data_table,
     regression_table,
+    specialists_table,
     spiral_table,
 )
 
@@ -127,6 +131,63 @@ def test_table_1_has_a_row_for_each_number_of_dimensions():
     ours = " | ".join(["2 ± 1.41"] * 5)
     assert lines[2] == f"| mnist | 1 | {ours} | 28.5 | 34.1 |"
     assert lines[3].startswith("| mnist | 2 | 4 ± 2.83 |")
+
+
+def specialist(step, seed=0, accuracy=0.75, data="MNIST", bound=-200.0):
+    return {
+        "step": step,
+        "seed": seed,
+        "data": data,
+        "seconds": [1.0, 2.0],
+        "history": {"information": [0.0, 2.0], "bound": [0.0, bound]},
+        "test": {"accuracy": accuracy, "nmi": 0.5, "ari": 0.25, "losses": {"bound": bound - 4}},
+        "evaluation": {"generation": {"share": 0.5 + seed / 4, "n_digits": 9 + seed}},
+        "model": step,
+    }
+
+
+def test_specialists_have_a_row_each_and_a_mean():
+    runs = [
+        specialist(step, seed, 0.5 + seed / 4)
+        for step in ("information", "mixture-of-vaes")
+        for seed in (0, 1)
+    ]
+    paper = {"mnist_clustering_elsewhere": {"IMSAT": 0.984}}
+    lines = specialists_table({"specialists": {"runs": runs}, "paper": paper}).splitlines()
+    assert lines[2] == "| 0 | 0.5000 | 0.5000 | 0.2500 | 0.5000 | 2.000 | 9 |"
+    assert lines[4] == "| mean of 2 | 0.6250 | 0.5000 | 0.2500 | 0.6250 | 2.000 | 10 |"
+    assert lines[5].startswith("| IMSAT, as published | 0.984 |")
+
+
+def test_an_ablation_leaves_out_what_was_not_run():
+    runs = [specialist("information"), specialist("without-neighbours", 0, 0.25)]
+    posts = [{**specialist("", 0, 0.5), "model": "mixture-of-vaes"}]
+    results = {
+        "specialists": {"runs": runs},
+        "posts": {"runs": posts},
+        "clustering_mnist": {"runs": []},
+    }
+    assert [line.split(" | ")[:2] for line in ablation_table(results).splitlines()[2:]] == [
+        ["| the post's routing", "0.5000"],
+        ["| without neighbours", "0.2500"],
+        ["| everything", "0.7500"],
+    ]
+
+
+def test_gains_are_over_the_wider_experts():
+    runs = [
+        specialist("mixture-of-vaes", bound=-210.0),
+        specialist("wide", bound=-200.0),
+        specialist("hierarchy", bound=-190.0),
+    ]
+    lines = hierarchy_table({"specialists": {"runs": runs}}).splitlines()
+    assert [line.split(" | ")[3] for line in lines[2:]] == ["-5.00%", "+0.00%", "+5.00%"]
+
+
+def test_other_data_are_those_that_are_not_mnist():
+    runs = [specialist("information"), specialist("small", data="8 x 8 digits")]
+    lines = other_data_table({"specialists": {"runs": runs}}).splitlines()
+    assert lines[2:] == ["| 8 x 8 digits | 0 | 0.7500 | 0.5000 | 2.00 | 2 |"]
 
 
 def test_a_faults_records_become_one_row():
