@@ -46,7 +46,7 @@ results: $(READY)
 	$(BIN)/python -m moe_vae table2
 	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae scaling
-	$(BIN)/python -m moe_vae bench
+	$(BIN)/python -m moe_vae bench --peers
 	$(BIN)/python -m moe_vae bench --scaling
 	$(BIN)/python -m moe_vae tables
 

@@ -7,6 +7,7 @@ from moe_vae.parameters import ParameterError
 from moe_vae.reports import (
     RESULTS,
     TABLES,
+    bench_profile_table,
     faults_table,
     fill_tables,
     mixture_of_vaes_table,
@@ -127,6 +128,22 @@ def test_table_1_has_a_row_for_each_number_of_dimensions():
     ours = " | ".join(["2 ± 1.41"] * 5)
     assert lines[2] == f"| mnist | 1 | {ours} | 28.5 | 34.1 |"
     assert lines[3].startswith("| mnist | 2 | 4 ± 2.83 |")
+
+
+def test_a_profile_shows_what_takes_long_in_either_engine():
+    profile = {
+        "fused": {"MatMul": {"seconds": 0.002, "count": 3}},
+        "plain": {
+            "MatMul": {"seconds": 0.001, "count": 2},
+            "Conv": {"seconds": 0.004, "count": 1},
+        },
+    }
+    lines = bench_profile_table({"bench": {"profile": profile}}).splitlines()
+    assert lines[2:] == [
+        "| Conv | 0.00 | 0 | 4.00 | 1 |",
+        "| MatMul | 2.00 | 3 | 1.00 | 2 |",
+        "| all kinds | 2.00 | 3 | 5.00 | 3 |",
+    ]
 
 
 def test_a_faults_records_become_one_row():
