@@ -49,7 +49,7 @@ results: $(READY)
 	$(BIN)/python -m moe_vae specialists
 	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae scaling
-	$(BIN)/python -m moe_vae bench
+	$(BIN)/python -m moe_vae bench --peers
 	$(BIN)/python -m moe_vae bench --scaling
 	$(BIN)/python -m moe_vae tables
 

@@ -19,6 +19,7 @@ plain graph's names and shapes, so that either engine, and TensorFlow 1.15, read
 import copy
 import itertools
 import os
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +55,10 @@ def _parts(scope, sizes):
 def _kernel_and_bias(part):
     """Draws a plain layer's kernel, with its bias of zeros below it, as `tf.layers.dense` does."""
     limit = np.sqrt(6 / (part.n_inputs + part.n_outputs))  # uniform, of variance 2/(in + out)
-    kernel = tf.random_uniform([part.n_inputs, part.n_outputs], -limit, limit)
+    # A part's own seed, so that a run's first weights do not depend on the number of groups.
+    is_seeded = tf.get_default_graph().seed is not None
+    seed = zlib.crc32(part.name.encode()) >> 1 if is_seeded else None
+    kernel = tf.random_uniform([part.n_inputs, part.n_outputs], -limit, limit, seed=seed)
     return tf.concat([kernel, tf.zeros([1, part.n_outputs])], axis=0)
 
 

@@ -28,7 +28,7 @@ RESULTS = (
     "faults",
 )
 
-N_KINDS = 10  # of operations, that a profile shows
+N_KINDS = 12  # of operations, that a profile shows
 
 
 def _row(*cells):
@@ -449,13 +449,18 @@ def bench_floor_table(results):
 
 
 def bench_profile_table(results):
-    """Milliseconds of a training step by kind of operation, the fused engine's ten longest."""
+    """Milliseconds of a training step by kind of operation, the longest of both engines."""
     profile = results["bench"]["profile"]
-    kinds = list(profile["fused"])[:N_KINDS]
+    none = {"seconds": 0, "count": 0}
+
+    def seconds_of(kind):
+        return max(of_engine.get(kind, none)["seconds"] for of_engine in profile.values())
+
+    kinds = sorted({**profile["fused"], **profile["plain"]}, key=seconds_of, reverse=True)[:N_KINDS]
 
     def row(kind):
         for engine in ("fused", "plain"):
-            entry = profile[engine].get(kind, {"seconds": 0, "count": 0})
+            entry = profile[engine].get(kind, none)
             yield from (f"{1e3 * entry['seconds']:.2f}", entry["count"])
 
     rows = [(kind, *row(kind)) for kind in kinds]

@@ -8,6 +8,7 @@ from moe_vae.reports import (
     RESULTS,
     TABLES,
     ablation_table,
+    bench_profile_table,
     faults_table,
     fill_tables,
     hierarchy_table,
@@ -188,6 +189,22 @@ def test_other_data_are_those_that_are_not_mnist():
     runs = [specialist("information"), specialist("small", data="8 x 8 digits")]
     lines = other_data_table({"specialists": {"runs": runs}}).splitlines()
     assert lines[2:] == ["| 8 x 8 digits | 0 | 0.7500 | 0.5000 | 2.00 | 2 |"]
+
+
+def test_a_profile_shows_what_takes_long_in_either_engine():
+    profile = {
+        "fused": {"MatMul": {"seconds": 0.002, "count": 3}},
+        "plain": {
+            "MatMul": {"seconds": 0.001, "count": 2},
+            "Conv": {"seconds": 0.004, "count": 1},
+        },
+    }
+    lines = bench_profile_table({"bench": {"profile": profile}}).splitlines()
+    assert lines[2:] == [
+        "| Conv | 0.00 | 0 | 4.00 | 1 |",
+        "| MatMul | 2.00 | 3 | 1.00 | 2 |",
+        "| all kinds | 2.00 | 3 | 5.00 | 3 |",
+    ]
 
 
 def test_a_faults_records_become_one_row():
