@@ -37,6 +37,7 @@ SPECIALIST_STEPS = {
         {**_ROUTED, "encoder_layers": [384], "decoder_layers": [384]},
     ),
     "small": ClusteringStep("information", params=_SMALL_DATA_EPOCHS),
+    "points": ClusteringStep("information"),
 }
 
 
@@ -58,7 +59,7 @@ SPECIALIST_EXPERIMENTS = (
     Experiment("without-augmentation", "mnist", 1),
     Experiment("small", "sample", 1),
     Experiment("small", "digits", 1),
-    Experiment("information", "spiral", 1),
+    Experiment("points", "spiral", 1),
 )
 
 
