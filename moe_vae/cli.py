@@ -378,6 +378,8 @@ def _specialists(arguments):
     for experiment in SPECIALIST_EXPERIMENTS:
         if arguments.steps and experiment.step not in arguments.steps:
             continue
+        if arguments.on and experiment.data not in arguments.on:
+            continue
         arguments.data = experiment.data
         for seed in range(min(experiment.n_seeds, arguments.n_seeds or experiment.n_seeds)):
             run_dir = _stepped(SPECIALIST_STEPS, experiment.step, seed, arguments)
@@ -790,6 +792,13 @@ def _parser():
     )
     command.add_argument(
         "--steps", choices=SPECIALIST_STEPS, nargs="+", help="which experiments; default: all"
+    )
+    command.add_argument(
+        "--data",
+        dest="on",
+        choices=list(dict.fromkeys(experiment.data for experiment in SPECIALIST_EXPERIMENTS)),
+        nargs="+",
+        help="on which data; default: all",
     )
     command.add_argument(
         "--n-seeds",

@@ -814,7 +814,7 @@ OPTIONS = {
         "--out",
     ],
     "table2": ["--seeds", "--data-dir", "--gates", "--gate-runs", "--runs", "--out"],
-    "specialists": ["--steps", "--n-seeds", "--data-dir", "--runs", "--out"],
+    "specialists": ["--steps", "--data", "--n-seeds", "--data-dir", "--runs", "--out"],
     "times": ["--data", "--data-dir", "--out"],
     "scaling": [
         "--workers",
