@@ -50,7 +50,6 @@ results: $(READY)
 	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae scaling
 	$(BIN)/python -m moe_vae bench --peers
-	$(BIN)/python -m moe_vae bench --scaling
 	$(BIN)/python -m moe_vae tables
 
 # The README's table of faults: makes every one of them again.
