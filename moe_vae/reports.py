@@ -292,8 +292,8 @@ def specialists_table(results):
                 "n_digits": drawn["n_digits"],
             }
         )
-    forms = dict.fromkeys(("accuracy", "nmi", "ari", "share"), "{:.4f}")
-    forms |= {"information": "{:.3f}", "n_digits": "{:.0f}"}
+    forms = dict.fromkeys(("accuracy", "nmi", "ari"), "{:.4f}")
+    forms |= {"information": "{:.3f}", "share": "{:.4f}", "n_digits": "{:.0f}"}
     filled = [
         (row["seed"], *(form.format(row[name]) for name, form in forms.items()))
         for row in (*rows, _mean(rows, forms))
