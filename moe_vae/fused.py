@@ -476,12 +476,19 @@ def build_fused_mixture_of_vaes(params, n_experts=N_EXPERTS, n_groups=None):
     """Builds the placeholder and the fused model in the current graph.
 
     Args:
-      params: dict as for `VAE` and `Manager`.
+      params: dict as for `VAE` and `Manager`; a `routing` must be "post".
       n_experts: number of experts, at least 1.
       n_groups: the experts are in so many groups, at least 1; None means one a core.
 
     Returns:
       A `FusedManager`.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible.
     """
+    params = dict(params)
+    routing = params.pop("routing", "post")
+    if routing != "post":
+        raise ParameterError(f"parameter 'routing' is {routing!r}: for the fused engine it is post")
     images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
     return FusedManager(params, n_experts, images, n_groups)

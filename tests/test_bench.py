@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -110,7 +111,8 @@ def test_a_worker_answers_with_seconds_and_memory(tmp_path):
     epoch, end = map(json.loads, done.stdout.splitlines())
     assert min(epoch[name] for name in ("train", "evaluate", "samples")) > 0
     assert epoch["loss"] < 10_000
-    assert 2**27 < end["peak_bytes"] < 2**30
+    # More than TensorFlow takes by itself, and no more than there is.
+    assert 2**28 < end["peak_bytes"] < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def test_growth_is_measured_point_by_point_and_drawn():
