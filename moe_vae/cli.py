@@ -254,15 +254,15 @@ def _evaluate(arguments):
         "data": data_sets.name,
         "test": MODELS[record["model"]].score(trainer, data_sets.test),
     }
-    if record["model"] == "conditional-vae":
+    specialises = isinstance(trainer.model, SpecialistManager)
+    if specialises or record["model"] == "conditional-vae":
         recogniser, accuracy = train_recogniser(data_sets)
         evaluation["recogniser_accuracy"] = accuracy
-        evaluation["generation"] = score_generation(trainer, recogniser)
-    if isinstance(trainer.model, SpecialistManager):
-        recogniser, accuracy = train_recogniser(data_sets)
-        evaluation["recogniser_accuracy"] = accuracy
-        confusion = evaluation["test"]["confusion"]
-        evaluation["generation"] = score_specialists(trainer, recogniser, confusion)
+        evaluation["generation"] = (
+            score_specialists(trainer, recogniser, evaluation["test"]["confusion"])
+            if specialises
+            else score_generation(trainer, recogniser)
+        )
     if record["model"] in CLUSTERING_MODELS:
         evaluation["validation"] = trainer.evaluate(data_sets.validation)
         evaluation["codes"] = score_code_baselines(trainer, data_sets, record["seed"])
@@ -630,8 +630,8 @@ def _parser():
     command = _add(commands, "figures", _figures, "draw every figure of both posts")
     _add_data(command)
     _add_training(command)
-    command.set_defaults(resume=True, checkpoint_every=5, keep=1, tensorboard=False, start=None)
-    command.set_defaults(engine="plain")
+    command.set_defaults(resume=True, checkpoint_every=5, keep=1, tensorboard=False)
+    command.set_defaults(start=None, engine="plain")
     command.add_argument(
         "--out",
         type=Path,

@@ -11,6 +11,7 @@ from moe_vae.mixture_of_vaes import (
     VAE,
     SpecialistManager,
     log_likelihood_bound,
+    vae_params,
 )
 from moe_vae.networks import hidden_layers
 from moe_vae.parameters import ParameterError, check_params
@@ -210,7 +211,7 @@ def build_hierarchical_mixture(params, n_experts=N_EXPERTS):
       ParameterError: a parameter is unknown or impossible.
     """
     params = check_params(params, HIERARCHY_PARAMS)
-    shared = {name: value for name, value in params.items() if name in MIXTURE_OF_VAES_PARAMS}
+    shared = vae_params(params)
     images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
     vaes = [[VAE(shared, images) for _ in range(params["n_styles"])] for _ in range(n_experts)]
     return HierarchicalMixture(params, vaes, images)

@@ -31,6 +31,7 @@ __all__ = [
     "build_mixture_of_vaes",
     "log_likelihood_bound",
     "mixture_of_vaes_params",
+    "vae_params",
 ]
 
 N_EXPERTS = 10
@@ -299,8 +300,8 @@ class Manager:
         return decoded
 
 
-def _shared_params(params):
-    """Returns those of a mixture's parameters that the post's mixture has, too."""
+def vae_params(params):
+    """Returns those of a mixture's parameters, a dict, that its `VAE`s and the post's have, too."""
     return {name: value for name, value in params.items() if name in MIXTURE_OF_VAES_PARAMS}
 
 
@@ -353,7 +354,7 @@ class SpecialistManager(Manager):
 
     def __init__(self, params, experts, images):
         self._all_params = check_params(params, self.defaults)
-        super().__init__(_shared_params(self._all_params), experts, images)
+        super().__init__(vae_params(self._all_params), experts, images)
         self.params = self._all_params
 
     def calc_probs(self, images):
@@ -504,7 +505,7 @@ def build_mixture_of_vaes(params, n_experts=N_EXPERTS):
     Source: post 3, cell 6.
     """
     params = check_params(params, mixture_of_vaes_params(params))
-    shared = _shared_params(params)
+    shared = vae_params(params)
     images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
     experts = [VAE(shared, images) for _ in range(n_experts)]
     if params["routing"] == "information":
