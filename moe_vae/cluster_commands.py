@@ -205,7 +205,7 @@ def cluster_record(member, trainer):
 
 
 class _Process(NamedTuple):
-    """A task's process, and the file that its output and errors go to."""
+    """A task's process, and the file that its errors go to."""
 
     title: str
     process: subprocess.Popen
@@ -305,7 +305,8 @@ def start_task(command, job, task, directory, cores=None):
       command: list of words.
       job: "ps" or "worker".
       task: its number.
-      directory: a `pathlib.Path`, where a file gets what it says; the chief's progress is shown.
+      directory: a `pathlib.Path`, where a file gets its errors; of all tasks' output the chief's,
+        its progress, is shown.
       cores: set of the cores that it may use; None means those that this process may.
     """
     is_chief = (job, task) == ("worker", 0)
@@ -314,7 +315,7 @@ def start_task(command, job, task, directory, cores=None):
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=None if is_chief else file,
+            stdout=None if is_chief else subprocess.DEVNULL,
             stderr=file,
             process_group=0,  # Ctrl-C is for this process to hand on
             preexec_fn=functools.partial(_before, cores),
