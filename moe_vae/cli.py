@@ -655,8 +655,8 @@ def _parser():
     command.add_argument(
         "--routing",
         choices=ROUTINGS,
-        help="of a mixture of VAEs: the post's, or by information, which makes an expert a digit; "
-        "default: post",
+        help="of a mixture of VAEs: the post's, the post's with another balance, or by information, "
+        "which makes an expert a digit; default: post",
     )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
     command.add_argument(

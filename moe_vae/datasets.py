@@ -231,6 +231,8 @@ class DataSet:
       images, labels, targets: as given.
       neighbours: whole-number array [n, n_neighbours], for each image the rows of others that
         are near it, or None; may be set.
+      neighbour_steps: how many steps, each to a neighbour, lead to the one that is drawn; 1, and
+        may be set.
 
     Args:
       images: float32 array [n, 784] in [0, 1], or what else `check` lets through.
@@ -247,6 +249,7 @@ class DataSet:
         self.labels = check_labels(labels, len(self.images))
         self.targets = None if targets is None else check_targets(targets, len(self.images))
         self.neighbours = None
+        self.neighbour_steps = 1
         self._check = check
         self._order = None
         self._position = 0
@@ -260,8 +263,8 @@ class DataSet:
         """Returns the images and the labels at `rows`, and what else there is of them.
 
         The third value is their targets. Where the data set has `neighbours`, there is a fourth,
-        one of its neighbours for each image, drawn from NumPy's global generator; the third is
-        then None without targets.
+        for each image one of its neighbours, or the end of a walk of `neighbour_steps` among them,
+        drawn from NumPy's global generator; the third is then None without targets.
         """
         images, labels = self.images[rows], self.labels[rows]
         targets = None if self.targets is None else self.targets[rows]
@@ -270,13 +273,21 @@ class DataSet:
         return (images, labels) if targets is None else (images, labels, targets)
 
     def _draw_neighbours(self, rows):
-        neighbours = self.neighbours[rows]
-        columns = np.random.randint(neighbours.shape[1], size=len(neighbours))
-        return neighbours[np.arange(len(neighbours)), columns]
+        for _ in range(self.neighbour_steps):
+            neighbours = self.neighbours[rows]
+            columns = np.random.randint(neighbours.shape[1], size=len(neighbours))
+            rows = neighbours[np.arange(len(neighbours)), columns]
+        return rows
 
     def with_targets(self, targets):
         """Returns a data set of the same images and labels with other `targets`."""
         return DataSet(self.images, self.labels, targets, self._check)
+
+    def shuffled(self, seed):
+        """Returns a data set of the same examples in an order that follows from the seed."""
+        order = np.random.default_rng(seed).permutation(self.num_examples)
+        targets = None if self.targets is None else self.targets[order]
+        return DataSet(self.images[order], self.labels[order], targets, self._check)
 
     def next_batch(self, batch_size):
         """Returns the next `batch_size` images [batch_size, 784] and labels [batch_size].

@@ -21,11 +21,13 @@ from moe_vae.parameters import ParameterError, check_params
 from moe_vae.sessions import run_in_chunks
 
 __all__ = [
+    "BALANCED_PARAMS",
     "MIXTURE_OF_VAES_PARAMS",
     "N_EXPERTS",
     "ROUTINGS",
     "SPECIALIST_PARAMS",
     "VAE",
+    "BalancedManager",
     "Manager",
     "SpecialistManager",
     "build_mixture_of_vaes",
@@ -49,6 +51,10 @@ MIXTURE_OF_VAES_PARAMS = {
     "learning_rate": 0.001,
 }
 
+# The weight at which, near balance, the entropy's curvature is the variance's in a post's batch:
+# 2 * 0.1 * 100^2 / 10^2.
+BALANCED_PARAMS = {**MIXTURE_OF_VAES_PARAMS, "routing": "balanced", "balancing_weight": 20.0}
+
 # What the encoder that routes has of its own parameters, under their names there.
 _ENCODER_PARAMS = (
     "n_over_clusters",
@@ -56,6 +62,7 @@ _ENCODER_PARAMS = (
     "normalise",
     "input_std",
     "n_neighbours",
+    "neighbour_steps",
     "deskew",
     "augment",
     "regroup",
@@ -195,12 +202,15 @@ class Manager:
             )
         with tf.name_scope("balancing_loss"):
             self.prob_sums = tf.reduce_sum(self.probs, axis=0)
-            self.balancing_loss = tf.math.reduce_variance(self.prob_sums)
+            self.balancing_loss = self._calc_balancing_loss()
         self.loss = tf.add(
             self.expected_expert_loss,
             self.params["balancing_weight"] * self.balancing_loss,
             name="loss",
         )
+
+    def _calc_balancing_loss(self):
+        return tf.math.reduce_variance(self.prob_sums)
 
     # What the training loop needs of a model.
 
@@ -298,6 +308,34 @@ class Manager:
                 session, expert.decoded_images, {self.images: images[rows], expert.eps: no_noise}
             )
         return decoded
+
+
+class BalancedManager(Manager):
+    """The post's manager with the other measure of balance, which does not grow with the batch.
+
+    With H the entropy of the mean over the batch of p, in nats,
+
+        balancing_loss = log(experts) - H
+
+    which is also what the information of `SpecialistManager` has of balance; what it has besides,
+    that two views of an image be routed alike, is left out here.
+
+    Args:
+      params: dict; see `BALANCED_PARAMS` for names and defaults.
+      experts, images: as for `Manager`.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible, or there is no expert.
+    """
+
+    def __init__(self, params, experts, images):
+        checked = check_params(params, BALANCED_PARAMS)
+        super().__init__(vae_params(checked), experts, images)
+        self.params = checked
+
+    def _calc_balancing_loss(self):
+        mean_probs = self.prob_sums / tf.reduce_sum(self.prob_sums)
+        return np.log(self.n_columns) + tf.reduce_sum(tf.math.xlogy(mean_probs, mean_probs))
 
 
 def vae_params(params):
@@ -470,6 +508,7 @@ class SpecialistManager(Manager):
 # The routings, and the parameters of each.
 ROUTINGS = {
     "post": {**MIXTURE_OF_VAES_PARAMS, "routing": "post"},
+    "balanced": BALANCED_PARAMS,
     "information": SPECIALIST_PARAMS,
 }
 
@@ -492,8 +531,8 @@ def build_mixture_of_vaes(params, n_experts=N_EXPERTS):
     """Builds the placeholder, the experts and their manager in the current graph.
 
     Args:
-      params: dict as for `VAE` and, by its `routing`, for `Manager` ("post", the default) or for
-        `SpecialistManager` ("information").
+      params: dict as for `VAE` and, by its `routing`, for `Manager` ("post", the default),
+        `BalancedManager` ("balanced") or `SpecialistManager` ("information").
       n_experts: number of experts, at least 1.
 
     Returns:
@@ -508,6 +547,7 @@ def build_mixture_of_vaes(params, n_experts=N_EXPERTS):
     shared = vae_params(params)
     images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
     experts = [VAE(shared, images) for _ in range(n_experts)]
-    if params["routing"] == "information":
-        return SpecialistManager(params, experts, images)
-    return Manager(shared, experts, images)
+    if params["routing"] == "post":
+        return Manager(shared, experts, images)
+    manager = {"balanced": BalancedManager, "information": SpecialistManager}[params["routing"]]
+    return manager(params, experts, images)

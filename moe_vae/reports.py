@@ -307,29 +307,39 @@ def specialists_table(results):
     return _table(heading, [*filled, *published])
 
 
+def _deviation(values):
+    """The standard deviation of several values; nothing of one."""
+    return f"{np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+
+
 def ablation_table(results):
     """What the clustering comes to without a part of the recipe."""
     without = {
         "the post's routing": [
             run for run in results["posts"]["runs"] if run["model"] == "mixture-of-vaes"
         ],
+        "the post's, balanced by entropy": _of_step(results, "balanced"),
         "without neighbours": _of_step(results, "without-neighbours"),
         "without augmentation": _of_step(results, "without-augmentation"),
         "neighbours as the images are, grouped once": [
             run for run in results["clustering_mnist"]["runs"] if run["model"] == "information"
         ],
-        "everything": _of_step(results, "information"),
+        "everything, then together with the experts": _of_step(results, "together"),
+        "everything, then the experts behind it": _of_step(results, "information"),
     }
     rows = [
         (
             name,
             *(f"{np.mean([run['test'][m] for run in runs]):.4f}" for m in ("accuracy", "nmi")),
+            _deviation([run["test"]["accuracy"] for run in runs]),
             ", ".join(f"{run['test']['accuracy']:.4f}" for run in runs),
         )
         for name, runs in without.items()
         if runs
     ]
-    return _table(("routing", "mean clustering accuracy", "mean NMI", "of each seed"), rows)
+    heading = ("routing", "mean clustering accuracy", "mean NMI")
+    heading += ("standard deviation of the accuracy", "of each seed")
+    return _table(heading, rows)
 
 
 def other_data_table(results):

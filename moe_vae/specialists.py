@@ -24,12 +24,18 @@ _SMALL_DATA_EPOCHS = {"pretrain_epochs": 120, "epochs": 180}
 
 _ROUTED = {"routing": "information"}
 
+# Router and experts go on learning together, in the router's batches. The weight keeps the experts'
+# losses, some hundred nats, from deciding the routing alone.
+_TOGETHER = {**_ROUTED, "information_weight": 100.0, "batch_size": 500}
+
 # The steps by name.
 SPECIALIST_STEPS = {
     "information": ClusteringStep("information"),
     "mixture-of-vaes": ClusteringStep("mixture-of-vaes", "information", _ROUTED),
     "without-neighbours": ClusteringStep("information", params={"n_neighbours": 0}),
     "without-augmentation": ClusteringStep("information", params={"augment": False}),
+    "balanced": ClusteringStep("mixture-of-vaes", params={"routing": "balanced"}),
+    "together": ClusteringStep("mixture-of-vaes", "information", _TOGETHER),
     "hierarchy": ClusteringStep("hierarchy", "information"),
     "wide": ClusteringStep(
         "mixture-of-vaes",
@@ -55,11 +61,13 @@ SPECIALIST_EXPERIMENTS = (
     Experiment("mixture-of-vaes", "mnist", 5),
     Experiment("hierarchy", "mnist", 1),
     Experiment("wide", "mnist", 1),
-    Experiment("without-neighbours", "mnist", 1),
-    Experiment("without-augmentation", "mnist", 1),
+    Experiment("without-neighbours", "mnist", 3),
+    Experiment("without-augmentation", "mnist", 3),
+    Experiment("balanced", "mnist", 3),
+    Experiment("together", "mnist", 3),
     Experiment("small", "sample", 1),
     Experiment("small", "digits", 1),
-    Experiment("points", "spiral", 1),
+    Experiment("points", "spiral", 3),
 )
 
 

@@ -8,9 +8,9 @@ from sklearn.metrics import mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
 from moe_vae.compat import tf
-from moe_vae.datasets import DataError, DataSet, check_points
+from moe_vae.datasets import DataError, DataSet, check_points, make_spiral
 from moe_vae.dmvae import build_dmvae
-from moe_vae.experiments import start_trainer
+from moe_vae.experiments import prepare_data, start_trainer
 from moe_vae.information import (
     affine_view,
     build_information_encoder,
@@ -241,6 +241,29 @@ def test_without_regrouping_the_outputs_are_put_together_once():
     assert all(np.array_equal(groups, evenly) for groups in seen[:6])
     assert all(np.array_equal(groups, seen[6]) for groups in seen[7:])
     assert not np.array_equal(seen[6], evenly)
+
+
+def test_a_walk_among_neighbours_ends_so_many_steps_away():
+    points = np.arange(40, dtype=np.float32)[:, None]
+    ring = DataSet(points, np.zeros(40, int), check=check_points)
+    ring.neighbours = (np.arange(40)[:, None] + 1) % 40
+    for steps in (1, 7):
+        ring.neighbour_steps = steps
+        _, _, _, partners = ring.examples(np.arange(40))
+        np.testing.assert_array_equal(partners, (points + steps) % 40)
+
+
+def test_the_spirals_arms_are_mixed_for_models_that_see_neighbours():
+    spiral = make_spiral(0, 40, 2, 2)
+    params = {"n_neighbours": 3, "neighbour_steps": 4, "deskew": False}
+    mixed = prepare_data(spiral, params).train
+    assert mixed.neighbour_steps == 4
+    assert len(set(mixed.labels[:20])) > 1
+    order = np.lexsort(mixed.images.T)
+    before = np.lexsort(spiral.train.images.T)
+    np.testing.assert_array_equal(mixed.images[order], spiral.train.images[before])
+    np.testing.assert_array_equal(mixed.labels[order], spiral.train.labels[before])
+    np.testing.assert_array_equal(mixed.neighbours, nearest_neighbours(mixed.images, 3))
 
 
 def test_without_neighbours_the_views_are_of_one_image():

@@ -8,10 +8,15 @@ from reference import (
     train_and_compare,
     weights_in,
 )
+from scipy.stats import entropy
 
 from moe_vae import VAE, Manager, ParameterError
 from moe_vae.compat import tf
-from moe_vae.mixture_of_vaes import build_mixture_of_vaes
+from moe_vae.mixture_of_vaes import (
+    BALANCED_PARAMS,
+    MIXTURE_OF_VAES_PARAMS,
+    build_mixture_of_vaes,
+)
 
 SMALL = {"encoder_layers": [16], "decoder_layers": [16], "manager_layers": [16], "z_dim": 3}
 N_SMALL = 4
@@ -116,6 +121,30 @@ def test_losses_are_those_of_the_formulas():
     np.testing.assert_allclose(expected, (p * losses).sum(axis=1).mean(), rtol=1e-5)
     np.testing.assert_allclose(balancing, p.sum(axis=0).var(), rtol=1e-4)
     np.testing.assert_allclose(loss, expected + 0.7 * balancing, rtol=1e-6)
+
+
+def test_balance_by_entropy_is_scipys_divergence_from_equal_shares():
+    images = np.random.default_rng(0).random([7, 784]).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        manager = build_mixture_of_vaes(
+            {**SMALL, "routing": "balanced", "balancing_weight": 0.7}, 3
+        )
+        session.run(tf.global_variables_initializer())
+        p, expected, balancing, loss = session.run(
+            [manager.probs, *(getattr(manager, name) for name in RECORDED[2:])],
+            {manager.images: images},
+        )
+    found = entropy(p.mean(axis=0).astype(np.float64), np.full(3, 1 / 3))
+    np.testing.assert_allclose(balancing, found, atol=1e-6)
+    np.testing.assert_allclose(loss, expected + 0.7 * balancing, rtol=1e-6)
+
+
+def test_near_balance_both_measures_weigh_the_same_in_the_posts_batches():
+    shares = np.full(10, 0.1)
+    shares[0], shares[1] = 0.1001, 0.0999
+    by_variance = MIXTURE_OF_VAES_PARAMS["balancing_weight"] * np.var(100 * shares)
+    by_entropy = BALANCED_PARAMS["balancing_weight"] * entropy(shares, np.full(10, 0.1))
+    assert by_entropy == pytest.approx(by_variance, rel=1e-3)
 
 
 def test_gradients_are_those_the_post_argues_with(small):

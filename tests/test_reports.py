@@ -171,7 +171,7 @@ def test_an_ablation_leaves_out_what_was_not_run():
     assert [line.split(" | ")[:2] for line in ablation_table(results).splitlines()[2:]] == [
         ["| the post's routing", "0.5000"],
         ["| without neighbours", "0.2500"],
-        ["| everything", "0.7500"],
+        ["| everything, then the experts behind it", "0.7500"],
     ]
 
 
