@@ -248,7 +248,7 @@ def _classify(arguments):
 
 def _evaluate(arguments):
     trainer, record = _load_run(arguments.run_dir)
-    data_sets = _prepared_data(arguments, record["params"])
+    data_sets = _prepared_data(arguments, trainer.model.params)
     evaluation = {
         "command": arguments.command_line,
         "data": data_sets.name,
@@ -655,7 +655,7 @@ def _parser():
     command.add_argument(
         "--routing",
         choices=ROUTINGS,
-        help="of a mixture of VAEs: the post's, the post's with another balance, or by information, "
+        help="of a mixture of VAEs: the post's, the post's balanced by entropy, or by information, "
         "which makes an expert a digit; default: post",
     )
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")

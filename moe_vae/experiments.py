@@ -15,7 +15,13 @@ from moe_vae.clustering import (
 from moe_vae.clustering_vae import SPIRAL_PARAMS
 from moe_vae.compat import tf
 from moe_vae.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
-from moe_vae.datasets import IMAGE_PIXELS, NUM_CLASSES, DataSet, add_affine_targets
+from moe_vae.datasets import (
+    IMAGE_PIXELS,
+    NUM_CLASSES,
+    DataSet,
+    DataSets,
+    add_affine_targets,
+)
 from moe_vae.diagrams import draw_modules, draw_vae_expert
 from moe_vae.dmvae import DMVAE_PARAMS, build_dmvae
 from moe_vae.figures import (
@@ -327,14 +333,15 @@ def prepare_data(data_sets, params, cache=None):
 
     Returns:
       A `DataSets` with targets by `add_affine_targets`, or the same one, its training set with
-      `neighbours` where the model has the parameter `n_neighbours` above 0; the spiral's, which
+      `neighbours` where the model has the parameter `n_neighbours` above 0; the spiral, which
       comes arm by arm, is in random order then.
     """
     if params.get("task") == "regression":
         return add_affine_targets(data_sets, params["n_outputs"], params["targets_seed"])
     if params.get("n_neighbours"):
         if data_sets.name == "spiral":
-            data_sets = data_sets._replace(train=data_sets.train.shuffled(SHUFFLE_SEED))
+            parts = (data_sets.train, data_sets.validation, data_sets.test)
+            data_sets = DataSets(*(part.shuffled(SHUFFLE_SEED) for part in parts), data_sets.name)
         train = data_sets.train
         train.neighbours = nearest_neighbours(
             deskew(train.images) if params["deskew"] else train.images,

@@ -221,7 +221,10 @@ def test_a_routing_picks_the_manager():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"routing": "votes"}, "'routing' is 'votes': it must be one of post, balanced, information"),
+        (
+            {"routing": "votes"},
+            "'routing' is 'votes': it must be one of post, balanced",
+        ),
         ({"routing": "information", "balancing_weight": 1.0}, "unknown parameter 'balancing_wei"),
         ({"routing_epochs": 3}, "unknown parameter 'routing_epochs'"),
         ({**FLAT, "information_weight": -1.0}, "'information_weight' is -1.0: it must be"),
