@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from moe_vae.bench_scaling import measure_scaling, plot_growth
+from moe_vae.bench_worker import start_engine
 from moe_vae.compat import tf
 from moe_vae.datasets import SOURCES, read_data_sets
 from moe_vae.experiments import ENGINES
@@ -64,9 +65,9 @@ class _Worker:
         self._process.stdout.close()
 
 
-def _engine_command(engine, arguments):
+def _engine_command(engine, arguments, checkpoint):
     source = [arguments.data, arguments.data_dir or ""]
-    return [sys.executable, "-m", "moe_vae.bench_worker", engine, *source]
+    return [sys.executable, "-m", "moe_vae.bench_worker", engine, *source, checkpoint]
 
 
 def _peer_commands(arguments, images):
@@ -93,24 +94,40 @@ def run_bench(arguments):
     """
     data_sets = read_data_sets(arguments.data_dir, arguments.data)
     images = data_sets.train.images
-    commands = {engine: _engine_command(engine, arguments) for engine in ENGINES}
     result = {
         "command": arguments.command_line,
         "data": data_sets.name,
         "steps": len(images) // MIXTURE_OF_VAES_PARAMS["batch_size"],
         **_machine(),
         "floor": measure_floor(images),
+        "stages": [],
     }
     with tempfile.TemporaryDirectory() as directory:
-        if arguments.peers:
-            path = Path(directory, "images.npy")
-            np.save(path, images)
-            commands |= _peer_commands(arguments, path)
-        result |= _measure(commands, arguments.epochs)
-    result["summary"] = _summary(result)
+        for after in [0, *arguments.after]:
+            checkpoint = str(Path(directory, f"after-{after}")) if after else ""
+            if after:
+                _train(data_sets.train, after, checkpoint)
+            commands = {
+                engine: _engine_command(engine, arguments, checkpoint) for engine in ENGINES
+            }
+            if arguments.peers and not result["stages"]:  # what they compute is always the same
+                path = Path(directory, "images.npy")
+                np.save(path, images)
+                commands |= _peer_commands(arguments, path)
+            stage = {"after": after, **_measure(commands, arguments.epochs)}
+            result["stages"].append({**stage, "summary": _summary(stage, result)})
     write_whole(arguments.out, (json.dumps(result, indent=1) + "\n").encode())
-    print(json.dumps(result["summary"], indent=1))
+    print(json.dumps([stage["summary"] for stage in result["stages"]], indent=1))
     print(f"The times are in {arguments.out}.")
+
+
+def _train(train_set, n_epochs, checkpoint):
+    """Trains the fused engine's model, and writes what it has become."""
+    trainer = start_engine("fused", train_set)
+    for _ in tqdm(range(n_epochs), unit="epoch", desc="training", file=sys.stdout):
+        trainer._run_epoch(train_set, "loss")
+    trainer.save(checkpoint)
+    trainer.session.close()
 
 
 def _measure(commands, n_epochs):
@@ -131,17 +148,17 @@ def _measure(commands, n_epochs):
         }
 
 
-def _summary(result):
-    """Returns the medians, in seconds, and the ratios that the tables show."""
+def _summary(stage, result):
+    """Returns a stage's medians, in seconds, and the ratios that the tables show."""
     medians = {
         name: {
             key: float(np.median([epoch[key] for epoch in epochs]))
             for key in epochs[0]
             if key != "loss"
         }
-        for name, epochs in result["epochs"].items()
+        for name, epochs in stage["epochs"].items()
     }
-    for name, epochs in result["epochs"].items():
+    for name, epochs in stage["epochs"].items():
         parts = ("train", "evaluate", "samples")
         if all(part in epochs[0] for part in parts):
             whole = [sum(epoch[part] for part in parts) for epoch in epochs]
@@ -197,6 +214,15 @@ def add_bench_command(commands, positive):
         default=5,
         metavar="N",
         help="epochs of each, after a first that does not count; default: 5",
+    )
+    command.add_argument(
+        "--after",
+        type=positive,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="measure again with weights that have been trained so many epochs: the fused engine "
+        "leaves out what a manager that has made up its mind makes too small to count",
     )
     command.add_argument(
         "--peers",

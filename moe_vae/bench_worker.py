@@ -16,7 +16,7 @@ from moe_vae.compat import tf
 from moe_vae.datasets import read_data_sets
 from moe_vae.experiments import builder, start_trainer
 
-__all__ = ["main", "peak_bytes", "profile_step"]
+__all__ = ["main", "peak_bytes", "profile_step", "start_engine"]
 
 MODEL = "mixture-of-vaes"
 N_PROFILED = 20
@@ -26,11 +26,12 @@ def main(argv):
     """Answers until `end`.
 
     Args:
-      argv: an engine, a data source, and where its files are, or "".
+      argv: an engine, a data source, where its files are, or "", and a checkpoint to begin with,
+        or "".
     """
-    engine, data, data_dir = argv
-    data_sets = read_data_sets(data_dir or None, data)
-    worker = _Worker(engine, data_sets.train)
+    engine, data, data_dir, checkpoint = argv
+    train_set = read_data_sets(data_dir or None, data).train
+    worker = _Worker(engine, train_set, checkpoint)
     answers = {"epoch": worker.epoch, "profile": worker.profile, "end": worker.end}
     for line in sys.stdin:
         print(json.dumps(answers[line.strip()]()), flush=True)
@@ -38,10 +39,16 @@ def main(argv):
             break
 
 
+def start_engine(engine, train_set):
+    """Returns the `Trainer` of an engine's model, from the seed 0."""
+    return start_trainer(builder(MODEL, train_set.images.shape[1], engine), {}, 0)
+
+
 class _Worker:
-    def __init__(self, engine, train_set):
-        build = builder(MODEL, train_set.images.shape[1], engine)
-        self._trainer = start_trainer(build, {}, 0)
+    def __init__(self, engine, train_set, checkpoint):
+        self._trainer = start_engine(engine, train_set)
+        if checkpoint:
+            self._trainer.restore(checkpoint)
         self._train_set = train_set
 
     def epoch(self):

@@ -1,24 +1,23 @@
 """Post 3's model in few large operations, for speed.
 
 It computes what `Manager` and its `VAE`s compute, and draws the same noise from the same key.
-What takes the time of a step is its matrix products, and nearly all of what is not a product can
-go:
+What takes the time of a step is its matrix products, and much else can go:
 
-- All first layers of a group of experts are one product, and it leaves out the pixels that are
-  blank in the whole batch: their weights get and give nothing. (Of MNIST's 784 pixels some 515 are
-  inked in one image or more of 100.)
-- The last layers, the other large ones, are one product an expert, for a stacked product runs
-  slower; sigmoid, likelihood and their gradient are four passes over its pixels.
-- A bias is the last row of its kernel, so that neither it nor its gradient is a pass of its own.
-- Adam has a few large variables to go through instead of a hundred.
+- An expert looks only at the images that it counts for. What p(expert | image) makes so small
+  that single precision would lose it in a sum is not computed, neither forward nor backward. At
+  first that is little; a manager that has made up its mind sends an image to one expert or two.
+- First layers leave out the pixels that are blank in the whole batch: their weights get and give
+  nothing. (Of MNIST's 784 pixels some 515 are inked in one image or more of 100.)
+- Sigmoid, likelihood and their gradient are four passes over the pixels.
+- A bias is the last row of its kernel, so that neither it nor its gradient is a pass of its own,
+  and Adam has half as many variables to go through.
 
-The experts are in as many groups as there are cores, one beside the other. Checkpoints have the
-plain graph's names and shapes, so that either engine, and TensorFlow 1.15, reads the other's.
+Checkpoints have the plain graph's names and shapes, so that either engine, and TensorFlow 1.15,
+reads the other's.
 """
 
 import copy
 import itertools
-import os
 import zlib
 from typing import NamedTuple
 
@@ -27,13 +26,19 @@ import numpy as np
 from moe_vae.compat import tf
 from moe_vae.datasets import IMAGE_PIXELS, check_images
 from moe_vae.looped import LoopedTrainer
-from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, N_EXPERTS, Manager
+from moe_vae.mixture_of_vaes import (
+    BALANCED_PARAMS,
+    MIXTURE_OF_VAES_PARAMS,
+    N_EXPERTS,
+    BalancedManager,
+    Manager,
+)
 from moe_vae.networks import activation_function, bounded_variance, kl_to_standard_normal
 from moe_vae.noise import noise_key, noise_numbers, numbered_noise
 from moe_vae.parameters import ParameterError, check_params
 from moe_vae.sessions import run_in_chunks
 
-__all__ = ["FusedManager", "build_fused_mixture_of_vaes"]
+__all__ = ["FusedBalancedManager", "FusedManager", "build_fused_mixture_of_vaes"]
 
 
 class _Part(NamedTuple):
@@ -63,72 +68,49 @@ def _kernel_and_bias(part):
 
 
 class _Layers:
-    """The kernels and biases of several plain layers in one variable, each bias a last row.
+    """The kernels and biases of plain layers of the same inputs, one variable, biases a last row.
 
     Attributes:
-      variable: float variable [inputs + 1, outputs], or [rows, inputs + 1, outputs].
+      variable: float variable [inputs + 1, outputs].
 
     Args:
       name: the variable's name.
-      rows: list, one entry a matrix, of the lists of `_Part`s whose outputs stand side by side in
-        it.
-      is_stack: whether the matrices make a stack; else there is one row, a matrix.
+      parts: list of the `_Part`s whose outputs stand side by side in it.
     """
 
-    def __init__(self, name, rows, is_stack=False):
-        self._rows = rows
-        self._is_stack = is_stack
-        values = [[_kernel_and_bias(part) for part in row] for row in rows]
-        self.variable = tf.get_variable(name, initializer=self._joined(values), use_resource=True)
+    def __init__(self, name, parts):
+        self._parts = parts
+        value = tf.concat([_kernel_and_bias(part) for part in parts], axis=1)
+        self.variable = tf.get_variable(name, initializer=value, use_resource=True)
 
     def __call__(self, x):
-        """Returns x [batch, inputs] through the layers, [batch, outputs].
-
-        Of a stack x is a list, one entry a row, and the outputs are [rows, batch, outputs].
-        """
-        if self._is_stack:
-            return _stacked_product(x, self.variable.read_value())
-        kernel, bias = self.kernel_and_bias()
-        return x @ kernel + bias
-
-    def kernel_and_bias(self):
-        """Returns the kernels and the biases, these with an axis for the batch."""
-        value = self.variable.read_value()
-        return tf.split(value, [self._rows[0][0].n_inputs, 1], axis=-2)
-
-    def _joined(self, values):
-        rows = [tf.concat(of_row, axis=-1) for of_row in values]
-        return tf.stack(rows) if self._is_stack else rows[0]
+        """Returns x [batch, inputs] through the layers, float tensor [batch, outputs]."""
+        return _with_ones(x) @ self.variable.read_value()
 
     def plain(self, value):
         """Returns dict of a plain variable's name to its part of a `value` of the variable."""
         tensors = {}
-        for row, of_row in zip(
-            self._rows, tf.unstack(value) if self._is_stack else [value], strict=True
-        ):
-            columns = tf.split(of_row, [part.n_outputs for part in row], axis=-1)
-            for part, of_part in zip(row, columns, strict=True):
-                tensors[f"{part.name}/kernel"] = of_part[:-1]
-                tensors[f"{part.name}/bias"] = of_part[-1]
+        columns = tf.split(value, [part.n_outputs for part in self._parts], axis=1)
+        for part, of_part in zip(self._parts, columns, strict=True):
+            tensors[f"{part.name}/kernel"] = of_part[:-1]
+            tensors[f"{part.name}/bias"] = of_part[-1]
         return tensors
 
     def fused(self, tensors):
         """Returns the value of the variable of which `tensors` are the parts, by plain name."""
-        return self._joined(
-            [
-                [
-                    tf.concat(
-                        [tensors[f"{part.name}/kernel"], tensors[f"{part.name}/bias"][None]], axis=0
-                    )
-                    for part in row
-                ]
-                for row in self._rows
-            ]
-        )
+        columns = [
+            tf.concat([tensors[f"{part.name}/kernel"], tensors[f"{part.name}/bias"][None]], axis=0)
+            for part in self._parts
+        ]
+        return tf.concat(columns, axis=1)
+
+
+def _with_ones(x):
+    return tf.concat([x, tf.ones([tf.shape(x)[0], 1])], axis=1)
 
 
 class _Images:
-    """A batch of images as the first layers read it: without its blank pixels.
+    """A batch of images as first layers read it: without its blank pixels.
 
     Args:
       images: float tensor [batch, pixels].
@@ -140,64 +122,36 @@ class _Images:
         inked = tf.cast(tf.where(is_inked)[:, 0], tf.int32)
         n_inked = tf.size(inked)
         of_batch = pixels[:1]
-        # Two rows more: of ones, for the bias, and of zeros, to make the gradient of blank pixels.
-        self._pixels = tf.concat(
-            [tf.gather(pixels, inked), tf.ones_like(of_batch), tf.zeros_like(of_batch)], axis=0
+        # Two columns more: of ones, for the bias, and of zeros, to make blank pixels' gradient.
+        self._pixels = tf.transpose(
+            tf.concat(
+                [tf.gather(pixels, inked), tf.ones_like(of_batch), tf.zeros_like(of_batch)], axis=0
+            )
         )
         bias_row = int(images.shape[1])
-        self._rows = tf.concat([inked, [bias_row, bias_row]], axis=0)
+        self._weight_rows = tf.concat([inked, [bias_row, bias_row]], axis=0)
         counted = tf.cumsum(tf.cast(is_inked, tf.int32)) - 1
         places = tf.where_v2(is_inked, counted, n_inked + 1)
         self._places = tf.concat([places, [n_inked]], axis=0)
+
+    def at(self, rows):
+        """Returns those of the images that stand at `rows`, an `_Images`."""
+        chosen = copy.copy(self)
+        chosen._pixels = tf.gather(self._pixels, rows)
+        return chosen
 
     def __matmul__(self, layers):
         """Returns the images through first `layers`, float tensor [batch, outputs]."""
 
         @tf.custom_gradient
-        def product(weights, pixels, rows):
+        def product(weights, pixels, weight_rows):
             def gradient(upstream):
-                return tf.gather(pixels @ upstream, self._places), None, None
+                by_weights = tf.matmul(pixels, upstream, transpose_a=True)
+                return tf.gather(by_weights, self._places), None, None
 
-            return tf.matmul(pixels, tf.gather(weights, rows), transpose_a=True), gradient
+            return pixels @ tf.gather(weights, weight_rows), gradient
 
-        return product(layers.variable.read_value(), self._pixels, self._rows)
-
-
-def _stacked_product(inputs, weights):
-    """Returns each of a list of inputs [batch, inputs] through its own row of stacked weights.
-
-    The rows are products of their own: TensorFlow's stacked product, transposed as in a gradient,
-    takes twice the time.
-
-    Returns:
-      Float tensor [rows, batch, outputs].
-    """
-
-    @tf.custom_gradient
-    def product(weights, *inputs):
-        kernels = tf.unstack(weights[:, :-1])
-
-        def gradient(upstream):
-            of_rows = tf.unstack(upstream, len(inputs))
-            by_inputs = [
-                tf.matmul(of_row, kernel, transpose_b=True)
-                for of_row, kernel in zip(of_rows, kernels, strict=True)
-            ]
-            by_kernels = [
-                tf.matmul(x, of_row, transpose_a=True)
-                for x, of_row in zip(inputs, of_rows, strict=True)
-            ]
-            by_bias = tf.reduce_sum(upstream, axis=1, keepdims=True)
-            return tf.concat([tf.stack(by_kernels), by_bias], axis=1), *by_inputs
-
-        products = [x @ kernel for x, kernel in zip(inputs, kernels, strict=True)]
-        return tf.stack(products) + weights[:, -1:], gradient
-
-    return product(weights, *inputs)
-
-
-def _with_ones(x):
-    return tf.concat([x, tf.ones([tf.shape(x)[0], 1])], axis=1)
+        return product(layers.variable.read_value(), self._pixels, self._weight_rows)
 
 
 def _pixel_losses(h, weights, images, std):
@@ -228,87 +182,72 @@ def _pixel_losses(h, weights, images, std):
     return losses(h, weights, images)
 
 
-class _Group:
-    """Some of the experts, side by side: their variables, and what an image is to them.
+def _rows_that_count(probs):
+    """Returns where an expert's p(expert | image) [batch] is more than rounding, rows in order.
+
+    Both the expert's own gradient, a sum over images of p times something, and the manager's for
+    this expert, one of p (1 - p) times something, are held against the largest term.
+    """
+    probs = tf.stop_gradient(probs)
+    largest = tf.reduce_max(probs * (1 - probs))
+    return tf.cast(tf.where(probs > np.finfo(np.float32).epsneg * largest)[:, 0], tf.int32)
+
+
+class _Expert:
+    """One expert: its variables, and what it makes of images and codes.
 
     Args:
       params: dict of the model's parameters.
-      number: which group, for its variables' names.
-      experts: the experts' numbers.
+      number: the expert's.
       n_pixels: number of pixels of an image.
     """
 
-    def __init__(self, params, number, experts, n_pixels):
-        self._params = params
-        self.n_experts = len(experts)
+    def __init__(self, params, number, n_pixels):
+        self._decoder_std = params["decoder_std"]
         self._activation = activation_function(params["activation"])
-        z_dim, n_hidden = params["z_dim"], len(params["encoder_layers"])
-        sizes = [n_pixels, *params["encoder_layers"]]
-        encoders = []
-        for e in experts:
-            # The heads of mean and variance are two layers after the last hidden one.
-            heads = [
-                _Part(f"encode_{e}/dense_{n_hidden + head}", sizes[-1], z_dim) for head in range(2)
-            ]
-            encoders.append([[part] for part in _parts(f"encode_{e}", sizes)] + [heads])
-        decoders = [
-            _parts(f"decode_{e}", [z_dim, *params["decoder_layers"], n_pixels]) for e in experts
+        z_dim, sizes = params["z_dim"], [n_pixels, *params["encoder_layers"]]
+        encoder = [[part] for part in _parts(f"encode_{number}", sizes)]
+        # The heads of mean and variance are two layers after the last hidden one.
+        heads = [
+            _Part(f"encode_{number}/dense_{len(encoder) + head}", sizes[-1], z_dim)
+            for head in range(2)
         ]
-        with tf.variable_scope("encoders"):
-            first = [part for encoder in encoders for part in encoder[0]]
-            self._first = _Layers(f"first_{number}", [first])
-            self._encoders = [
-                _Layers(f"layer_{depth}_{number}", [encoder[depth] for encoder in encoders], True)
-                for depth in range(1, n_hidden + 1)
+        decoder = _parts(f"decode_{number}", [z_dim, *params["decoder_layers"], n_pixels])
+        with tf.variable_scope(f"expert_{number}"):
+            self._encoder = [
+                _Layers(f"encoder_{depth}", parts) for depth, parts in enumerate([*encoder, heads])
             ]
-        with tf.variable_scope("decoders"):
-            self._decoders = [
-                _Layers(f"layer_{depth}_{number}", [[decoder[depth]] for decoder in decoders], True)
-                for depth in range(len(decoders[0]) - 1)
-            ]
-            self._last = [
-                _Layers(f"last_{e}", [[decoder[-1]]])
-                for e, decoder in zip(experts, decoders, strict=True)
+            self._decoder = [
+                _Layers(f"decoder_{depth}", [part]) for depth, part in enumerate(decoder)
             ]
 
     @property
     def layers(self):
-        """List of all the group's `_Layers`."""
-        return [self._first, *self._encoders, *self._decoders, *self._last]
+        """List of all the expert's `_Layers`."""
+        return [*self._encoder, *self._decoder]
 
     def encode(self, images):
-        """Returns mean and variance of q(z|x), [experts, batch, z_dim], of an `_Images`."""
-        h = self._activation(images @ self._first)
-        h = tf.split(h, self.n_experts, axis=1)
-        for layer in self._encoders[:-1]:
-            h = tf.unstack(self._activation(layer(h)), self.n_experts)
-        mu, raw_var = tf.split(self._encoders[-1](h), 2, axis=-1)
+        """Returns mean and variance of q(z|x), [batch, z_dim], of an `_Images`."""
+        first, *hidden, heads = self._encoder
+        h = self._activation(images @ first)
+        for layer in hidden:
+            h = self._activation(layer(h))
+        mu, raw_var = tf.split(heads(h), 2, axis=1)
         return mu, bounded_variance(raw_var)
 
     def reconstruction_losses(self, z, images):
-        """Returns the losses of codes' decodings, [experts, batch]; images [batch, 784]."""
-        std = self._params["decoder_std"]
-        h = tf.unstack(z, self.n_experts)
-        for layer in self._decoders:
-            h = tf.unstack(self._activation(layer(h)), self.n_experts)
-        of_experts = []
-        for of_expert, layer in zip(h, self._last, strict=True):
-            # One after the other, so that an expert's pixels are still in the cache.
-            with tf.control_dependencies(of_experts[-1:]):
-                weights = layer.variable.read_value()
-                of_experts.append(_pixel_losses(tf.identity(of_expert), weights, images, std))
-        return tf.stack(of_experts)
+        """Returns the losses [batch] of codes' decodings; images [batch, pixels]."""
+        weights = self._decoder[-1].variable.read_value()
+        return _pixel_losses(self._decode_hidden(z), weights, images, self._decoder_std)
 
     def draw(self, code):
-        """Returns what each expert draws of a code [n, z_dim]: list of tensors [n, 784]."""
-        drawn = []
-        for row, last in enumerate(self._last):
-            h = code
-            for layer in self._decoders:
-                kernel, bias = layer.kernel_and_bias()
-                h = self._activation(h @ kernel[row] + bias[row])
-            drawn.append(tf.sigmoid(last(h)))
-        return drawn
+        """Returns what the expert draws of a code [n, z_dim], float tensor [n, pixels]."""
+        return tf.sigmoid(self._decoder[-1](self._decode_hidden(code)))
+
+    def _decode_hidden(self, z):
+        for layer in self._decoder[:-1]:
+            z = self._activation(layer(z))
+        return z
 
 
 class FusedManager(Manager):
@@ -316,7 +255,7 @@ class FusedManager(Manager):
 
     Attributes:
       eps: list of float tensors [batch, z_dim], one an expert; may be fed.
-      encoder_mu, encoder_var: float tensors [experts, batch, z_dim].
+      expert_losses: float tensor [batch, experts], 0 where the image does not count for the expert.
       code, drawn: float tensor [n, z_dim], to be fed, and list of float tensors [n, 784], what
         each expert draws of it.
       And those of `Manager`.
@@ -325,37 +264,32 @@ class FusedManager(Manager):
       params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
       n_experts: number of experts, at least 1.
       images: float tensor [batch, pixels] in [0, 1]; its methods that take images want 784.
-      n_groups: the experts are in so many groups, at least 1; None means one a core.
 
     Raises:
       ParameterError: a parameter is unknown or impossible, or there is no expert.
     """
 
     trainer_class = LoopedTrainer
+    defaults = MIXTURE_OF_VAES_PARAMS
 
-    def __init__(self, params, n_experts, images, n_groups=None):
-        self.params = check_params(params, MIXTURE_OF_VAES_PARAMS)
+    def __init__(self, params, n_experts, images):
+        self.params = check_params(params, self.defaults)
         if n_experts < 1:
             raise ParameterError(f"n_experts is {n_experts}: it must be at least 1")
         self.n_experts = self.n_columns = n_experts
-        self._build_layers(n_groups or len(os.sched_getaffinity(0)), int(images.shape[1]))
+        self._build_layers(int(images.shape[1]))
         self._noise_numbers = noise_numbers(n_experts)
         self._connect(images, noise_key())
-        self._codes_by_image = tf.transpose(self.encoder_mu, [1, 0, 2])
         with tf.name_scope("draw"):
             self.code = tf.placeholder(tf.float32, [None, self.params["z_dim"]], "code")
-            self.drawn = [drawn for group in self._groups for drawn in group.draw(self.code)]
+            self.drawn = [expert.draw(self.code) for expert in self.experts]
 
-    def _build_layers(self, n_groups, n_pixels):
-        experts = np.array_split(range(self.n_experts), min(n_groups, self.n_experts))
-        self._groups = [
-            _Group(self.params, number, of_group.tolist(), n_pixels)
-            for number, of_group in enumerate(experts)
-        ]
+    def _build_layers(self, n_pixels):
+        self.experts = [_Expert(self.params, e, n_pixels) for e in range(self.n_experts)]
         sizes = [n_pixels, *self.params["manager_layers"], self.n_experts]
         with tf.variable_scope("manager"):
             self._manager = [
-                _Layers(f"layer_{depth}", [[part]])
+                _Layers(f"layer_{depth}", [part])
                 for depth, part in enumerate(_parts("prob", sizes))
             ]
 
@@ -381,18 +315,18 @@ class FusedManager(Manager):
                 numbered_noise(shape, key, number, f"eps_{e}")
                 for e, number in enumerate(self._noise_numbers)
             ]
-        of_groups, eps = [], iter(self.eps)
-        for group in self._groups:
-            with tf.name_scope("experts"):
-                mu, var = group.encode(without_blanks)
-                of_group = tf.stack(list(itertools.islice(eps, group.n_experts)))
-                z = mu + tf.sqrt(var) * of_group
-                losses = group.reconstruction_losses(z, images) + kl_to_standard_normal(mu, var)
-            of_groups.append((mu, var, losses))
-        self.encoder_mu, self.encoder_var, losses = (
-            tf.concat(values, axis=0) for values in zip(*of_groups, strict=True)
-        )
-        self.expert_losses = tf.transpose(losses)
+        losses, self._codes = [], []
+        probs_by_expert = tf.unstack(tf.transpose(self.probs), self.n_experts)
+        for e, expert in enumerate(self.experts):
+            with tf.name_scope(f"expert_{e}"):
+                rows = _rows_that_count(probs_by_expert[e])
+                mu, var = expert.encode(without_blanks.at(rows))
+                z = mu + tf.sqrt(var) * tf.gather(self.eps[e], rows)
+                of_expert = expert.reconstruction_losses(z, tf.gather(images, rows))
+                of_expert += kl_to_standard_normal(mu, var)
+                losses.append(tf.scatter_nd(rows[:, None], of_expert, shape[:1]))
+                self._codes.append(tf.scatter_nd(rows[:, None], mu, shape))
+        self.expert_losses = tf.stack(losses, axis=1)
         with tf.name_scope("manager"):
             self._build_mixture_losses()
 
@@ -405,7 +339,7 @@ class FusedManager(Manager):
 
     def saver(self):
         """Returns what saves and restores the variables by the plain graph's names."""
-        layers = [layer for group in self._groups for layer in group.layers]
+        layers = [layer for expert in self.experts for layer in expert.layers]
         return _PlainSaver([*layers, *self._manager])
 
     def generate_row(self, session, z):
@@ -421,12 +355,20 @@ class FusedManager(Manager):
         """Decodes each image's mean code by its likeliest expert; see `Manager.reconstruct`."""
         images = check_images(images)
         chosen = self.predict(session, images)
-        codes = run_in_chunks(session, self._codes_by_image, {self.images: images})
         decoded = np.empty_like(images)
         for expert in np.unique(chosen):
             of_expert = chosen == expert
-            decoded[of_expert] = self.generate(session, codes[of_expert, expert], expert)
+            feed = {self.images: images[of_expert]}
+            codes = run_in_chunks(session, self._codes[expert], feed)
+            decoded[of_expert] = self.generate(session, codes, expert)
         return decoded
+
+
+class FusedBalancedManager(FusedManager):
+    """`BalancedManager` in the operations of `FusedManager`; see there."""
+
+    defaults = BALANCED_PARAMS
+    _calc_balancing_loss = BalancedManager._calc_balancing_loss
 
 
 class _PlainSaver:
@@ -472,13 +414,16 @@ class _PlainSaver:
         session.run(self._restore, {self._path: path})
 
 
-def build_fused_mixture_of_vaes(params, n_experts=N_EXPERTS, n_groups=None):
+# The fused managers by their routing.
+_MANAGERS = {"post": FusedManager, "balanced": FusedBalancedManager}
+
+
+def build_fused_mixture_of_vaes(params, n_experts=N_EXPERTS):
     """Builds the placeholder and the fused model in the current graph.
 
     Args:
-      params: dict as for `VAE` and `Manager`; a `routing` must be "post".
+      params: dict as for `build_mixture_of_vaes`; a `routing` must be "post" or "balanced".
       n_experts: number of experts, at least 1.
-      n_groups: the experts are in so many groups, at least 1; None means one a core.
 
     Returns:
       A `FusedManager`.
@@ -486,9 +431,13 @@ def build_fused_mixture_of_vaes(params, n_experts=N_EXPERTS, n_groups=None):
     Raises:
       ParameterError: a parameter is unknown or impossible.
     """
-    params = dict(params)
-    routing = params.pop("routing", "post")
-    if routing != "post":
-        raise ParameterError(f"parameter 'routing' is {routing!r}: for the fused engine it is post")
+    routing = params.get("routing", "post")
+    if routing not in _MANAGERS:
+        raise ParameterError(
+            f"parameter 'routing' is {routing!r}: for the fused engine it must be one of "
+            f"{', '.join(_MANAGERS)}"
+        )
+    if routing == "post":
+        params = {name: value for name, value in params.items() if name != "routing"}
     images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
-    return FusedManager(params, n_experts, images, n_groups)
+    return _MANAGERS[routing](params, n_experts, images)

@@ -1,6 +1,6 @@
 """A training whose loop stands inside the graph.
 
-`Trainer` calls the session once a step; here one call takes a hundred steps, on batches that it is
+`Trainer` calls the session once a step; here one call takes twenty steps, on batches that it is
 given together. Batches, noise, losses and records are those of `Trainer`.
 """
 
@@ -13,9 +13,9 @@ from moe_vae.training import Trainer
 
 __all__ = ["LoopedTrainer"]
 
-# In one call of the session: of MNIST in batches of 100 that is 31 MB, where the whole training
+# In one call of the session: of MNIST in batches of 100 that is 6 MB, where the whole training
 # set in the graph would be 172 more; and Ctrl-C need not wait for the end of an epoch.
-STEPS_A_RUN = 100
+STEPS_A_RUN = 20
 
 
 class LoopedTrainer(Trainer):

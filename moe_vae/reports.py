@@ -419,20 +419,23 @@ def cluster_table(results):
 def bench_table(results):
     """Seconds of an epoch and its parts, by engine and peer, with the ratios to the fused one."""
     bench = results["bench"]
-    summary = bench["summary"]
     rows = []
-    for name, median in summary["medians"].items():
-        parts = ("train", "evaluate", "samples", "whole")
-        cells = (f"{median[part]:.3g}" if part in median else "" for part in parts)
-        ratio = f"{summary['times_fused'][name]:.2f}"
-        rows.append((name, *cells, ratio, f"{bench['peak_bytes'][name] / 2**20:.0f}"))
+    for stage in bench["stages"]:
+        summary = stage["summary"]
+        for name, median in summary["medians"].items():
+            parts = ("train", "evaluate", "samples", "whole")
+            cells = (f"{median[part]:.3g}" if part in median else "" for part in parts)
+            ratio = f"{summary['times_fused'][name]:.2f}"
+            memory = f"{stage['peak_bytes'][name] / 2**20:.0f}"
+            rows.append((name, stage["after"], *cells, ratio, memory))
     cores = f"{bench['cores']} core{'s' if bench['cores'] > 1 else ''}"
-    heading = (f"{bench['data']}, {cores}", "training steps (s)", "evaluation (s)", "samples (s)")
-    return _table((*heading, "all three (s)", "training, times fused", "peak memory (MiB)"), rows)
+    heading = (f"{bench['data']}, {cores}", "epochs before", "training steps (s)")
+    heading += ("evaluation (s)", "samples (s)", "all three (s)", "training, times fused")
+    return _table((*heading, "peak memory (MiB)"), rows)
 
 
 def bench_floor_table(results):
-    """What a training step must take on the machine, part by part, and what it takes."""
+    """What a training step takes on the machine if all experts see all images, part by part."""
     bench = results["bench"]
     floor, steps = bench["floor"], bench["steps"]
     rows = [
@@ -445,8 +448,13 @@ def bench_floor_table(results):
         for kind, pixels in floor["pixels"].items()
     ]
     rows += [
-        (f"a step, {engine}", bench["summary"]["medians"][engine]["train"] / steps, None)
-        for engine in bench["profile"]
+        (
+            f"a step, {engine}, after {stage['after']} epochs",
+            stage["summary"]["medians"][engine]["train"] / steps,
+            None,
+        )
+        for stage in bench["stages"]
+        for engine in stage["profile"]
     ]
     return _table(
         ("what", "a step (ms)", "GFLOP/s"),
@@ -459,7 +467,7 @@ def bench_floor_table(results):
 
 def bench_profile_table(results):
     """Milliseconds of a training step by kind of operation, the longest of both engines."""
-    profile = results["bench"]["profile"]
+    profile = results["bench"]["stages"][0]["profile"]
     none = {"seconds": 0, "count": 0}
 
     def seconds_of(kind):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from moe_vae import DataSet, bench, bench_scaling, bench_worker, cli, floor
+from moe_vae.datasets import read_data_sets
 from moe_vae.experiments import builder, start_trainer
 
 SMALL = {"encoder_layers": [8], "decoder_layers": [8], "manager_layers": [8], "batch_size": 20}
@@ -67,7 +68,7 @@ def small_bench(tmp_path, monkeypatch, words=(), commands=None):
     monkeypatch.setattr(bench, "measure_floor", lambda images: parts)
     engines = {"plain": peer(tmp_path, "plain", 3.0), "fused": peer(tmp_path, "fused", 2.0)}
     engines |= commands or {}
-    monkeypatch.setattr(bench, "_engine_command", lambda engine, arguments: engines[engine])
+    monkeypatch.setattr(bench, "_engine_command", lambda engine, *_: engines[engine])
     cli.main(["bench", "--data", "sample", "--epochs", "2", *words])
     return json.loads((tmp_path / "results/bench.json").read_text())
 
@@ -75,16 +76,30 @@ def small_bench(tmp_path, monkeypatch, words=(), commands=None):
 def test_a_bench_has_ratios_of_the_same_run(tmp_path, monkeypatch):
     result = small_bench(tmp_path, monkeypatch)
     assert result["command"] == "python -m moe_vae bench --data sample --epochs 2"
-    assert {name: len(epochs) for name, epochs in result["epochs"].items()} == {
+    (stage,) = result["stages"]
+    assert stage["after"] == 0
+    assert {name: len(epochs) for name, epochs in stage["epochs"].items()} == {
         "plain": 2,
         "fused": 2,
     }
-    summary = result["summary"]
+    summary = stage["summary"]
     assert summary["times_fused"] == {"plain": 1.5, "fused": 1.0}
     assert summary["plain_to_fused_whole"] == pytest.approx(4 / 3)
     assert summary["floor_epoch"]["without_blanks"] == pytest.approx(1e-3 * result["steps"])
     assert summary["fraction_of_floor"] == pytest.approx(1e-3 * result["steps"] / 2)
-    assert result["peak_bytes"] == {"plain": 2**20, "fused": 2**20}
+    assert stage["peak_bytes"] == {"plain": 2**20, "fused": 2**20}
+
+
+def test_a_worker_begins_with_what_was_trained_before(tmp_path):
+    train_set = read_data_sets(data="sample").train
+    np.random.seed(0)
+    bench._train(train_set, 1, str(tmp_path / "after-1"))
+    losses = []
+    for checkpoint in ("", str(tmp_path / "after-1")):
+        worker = bench_worker._Worker("plain", train_set, checkpoint)
+        losses.append(worker._trainer.evaluate(train_set)["expected_expert_loss"])
+        worker._trainer.session.close()
+    assert losses[1] < losses[0] - 50
 
 
 def test_a_worker_that_ends_too_early_is_an_error_in_one_line(tmp_path, monkeypatch, capfd):
@@ -98,15 +113,15 @@ def test_a_peer_that_is_not_installed_is_named(tmp_path, monkeypatch, capfd):
     missing = {"Nothing": ("jax_mixture.py", [], "moe_vae_has_no_such_package")}
     monkeypatch.setattr(bench, "PEERS", missing)
     result = small_bench(tmp_path, monkeypatch, ["--peers"])
-    assert set(result["epochs"]) == {"plain", "fused"}
+    assert set(result["stages"][0]["epochs"]) == {"plain", "fused"}
     said = f"the package moe_vae_has_no_such_package is not installed for {sys.executable}.\n"
     assert f"Nothing is left out: {said}" in capfd.readouterr().out
 
 
 def test_a_worker_answers_with_seconds_and_memory(tmp_path):
     arguments = argparse.Namespace(data="sample", data_dir=None)
-    command = bench._engine_command("fused", arguments)
-    assert shlex.join(command).endswith("-m moe_vae.bench_worker fused sample ''")
+    command = bench._engine_command("fused", arguments, "")
+    assert shlex.join(command).endswith("-m moe_vae.bench_worker fused sample '' ''")
     done = subprocess.run(command, input="epoch\nend\n", capture_output=True, text=True, check=True)
     epoch, end = map(json.loads, done.stdout.splitlines())
     assert min(epoch[name] for name in ("train", "evaluate", "samples")) > 0

@@ -19,6 +19,7 @@ PARAMS = {
     "epochs": 2,
 }
 DEEP = {**PARAMS, "manager_layers": [12, 8], "encoder_layers": [16, 9], "decoder_layers": [11, 16]}
+BALANCED = {**PARAMS, "routing": "balanced"}
 # One epoch: what rounding makes of products in other groupings grows from step to step.
 WIDE = {
     **PARAMS,
@@ -57,7 +58,9 @@ def pair(tmp_path, params=PARAMS, source="plain", n_experts=N_EXPERTS):
 
 
 @pytest.mark.parametrize("source", ENGINES)
-@pytest.mark.parametrize(("params", "n_experts"), [(PARAMS, 3), (DEEP, 3), (WIDE, 10), (PARAMS, 1)])
+@pytest.mark.parametrize(
+    ("params", "n_experts"), [(PARAMS, 3), (DEEP, 3), (BALANCED, 3), (WIDE, 10), (PARAMS, 1)]
+)
 def test_both_engines_learn_the_same_from_the_same_weights_batches_and_noise(
     tmp_path, monkeypatch, params, n_experts, source
 ):
@@ -74,20 +77,10 @@ def test_both_engines_learn_the_same_from_the_same_weights_batches_and_noise(
 
 
 def test_another_routing_than_the_posts_is_refused():
-    with pytest.raises(ParameterError, match="'routing' is 'information': for the fused engine"):
+    with pytest.raises(
+        ParameterError, match="'routing' is 'information': for the fused engine it must be"
+    ):
         start("fused", {"routing": "information"})
-
-
-def test_any_number_of_groups_starts_and_computes_the_same():
-    losses = []
-    for n_groups in (1, 2, 7):
-        trainer = start_trainer(
-            lambda params, n=n_groups: build_fused_mixture_of_vaes(params, N_EXPERTS, n), PARAMS, 0
-        )
-        losses.append(trainer.evaluate(random_data()))
-        trainer.session.close()
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
-    assert losses[2] == pytest.approx(losses[0], rel=1e-5)
 
 
 def test_blank_pixels_are_left_out_and_get_no_gradient():
@@ -95,7 +88,7 @@ def test_blank_pixels_are_left_out_and_get_no_gradient():
     images[1, [3, 500]] = 0.5
     with tf.Graph().as_default():
         pixels = _Images(tf.constant(images))
-        layers = _Layers("first", [[_Part("plain", 784, 2)]])
+        layers = _Layers("first", [_Part("plain", 784, 2)])
         product = pixels @ layers
         (gradient,) = tf.gradients(product, layers.variable)
         with tf.Session() as session:

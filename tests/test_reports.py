@@ -199,7 +199,7 @@ def test_a_profile_shows_what_takes_long_in_either_engine():
             "Conv": {"seconds": 0.004, "count": 1},
         },
     }
-    lines = bench_profile_table({"bench": {"profile": profile}}).splitlines()
+    lines = bench_profile_table({"bench": {"stages": [{"profile": profile}]}}).splitlines()
     assert lines[2:] == [
         "| Conv | 0.00 | 0 | 4.00 | 1 |",
         "| MatMul | 2.00 | 3 | 1.00 | 2 |",
