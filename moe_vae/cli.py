@@ -153,7 +153,7 @@ def _figures(arguments):
 
 def _train_command(arguments):
     params = _check_training(arguments)
-    _check_engine(arguments)
+    _check_engine(arguments, params)
     member = join_cluster(arguments)
     if member is not None and not member.is_chief:
         take_part(member, arguments, params, lambda: _prepared_data(arguments, params))
@@ -188,11 +188,13 @@ def _check_training(arguments):
     return params
 
 
-def _check_engine(arguments):
+def _check_engine(arguments, params):
     if arguments.engine == "plain":
         return
     builder(arguments.model, IMAGE_PIXELS, arguments.engine)
-    for option, value in (("--cluster", arguments.cluster), ("--from", arguments.start)):
+    # Only a router has variables of the same names in every engine's graph.
+    start = None if params["routing"] == "information" else arguments.start
+    for option, value in (("--cluster", arguments.cluster), ("--from", start)):
         if value is not None:
             raise CommandError(f"--engine is {arguments.engine}: with {option} it must be plain")
 
@@ -696,7 +698,7 @@ def _parser():
         choices=ENGINES,
         default="plain",
         help="how the model's operations are laid out: plain (default), as in the posts; fused, "
-        "for speed: mixture-of-vaes only, and not with --cluster or --from",
+        "for speed: mixture-of-vaes only, not with --cluster, and with --from only a router",
     )
 
     command = _add(commands, "generate", _generate, "draw pictures with a trained model")

@@ -32,13 +32,21 @@ from moe_vae.mixture_of_vaes import (
     N_EXPERTS,
     BalancedManager,
     Manager,
+    SpecialistManager,
+    mixture_of_vaes_params,
+    vae_params,
 )
 from moe_vae.networks import activation_function, bounded_variance, kl_to_standard_normal
 from moe_vae.noise import noise_key, noise_numbers, numbered_noise
 from moe_vae.parameters import ParameterError, check_params
 from moe_vae.sessions import run_in_chunks
 
-__all__ = ["FusedBalancedManager", "FusedManager", "build_fused_mixture_of_vaes"]
+__all__ = [
+    "FusedBalancedManager",
+    "FusedManager",
+    "FusedSpecialistManager",
+    "build_fused_mixture_of_vaes",
+]
 
 
 class _Part(NamedTuple):
@@ -250,97 +258,47 @@ class _Expert:
         return z
 
 
-class FusedManager(Manager):
-    """The manager and its experts, `Manager` in other operations; see there for the mathematics.
+class _FusedExperts:
+    """What any manager has whose experts are `_Expert`s; stands before it among the bases."""
 
-    Attributes:
-      eps: list of float tensors [batch, z_dim], one an expert; may be fed.
-      expert_losses: float tensor [batch, experts], 0 where the image does not count for the expert.
-      code, drawn: float tensor [n, z_dim], to be fed, and list of float tensors [n, 784], what
-        each expert draws of it.
-      And those of `Manager`.
-
-    Args:
-      params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
-      n_experts: number of experts, at least 1.
-      images: float tensor [batch, pixels] in [0, 1]; its methods that take images want 784.
-
-    Raises:
-      ParameterError: a parameter is unknown or impossible, or there is no expert.
-    """
-
-    trainer_class = LoopedTrainer
-    defaults = MIXTURE_OF_VAES_PARAMS
-
-    def __init__(self, params, n_experts, images):
-        self.params = check_params(params, self.defaults)
+    def _make_experts(self, params, n_experts, n_pixels):
         if n_experts < 1:
             raise ParameterError(f"n_experts is {n_experts}: it must be at least 1")
-        self.n_experts = self.n_columns = n_experts
-        self._build_layers(int(images.shape[1]))
         self._noise_numbers = noise_numbers(n_experts)
-        self._connect(images, noise_key())
         with tf.name_scope("draw"):
-            self.code = tf.placeholder(tf.float32, [None, self.params["z_dim"]], "code")
-            self.drawn = [expert.draw(self.code) for expert in self.experts]
+            self.code = tf.placeholder(tf.float32, [None, params["z_dim"]], "code")
+        experts = [_Expert(params, e, n_pixels) for e in range(n_experts)]
+        self.drawn = [expert.draw(self.code) for expert in experts]
+        return experts
 
-    def _build_layers(self, n_pixels):
-        self.experts = [_Expert(self.params, e, n_pixels) for e in range(self.n_experts)]
-        sizes = [n_pixels, *self.params["manager_layers"], self.n_experts]
-        with tf.variable_scope("manager"):
-            self._manager = [
-                _Layers(f"layer_{depth}", [part])
-                for depth, part in enumerate(_parts("prob", sizes))
-            ]
-
-    def on(self, images, key):
-        """Returns the same model, with its operations once more, on other images and noise.
-
-        Args:
-          images: float tensor [batch, 784] in [0, 1].
-          key: int32 tensor [2], the noise's.
-        """
-        model = copy.copy(self)
-        model._connect(images, key)
-        return model
-
-    def _connect(self, images, key):
-        self.images = images
-        without_blanks = _Images(images)
-        with tf.name_scope("manager"):
-            self.probs = self._calc_probs(without_blanks)
+    def _connect_experts(self, without_blanks, key):
+        """Builds the experts' losses on `images`, of which `without_blanks` is the `_Images`."""
+        shape = [tf.shape(self.images)[0], self.params["z_dim"]]
         with tf.name_scope("noise"):
-            shape = [tf.shape(images)[0], self.params["z_dim"]]
             self.eps = [
                 numbered_noise(shape, key, number, f"eps_{e}")
                 for e, number in enumerate(self._noise_numbers)
             ]
         losses, self._codes = [], []
-        probs_by_expert = tf.unstack(tf.transpose(self.probs), self.n_experts)
+        probs_by_expert = tf.unstack(tf.transpose(self.probs), self.n_columns)
         for e, expert in enumerate(self.experts):
             with tf.name_scope(f"expert_{e}"):
                 rows = _rows_that_count(probs_by_expert[e])
                 mu, var = expert.encode(without_blanks.at(rows))
                 z = mu + tf.sqrt(var) * tf.gather(self.eps[e], rows)
-                of_expert = expert.reconstruction_losses(z, tf.gather(images, rows))
+                of_expert = expert.reconstruction_losses(z, tf.gather(self.images, rows))
                 of_expert += kl_to_standard_normal(mu, var)
                 losses.append(tf.scatter_nd(rows[:, None], of_expert, shape[:1]))
                 self._codes.append(tf.scatter_nd(rows[:, None], mu, shape))
         self.expert_losses = tf.stack(losses, axis=1)
-        with tf.name_scope("manager"):
-            self._build_mixture_losses()
 
-    def _calc_probs(self, without_blanks):
-        activation = activation_function(self.params["activation"])
-        h = activation(without_blanks @ self._manager[0])
-        for layer in self._manager[1:-1]:
-            h = activation(layer(h))
-        return tf.nn.softmax(self._manager[-1](h))
+    def _layers(self):
+        """List of all `_Layers`."""
+        return [layer for expert in self.experts for layer in expert.layers]
 
     def saver(self):
         """Returns what saves and restores the variables by the plain graph's names."""
-        layers = [layer for expert in self.experts for layer in expert.layers]
-        return _PlainSaver([*layers, *self._manager])
+        return _PlainSaver(self._layers())
 
     def generate_row(self, session, z):
         """Lets every expert draw one and the same code; see `Manager.generate_row`."""
@@ -364,11 +322,89 @@ class FusedManager(Manager):
         return decoded
 
 
+class FusedManager(_FusedExperts, Manager):
+    """The manager and its experts, `Manager` in other operations; see there for the mathematics.
+
+    Attributes:
+      eps: list of float tensors [batch, z_dim], one an expert; may be fed.
+      expert_losses: float tensor [batch, experts], 0 where the image does not count for the expert.
+      code, drawn: float tensor [n, z_dim], to be fed, and list of float tensors [n, 784], what
+        each expert draws of it.
+      And those of `Manager`.
+
+    Args:
+      params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
+      n_experts: number of experts, at least 1.
+      images: float tensor [batch, pixels] in [0, 1]; its methods that take images want 784.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible, or there is no expert.
+    """
+
+    trainer_class = LoopedTrainer
+    defaults = MIXTURE_OF_VAES_PARAMS
+
+    def __init__(self, params, n_experts, images):
+        self.params = check_params(params, self.defaults)
+        self.n_columns, n_pixels = n_experts, int(images.shape[1])
+        self.experts = self._make_experts(self.params, n_experts, n_pixels)
+        sizes = [n_pixels, *self.params["manager_layers"], n_experts]
+        with tf.variable_scope("manager"):
+            self._manager = [
+                _Layers(f"layer_{depth}", [part])
+                for depth, part in enumerate(_parts("prob", sizes))
+            ]
+        self._connect(images, noise_key())
+
+    def on(self, images, key):
+        """Returns the same model, with its operations once more, on other images and noise.
+
+        Args:
+          images: float tensor [batch, 784] in [0, 1].
+          key: int32 tensor [2], the noise's.
+        """
+        model = copy.copy(self)
+        model._connect(images, key)
+        return model
+
+    def _connect(self, images, key):
+        self.images = images
+        without_blanks = _Images(images)
+        with tf.name_scope("manager"):
+            self.probs = self._calc_probs(without_blanks)
+        self._connect_experts(without_blanks, key)
+        with tf.name_scope("manager"):
+            self._build_mixture_losses()
+
+    def _calc_probs(self, without_blanks):
+        activation = activation_function(self.params["activation"])
+        h = activation(without_blanks @ self._manager[0])
+        for layer in self._manager[1:-1]:
+            h = activation(layer(h))
+        return tf.nn.softmax(self._manager[-1](h))
+
+    def _layers(self):
+        return [*super()._layers(), *self._manager]
+
+
 class FusedBalancedManager(FusedManager):
     """`BalancedManager` in the operations of `FusedManager`; see there."""
 
     defaults = BALANCED_PARAMS
     _calc_balancing_loss = BalancedManager._calc_balancing_loss
+
+
+class FusedSpecialistManager(_FusedExperts, SpecialistManager):
+    """`SpecialistManager` with `FusedManager`'s experts; its router is the plain one's."""
+
+    def __init__(self, params, n_experts, images):
+        checked = check_params(params, self.defaults)
+        experts = self._make_experts(checked, n_experts, int(images.shape[1]))
+        super().__init__(params, experts, images)
+
+    def _build_losses(self):
+        self._connect_experts(_Images(self.images), noise_key())
+        self._build_mixture_losses()
 
 
 class _PlainSaver:
@@ -415,29 +451,29 @@ class _PlainSaver:
 
 
 # The fused managers by their routing.
-_MANAGERS = {"post": FusedManager, "balanced": FusedBalancedManager}
+_MANAGERS = {
+    "post": FusedManager,
+    "balanced": FusedBalancedManager,
+    "information": FusedSpecialistManager,
+}
 
 
 def build_fused_mixture_of_vaes(params, n_experts=N_EXPERTS):
     """Builds the placeholder and the fused model in the current graph.
 
     Args:
-      params: dict as for `build_mixture_of_vaes`; a `routing` must be "post" or "balanced".
+      params: dict as for `build_mixture_of_vaes`.
       n_experts: number of experts, at least 1.
 
     Returns:
-      A `FusedManager`.
+      The manager; see `FusedManager`.
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
     """
-    routing = params.get("routing", "post")
-    if routing not in _MANAGERS:
-        raise ParameterError(
-            f"parameter 'routing' is {routing!r}: for the fused engine it must be one of "
-            f"{', '.join(_MANAGERS)}"
-        )
+    params = check_params(params, mixture_of_vaes_params(params))
+    routing = params["routing"]
     if routing == "post":
-        params = {name: value for name, value in params.items() if name != "routing"}
+        params = vae_params(params)
     images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
     return _MANAGERS[routing](params, n_experts, images)

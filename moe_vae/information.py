@@ -265,13 +265,16 @@ class InformationEncoder:
     Args:
       params: dict; see `INFORMATION_PARAMS` for names and defaults.
       inputs: float tensor [batch, n_features].
+      probs_first: whether `probs` are computed before a training step moves the averages that they
+        are normalised with. Whoever trains by them needs that: it is one or the other else, as the
+        threads happen to run.
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
       DataError: `augment` is set and the inputs are no square images.
     """
 
-    def __init__(self, params, inputs):
+    def __init__(self, params, inputs, probs_first=False):
         self.params = check_params(params, INFORMATION_PARAMS)
         if self.params["n_over_clusters"] < self.params["n_clusters"]:
             raise ParameterError(
@@ -287,10 +290,13 @@ class InformationEncoder:
         self.partners = tf.placeholder_with_default(inputs, [None, self.n_features], "partners")
         with tf.variable_scope("information"):
             self._encoder = ClusterEncoder(self.params, self.n_clusters)
-            self._build_network()
+            with tf.control_dependencies([self._build_probs()] if probs_first else []):
+                self._build_joints()
+            if not probs_first:
+                self._build_probs()
         self._build_losses()
 
-    def _build_network(self):
+    def _build_joints(self):
         view = _random_view if self.params["augment"] else tf.identity
         with tf.name_scope("views"):
             self.views = view(self.inputs), view(self.partners)
@@ -298,8 +304,11 @@ class InformationEncoder:
             outputs = self._encoder.outputs(tf.concat(self.views, axis=0), training=True)
             both = self._encoder.logits(outputs), outputs
             self._joints = [joint_probs(*tf.split(tf.nn.softmax(logits), 2)) for logits in both]
+
+    def _build_probs(self):
         self.outputs = self._encoder.outputs(self.inputs)
         self.probs = tf.nn.softmax(self._encoder.logits(self.outputs), name="probs")
+        return self.probs
 
     def _build_losses(self):
         self.information, self.over_information = map(mutual_information, self._joints)

@@ -408,6 +408,7 @@ class SpecialistManager(Manager):
                 "learning_rate": params["learning_rate"],
             },
             images,
+            probs_first=self._trains_router,
         )
         self.learning_rate = self.router.learning_rate
         return self.router.probs

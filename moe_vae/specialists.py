@@ -64,10 +64,10 @@ SPECIALIST_EXPERIMENTS = (
     Experiment("without-neighbours", "mnist", 3),
     Experiment("without-augmentation", "mnist", 3),
     Experiment("balanced", "mnist", 3),
-    Experiment("together", "mnist", 3),
+    Experiment("together", "mnist", 1),
     Experiment("small", "sample", 1),
     Experiment("small", "digits", 1),
-    Experiment("points", "spiral", 3),
+    Experiment("points", "spiral", 1),
 )
 
 

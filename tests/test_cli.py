@@ -830,6 +830,7 @@ OPTIONS = {
         "--data-dir",
         "--epochs",
         "--peers",
+        "--after",
         "--peers-python",
         "--scaling",
         "--out",

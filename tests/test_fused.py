@@ -43,6 +43,15 @@ def random_data(n_examples=250):
     return DataSet(images, generator.integers(0, 10, n_examples))
 
 
+def separable_data():
+    """Images of three kinds, for a router that is to have something to go by but rounding."""
+    data_set = random_data()
+    kind = np.arange(data_set.num_examples) % 3
+    places = np.arange(784) // 262
+    shown = (0.2 + 0.8 * (places == kind[:, None])).astype(np.float32)
+    return DataSet(data_set.images * shown, data_set.labels)
+
+
 def variables_in(path):
     reader = tf.train.load_checkpoint(str(path))
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
@@ -76,11 +85,53 @@ def test_both_engines_learn_the_same_from_the_same_weights_batches_and_noise(
         np.testing.assert_allclose(fused[name], values, rtol=1e-5, atol=1e-4, err_msg=name)
 
 
-def test_another_routing_than_the_posts_is_refused():
-    with pytest.raises(
-        ParameterError, match="'routing' is 'information': for the fused engine it must be"
-    ):
-        start("fused", {"routing": "information"})
+ROUTED = {
+    **{name: value for name, value in PARAMS.items() if name != "manager_layers"},
+    "routing": "information",
+    "cluster_encoder_layers": [16],
+    "n_over_clusters": 6,
+    "n_neighbours": 0,
+    "pretrain_epochs": 2,
+    "routing_epochs": 2,
+    "routing_batch_size": 50,
+}
+
+
+@pytest.mark.parametrize("information_weight", [0.0, 5.0])
+def test_specialists_learn_the_same_in_both_engines(tmp_path, information_weight):
+    params = {**ROUTED, "information_weight": information_weight}
+    histories = []
+    for trainer in pair(tmp_path, params):
+        np.random.seed(0)
+        histories.append(trainer.fit_to_the_end(separable_data()).history)
+        assert trainer.epochs_done == {"over": 2, "routing": 2, "loss": 2}
+    plain, fused = histories
+    for name, values in plain.items():
+        np.testing.assert_allclose(fused[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_an_image_costs_nothing_where_it_does_not_count(tmp_path):
+    plain, fused = pair(tmp_path)
+    images = random_data().images
+    probs = np.full([len(images), N_EXPERTS], 1e-9, np.float32)
+    probs[:, 0] = 1
+    probs[:40, 1] = 0.5
+    feed = dict.fromkeys(fused.model.eps, np.zeros([len(images), 3]))
+    computed, by_weights = fused.session.run(
+        [fused.model.expert_losses, fused.model.expected_expert_loss],
+        {fused.model.images: images, fused.model.probs: probs, **feed},
+    )
+    feed = dict.fromkeys((expert.eps for expert in plain.model.experts), np.zeros([len(images), 3]))
+    every, expected = plain.session.run(
+        [plain.model.expert_losses, plain.model.expected_expert_loss],
+        {plain.model.images: images, plain.model.probs: probs, **feed},
+    )
+    np.testing.assert_allclose(computed[:, 0], every[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(computed[:40, 1], every[:40, 1], rtol=1e-5)
+    assert not computed[40:, 1].any()
+    # What is small for every image is not small beside the largest.
+    np.testing.assert_allclose(computed[:, 2], every[:, 2], rtol=1e-5)
+    assert by_weights == pytest.approx(expected, rel=1e-5)
 
 
 def test_blank_pixels_are_left_out_and_get_no_gradient():
