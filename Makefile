@@ -49,7 +49,8 @@ results: $(READY)
 	$(BIN)/python -m moe_vae specialists
 	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae scaling
-	$(BIN)/python -m moe_vae bench --peers
+	$(BIN)/python -m moe_vae bench --peers --after 30
+	$(BIN)/python -m moe_vae bench --scaling
 	$(BIN)/python -m moe_vae tables
 
 # The README's table of faults: makes every one of them again.

@@ -1,4 +1,4 @@
-"""Post 3's model in few large operations, for speed.
+"""Post 3's model, for speed: what makes no difference is not computed, the rest in few passes.
 
 It computes what `Manager` and its `VAE`s compute, and draws the same noise from the same key.
 What takes the time of a step is its matrix products, and much else can go:

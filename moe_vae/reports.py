@@ -24,6 +24,7 @@ RESULTS = (
     "times",
     "cluster",
     "bench",
+    "bench_scaling",
     "faults",
 )
 
@@ -490,6 +491,19 @@ def bench_profile_table(results):
     return _table(("operation", "fused (ms)", "number", "plain (ms)", "number"), rows)
 
 
+def bench_scaling_table(results):
+    """Images a second and memory of the fused model by experts, batch and image size."""
+    rows = []
+    for point in results["bench_scaling"]["points"]:
+        rates = point["images_a_second"].values()
+        size = f"{point['side']} x {point['side']}"
+        cells = (f"{rate:,.0f}" for rate in rates)
+        memory = f"{point['peak_bytes'] / 2**20:.0f}"
+        rows.append((point["experts"], point["batch"], size, *cells, memory))
+    heading = ("experts", "batch", "image", "told apart a second", "scored by every expert")
+    return _table((*heading, "drawn a second", "peak memory (MiB)"), rows)
+
+
 def faults_table(results):
     """Each fault that a training was put to, how it was made, how often, and what was lost."""
     rows = {}
@@ -527,6 +541,7 @@ TABLES = {
     "bench": bench_table,
     "bench-floor": bench_floor_table,
     "bench-profile": bench_profile_table,
+    "bench-scaling": bench_scaling_table,
     "faults": faults_table,
 }
 
