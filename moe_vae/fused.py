@@ -27,8 +27,6 @@ from moe_vae.compat import tf
 from moe_vae.datasets import IMAGE_PIXELS, check_images
 from moe_vae.looped import LoopedTrainer
 from moe_vae.mixture_of_vaes import (
-    BALANCED_PARAMS,
-    MIXTURE_OF_VAES_PARAMS,
     N_EXPERTS,
     BalancedManager,
     Manager,
@@ -342,7 +340,6 @@ class FusedManager(_FusedExperts, Manager):
     """
 
     trainer_class = LoopedTrainer
-    defaults = MIXTURE_OF_VAES_PARAMS
 
     def __init__(self, params, n_experts, images):
         self.params = check_params(params, self.defaults)
@@ -387,11 +384,8 @@ class FusedManager(_FusedExperts, Manager):
         return [*super()._layers(), *self._manager]
 
 
-class FusedBalancedManager(FusedManager):
+class FusedBalancedManager(FusedManager, BalancedManager):
     """`BalancedManager` in the operations of `FusedManager`; see there."""
-
-    defaults = BALANCED_PARAMS
-    _calc_balancing_loss = BalancedManager._calc_balancing_loss
 
 
 class FusedSpecialistManager(_FusedExperts, SpecialistManager):

@@ -120,7 +120,7 @@ class HierarchicalMixture(SpecialistManager):
             self.style_balancing_loss = tf.reduce_sum(
                 tf.math.reduce_variance(self._style_sums, axis=1)
             )
-        weighted = self._all_params["balancing_weight"] * self.style_balancing_loss
+        weighted = self.params["balancing_weight"] * self.style_balancing_loss
         self.loss = tf.add(self.loss, weighted, name="loss_of_both_levels")
 
     # What the training loop needs of a model.

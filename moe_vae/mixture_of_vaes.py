@@ -172,8 +172,10 @@ class Manager:
     Source: post 3, cell 5.
     """
 
+    defaults = MIXTURE_OF_VAES_PARAMS
+
     def __init__(self, params, experts, images):
-        self.params = check_params(params, MIXTURE_OF_VAES_PARAMS)
+        self.params = check_params(params, self.defaults)
         if not experts:
             raise ParameterError("experts is empty: it must hold at least one VAE")
         self.experts = list(experts)
@@ -328,10 +330,7 @@ class BalancedManager(Manager):
       ParameterError: a parameter is unknown or impossible, or there is no expert.
     """
 
-    def __init__(self, params, experts, images):
-        checked = check_params(params, BALANCED_PARAMS)
-        super().__init__(vae_params(checked), experts, images)
-        self.params = checked
+    defaults = BALANCED_PARAMS
 
     def _calc_balancing_loss(self):
         mean_probs = self.prob_sums / tf.reduce_sum(self.prob_sums)
@@ -390,14 +389,9 @@ class SpecialistManager(Manager):
 
     defaults = SPECIALIST_PARAMS
 
-    def __init__(self, params, experts, images):
-        self._all_params = check_params(params, self.defaults)
-        super().__init__(vae_params(self._all_params), experts, images)
-        self.params = self._all_params
-
     def calc_probs(self, images):
         """Returns p(expert | image), float tensor [batch, experts]."""
-        params = self._all_params
+        params = self.params
         self.router = InformationEncoder(
             {
                 **{name: params[name] for name in _ENCODER_PARAMS},
@@ -422,7 +416,7 @@ class SpecialistManager(Manager):
                 tf.reduce_sum(self._routed * self.expert_losses, axis=1)
             )
         self.bound = log_likelihood_bound(self.probs, self.expert_losses)
-        weight = self._all_params["information_weight"]
+        weight = self.params["information_weight"]
         self.loss = self.expected_expert_loss
         if weight:
             self.loss = tf.add(self.loss, weight * self.router.loss, name="loss")
@@ -430,7 +424,7 @@ class SpecialistManager(Manager):
     @property
     def _trains_router(self):
         """Whether the router goes on learning beside the experts."""
-        return self._all_params["information_weight"] > 0
+        return self.params["information_weight"] > 0
 
     # What the training loop needs of a model.
 
