@@ -114,8 +114,9 @@ def mixture_of_vaes_table(results):
 
 
 def _spread(values, form):
-    """Mean and sample standard deviation of values, as text."""
-    return f"{form.format(np.mean(values))} ± {form.format(np.std(values, ddof=1))}"
+    """Mean and sample standard deviation of values, as text; of one value itself."""
+    mean = form.format(np.mean(values))
+    return f"{mean} ± {form.format(np.std(values, ddof=1))}" if len(values) > 1 else mean
 
 
 def spiral_table(results):
@@ -308,11 +309,6 @@ def specialists_table(results):
     return _table(heading, [*filled, *published])
 
 
-def _deviation(values):
-    """The standard deviation of several values; nothing of one."""
-    return f"{np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
-
-
 def ablation_table(results):
     """What the clustering comes to without a part of the recipe."""
     without = {
@@ -331,16 +327,13 @@ def ablation_table(results):
     rows = [
         (
             name,
-            *(f"{np.mean([run['test'][m] for run in runs]):.4f}" for m in ("accuracy", "nmi")),
-            _deviation([run["test"]["accuracy"] for run in runs]),
+            *(_spread([run["test"][m] for run in runs], "{:.4f}") for m in ("accuracy", "nmi")),
             ", ".join(f"{run['test']['accuracy']:.4f}" for run in runs),
         )
         for name, runs in without.items()
         if runs
     ]
-    heading = ("routing", "mean clustering accuracy", "mean NMI")
-    heading += ("standard deviation of the accuracy", "of each seed")
-    return _table(heading, rows)
+    return _table(("routing", "clustering accuracy", "NMI", "accuracy of each seed"), rows)
 
 
 def other_data_table(results):
