@@ -256,7 +256,8 @@ def _evaluate(arguments):
         "data": data_sets.name,
         "test": MODELS[record["model"]].score(trainer, data_sets.test),
     }
-    specialises = isinstance(trainer.model, SpecialistManager)
+    draws_images = record["n_features"] == IMAGE_PIXELS
+    specialises = isinstance(trainer.model, SpecialistManager) and draws_images
     if specialises or record["model"] == "conditional-vae":
         recogniser, accuracy = train_recogniser(data_sets)
         evaluation["recogniser_accuracy"] = accuracy

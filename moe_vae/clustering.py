@@ -22,7 +22,9 @@ from moe_vae.metrics import clustering_scores, confusion_table, match_clusters
 __all__ = [
     "CLUSTERING_STEPS",
     "ClusteringStep",
+    "class_name",
     "draw_clustering_vae",
+    "draw_points",
     "score_baselines",
     "score_clustering",
     "score_code_baselines",
@@ -175,7 +177,7 @@ def draw_clustering_vae(trainer, record, data_set):
     # Of the autoencoder alone the bound is so bad that the curves would show nothing else.
     n_alone = trainer.n_epochs - trainer.epochs_done["loss"]
     after = f", after {n_alone} epochs of the autoencoder alone" if n_alone else ""
-    draw = _draw_points if trainer.model.n_features == 2 else _draw_images
+    draw = draw_points if trainer.model.n_features == 2 else _draw_images
     return {
         "losses": plot_losses(
             {name: values[n_alone:] for name, values in trainer.history.items()},
@@ -191,7 +193,7 @@ def draw_clustering_vae(trainer, record, data_set):
             test["confusion"],
             f"{title}\nclustering accuracy {test['accuracy']:.3f}",
             "cluster",
-            _class_name(trainer.model),
+            class_name(trainer.model),
         ),
         "codes": _plot_codes(trainer, data_set, title),
         **draw(trainer, record, data_set, title),
@@ -218,7 +220,7 @@ def draw_information_encoder(trainer, record, data_set):
             record["test"]["confusion"],
             f"{title}\nclustering accuracy {record['test']['accuracy']:.3f}",
             "cluster",
-            _class_name(trainer.model),
+            class_name(trainer.model),
         ),
     }
 
@@ -248,18 +250,26 @@ def _draw_images(trainer, record, data_set, title):
     }
 
 
-def _draw_points(trainer, record, data_set, title):
+def draw_points(trainer, record, data_set, title):
+    """Draws points, their decodings and generated ones: dict of the name to the figure.
+
+    Args:
+      trainer: a `Trainer` of a model of points [n, 2] that clusters, decodes and generates.
+      record: its `run_record`.
+      data_set: points that it was not trained on.
+      title: str.
+    """
     model, session = trainer.model, trainer.session
     points, arms = _some(data_set, N_POINTS)
     matched = match_clusters(np.array(record["test"]["confusion"]))
     random = np.random.default_rng(0)
-    n_each = N_POINTS // model.n_clusters
+    n_each = N_POINTS // model.n_columns
     drawn = [
         model.generate(session, random.standard_normal([n_each, model.params["z_dim"]]), cluster)
-        for cluster in range(model.n_clusters)
+        for cluster in range(model.n_columns)
     ]
     # A cluster has the colour of the arm that it is matched with.
-    clusters = np.repeat([matched.get(c, c) for c in range(model.n_clusters)], n_each)
+    clusters = np.repeat([matched.get(c, c) for c in range(model.n_columns)], n_each)
     return {
         "points": plot_points(
             {
@@ -276,11 +286,12 @@ def _plot_codes(trainer, data_set, title):
     inputs, labels = _some(data_set, N_CODES)
     codes = trainer.model.mean_codes(trainer.session, inputs)
     plane = TSNE(random_state=0).fit_transform(codes)
-    panel = f"t-SNE of {len(codes)} mean codes, by {_class_name(trainer.model)}"
+    panel = f"t-SNE of {len(codes)} mean codes, by {class_name(trainer.model)}"
     return plot_points({panel: (plane, labels)}, title)
 
 
-def _class_name(model):
+def class_name(model):
+    """Returns what the classes of a model's data are called."""
     return "arm" if model.n_features == 2 else "digit"
 
 

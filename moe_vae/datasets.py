@@ -28,6 +28,7 @@ __all__ = [
     "DataSet",
     "DataSets",
     "add_affine_targets",
+    "check_examples",
     "check_images",
     "check_labels",
     "check_points",
@@ -123,6 +124,16 @@ def check_images(images):
     if low < 0 or high > 1:
         raise DataError(f"images range from {low} to {high}: every value must be in [0, 1]")
     return images
+
+
+def check_examples(examples, n_features):
+    """Checks `examples` as images where they have an image's features, otherwise as points.
+
+    Args, Returns and Raises are those of `check_images` and `check_points`.
+    """
+    if n_features == IMAGE_PIXELS:
+        return check_images(examples)
+    return check_points(examples, n_features)
 
 
 def square_side(n_pixels):
@@ -273,10 +284,10 @@ class DataSet:
         return (images, labels) if targets is None else (images, labels, targets)
 
     def _draw_neighbours(self, rows):
-        for _ in range(self.neighbour_steps):
-            neighbours = self.neighbours[rows]
-            columns = np.random.randint(neighbours.shape[1], size=len(neighbours))
-            rows = neighbours[np.arange(len(neighbours)), columns]
+        rows = np.arange(self.num_examples)[rows]
+        sizes = [self.neighbour_steps, len(rows)]
+        for columns in np.random.randint(self.neighbours.shape[1], size=sizes):
+            rows = self.neighbours[rows, columns]
         return rows
 
     def with_targets(self, targets):

@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from moe_vae.clustering import (
+    class_name,
     draw_clustering_vae,
     draw_information_encoder,
+    draw_points,
     score_clustering,
 )
 from moe_vae.clustering_vae import SPIRAL_PARAMS
@@ -34,13 +36,13 @@ from moe_vae.figures import (
     plot_parabolas,
     plot_samples,
 )
-from moe_vae.fused import build_fused_mixture_of_vaes
+from moe_vae.fused import build_fused_hierarchical_mixture, build_fused_mixture_of_vaes
 from moe_vae.gating import draw_mixture_of_experts, score_mixture_of_experts
 from moe_vae.hierarchy import HIERARCHY_PARAMS, build_hierarchical_mixture
 from moe_vae.information import INFORMATION_PARAMS, build_information_encoder
 from moe_vae.mixture_of_experts import build_mixture_of_experts, mixture_of_experts_params
 from moe_vae.mixture_of_vaes import build_mixture_of_vaes, mixture_of_vaes_params
-from moe_vae.neighbours import deskew, nearest_neighbours
+from moe_vae.neighbours import deskew, nearest_neighbours, walk_steps
 from moe_vae.parabolas import fit_after_kmeans, fit_mixture, parabola_data
 from moe_vae.parameters import ParameterError
 from moe_vae.recogniser import build_recogniser
@@ -68,6 +70,7 @@ __all__ = [
 
 PICTURES_A_DIGIT = 200
 SHUFFLE_SEED = 0
+POINT_FEATURES = 2
 N_RECONSTRUCTED = 10
 
 
@@ -86,9 +89,14 @@ _NETWORK_PARAMS = (
 )
 
 
-# Points have no slant, and cannot be turned as images are; and ten of 25,000 in a plane are so near
-# that the second view shows nothing new unless many steps lead to it.
-_POINTS_PARAMS = {**SPIRAL_PARAMS, "deskew": False, "augment": False, "neighbour_steps": 1000}
+# Points have no slant, cannot be turned as images are, and may be any number.
+_POINTS_PARAMS = {
+    **SPIRAL_PARAMS,
+    "deskew": False,
+    "augment": False,
+    "output_activation": "linear",
+    "routing_epochs": SPIRAL_PARAMS["epochs"],
+}
 
 
 class ModelKind(NamedTuple):
@@ -162,29 +170,39 @@ def draw_mixture_of_vaes(trainer, record, data_set):
     Args:
       trainer: a `Trainer` after `fit`.
       record: its `run_record`.
-      data_set: images to reconstruct.
+      data_set: images to reconstruct, or points.
     """
     on = f"{record['data']}, seed {record['seed']}"
-    experts = range(trainer.model.n_columns)
-    test = record["test"]
+    test, classes = record["test"], class_name(trainer.model)
+    is_points = trainer.model.n_features == POINT_FEATURES
+    draw, examples = (draw_points, "points") if is_points else (_draw_experts, "images")
     return {
         "losses": plot_losses(
             trainer.history,
             {name: _LOSS_TITLES[name] for name in trainer.history},
             f"Mixture of VAEs ({on})",
         ),
+        "confusion": plot_confusion(
+            test["confusion"],
+            f"Test {examples} by {classes} and expert ({on})\n"
+            f"clustering accuracy {test['accuracy']:.3f}",
+            class_name=classes,
+        ),
+        **draw(trainer, record, data_set, f"Mixture of VAEs ({on})"),
+    }
+
+
+def _draw_experts(trainer, record, data_set, title):
+    experts = range(trainer.model.n_columns)
+    return {
         "samples": plot_samples(
             trainer.samples,
-            f"One code, every expert ({on})",
+            f"One code, every expert ({record['data']}, seed {record['seed']})",
             20,
             [str(expert) for expert in experts],
             [expert_colour(expert) for expert in experts],
         ),
-        "confusion": plot_confusion(
-            test["confusion"],
-            f"Test images by digit and expert ({on})\nclustering accuracy {test['accuracy']:.3f}",
-        ),
-        "reconstructions": _plot_reconstructions(trainer, data_set, f"Mixture of VAEs ({on})"),
+        "reconstructions": _plot_reconstructions(trainer, data_set, title),
     }
 
 
@@ -217,6 +235,7 @@ MODELS = {
         score_clustering,
         draw_mixture_of_vaes,
         "expert",
+        True,
     ),
     "hierarchy": ModelKind(
         build_hierarchical_mixture,
@@ -251,7 +270,10 @@ MODELS = {
 
 # How a model's operations are laid out: as in the posts, or for speed.
 ENGINES = ("plain", "fused")
-_FUSED = {"mixture-of-vaes": build_fused_mixture_of_vaes}
+_FUSED = {
+    "mixture-of-vaes": build_fused_mixture_of_vaes,
+    "hierarchy": build_fused_hierarchical_mixture,
+}
 
 # Those of the two posts.
 POST_MODELS = ("conditional-vae", "mixture-of-vaes")
@@ -271,23 +293,25 @@ def builder(name, n_features, engine="plain"):
     Raises:
       ParameterError: the model reads images only, or has no such engine.
     """
-    kind = MODELS[name]
+    kind, arguments = MODELS[name], {}
     if engine == "fused":
         if name not in _FUSED:
             raise ParameterError(
                 f"engine is 'fused', which {name} has not: it must be 'plain'; "
                 f"fused there is {', '.join(_FUSED)}"
             )
-        kind = kind._replace(build=_FUSED[name])
-    if kind.any_features:
-        return functools.partial(kind.build, n_features=n_features)
-    if n_features != IMAGE_PIXELS:
+        kind = kind._replace(build=_FUSED[name], any_features=False)
+    if n_features != IMAGE_PIXELS and not kind.any_features:
         raise ParameterError(
-            f"model is {name!r}, which reads images of {IMAGE_PIXELS} pixels: "
-            f"for data with {n_features} features it must be "
+            f"model is {name!r} with the {engine} engine, which reads images of {IMAGE_PIXELS} "
+            f"pixels: for data with {n_features} features it must be plain "
             f"{' or '.join(n for n, k in MODELS.items() if k.any_features)}"
         )
-    return kind.build
+    if kind.any_features:
+        arguments["n_features"] = n_features
+        if kind.column == "expert" and n_features == POINT_FEATURES:
+            arguments["n_experts"] = SPIRAL_PARAMS["n_clusters"]
+    return functools.partial(kind.build, **arguments)
 
 
 def default_params(name, data, params=None):
@@ -343,12 +367,9 @@ def prepare_data(data_sets, params, cache=None):
             parts = (data_sets.train, data_sets.validation, data_sets.test)
             data_sets = DataSets(*(part.shuffled(SHUFFLE_SEED) for part in parts), data_sets.name)
         train = data_sets.train
-        train.neighbours = nearest_neighbours(
-            deskew(train.images) if params["deskew"] else train.images,
-            params["n_neighbours"],
-            cache,
-        )
-        train.neighbour_steps = params["neighbour_steps"]
+        compared = deskew(train.images) if params["deskew"] else train.images
+        train.neighbours = nearest_neighbours(compared, params["n_neighbours"], cache)
+        train.neighbour_steps = walk_steps(compared, train.neighbours, params["neighbour_reach"])
     return data_sets
 
 

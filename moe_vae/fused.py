@@ -25,6 +25,7 @@ import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.datasets import IMAGE_PIXELS, check_images
+from moe_vae.hierarchy import HierarchicalMixture
 from moe_vae.looped import LoopedTrainer
 from moe_vae.mixture_of_vaes import (
     N_EXPERTS,
@@ -41,8 +42,10 @@ from moe_vae.sessions import run_in_chunks
 
 __all__ = [
     "FusedBalancedManager",
+    "FusedHierarchicalMixture",
     "FusedManager",
     "FusedSpecialistManager",
+    "build_fused_hierarchical_mixture",
     "build_fused_mixture_of_vaes",
 ]
 
@@ -188,14 +191,17 @@ def _pixel_losses(h, weights, images, std):
     return losses(h, weights, images)
 
 
-def _rows_that_count(probs):
+def _rows_that_count(probs, slope):
     """Returns where an expert's p(expert | image) [batch] is more than rounding, rows in order.
 
-    Both the expert's own gradient, a sum over images of p times something, and the manager's for
-    this expert, one of p (1 - p) times something, are held against the largest term.
+    Both the expert's own gradient, a sum over images of p times something, and the managers' for
+    this expert are held against the largest of the terms that sum to the latter.
+
+    Args:
+      probs: float tensor [batch], p.
+      slope: float tensor [batch], at most p: what a softmax answers to its logit, p (1 - p).
     """
-    probs = tf.stop_gradient(probs)
-    largest = tf.reduce_max(probs * (1 - probs))
+    largest = tf.reduce_max(tf.stop_gradient(slope))
     return tf.cast(tf.where(probs > np.finfo(np.float32).epsneg * largest)[:, 0], tf.int32)
 
 
@@ -257,46 +263,66 @@ class _Expert:
 
 
 class _FusedExperts:
-    """What any manager has whose experts are `_Expert`s; stands before it among the bases."""
+    """What any manager has whose VAEs are `_Expert`s; stands before it among the bases."""
 
-    def _make_experts(self, params, n_experts, n_pixels):
-        if n_experts < 1:
-            raise ParameterError(f"n_experts is {n_experts}: it must be at least 1")
-        self._noise_numbers = noise_numbers(n_experts)
+    def _make_vaes(self, params, n_vaes, n_pixels):
+        if n_vaes < 1:
+            raise ParameterError(f"n_experts is {n_vaes}: it must be at least 1")
+        if params["output_activation"] != "sigmoid":
+            raise ParameterError(
+                f"parameter 'output_activation' is {params['output_activation']!r}: "
+                "with the fused engine it must be 'sigmoid'"
+            )
+        self._noise_numbers = noise_numbers(n_vaes)
+        self._vaes = [_Expert(params, number, n_pixels) for number in range(n_vaes)]
         with tf.name_scope("draw"):
             self.code = tf.placeholder(tf.float32, [None, params["z_dim"]], "code")
-        experts = [_Expert(params, e, n_pixels) for e in range(n_experts)]
-        self.drawn = [expert.draw(self.code) for expert in experts]
-        return experts
+            self.drawn = [vae.draw(self.code) for vae in self._vaes]
 
-    def _connect_experts(self, without_blanks, key):
-        """Builds the experts' losses on `images`, of which `without_blanks` is the `_Images`."""
+    def _calc_losses(self, without_blanks, key, probs, slopes):
+        """Returns the losses [batch, n_vaes], 0 where an image does not count for a VAE.
+
+        Args:
+          without_blanks: the `_Images` of `images`.
+          key: int32 tensor [2], the noise's.
+          probs, slopes: float tensors [batch, n_vaes]; see `_rows_that_count`.
+        """
         shape = [tf.shape(self.images)[0], self.params["z_dim"]]
         with tf.name_scope("noise"):
             self.eps = [
-                numbered_noise(shape, key, number, f"eps_{e}")
-                for e, number in enumerate(self._noise_numbers)
+                numbered_noise(shape, key, number, f"eps_{place}")
+                for place, number in enumerate(self._noise_numbers)
             ]
         losses, self._codes = [], []
-        probs_by_expert = tf.unstack(tf.transpose(self.probs), self.n_columns)
-        for e, expert in enumerate(self.experts):
-            with tf.name_scope(f"expert_{e}"):
-                rows = _rows_that_count(probs_by_expert[e])
-                mu, var = expert.encode(without_blanks.at(rows))
-                z = mu + tf.sqrt(var) * tf.gather(self.eps[e], rows)
-                of_expert = expert.reconstruction_losses(z, tf.gather(self.images, rows))
-                of_expert += kl_to_standard_normal(mu, var)
-                losses.append(tf.scatter_nd(rows[:, None], of_expert, shape[:1]))
+        by_vae = (tf.unstack(tf.transpose(of), len(self._vaes)) for of in (probs, slopes))
+        for number, (vae, *of_vae) in enumerate(zip(self._vaes, *by_vae, strict=True)):
+            with tf.name_scope(f"expert_{number}"):
+                rows = _rows_that_count(*of_vae)
+                mu, var = vae.encode(without_blanks.at(rows))
+                z = mu + tf.sqrt(var) * tf.gather(self.eps[number], rows)
+                of_rows = vae.reconstruction_losses(z, tf.gather(self.images, rows))
+                of_rows += kl_to_standard_normal(mu, var)
+                losses.append(tf.scatter_nd(rows[:, None], of_rows, shape[:1]))
                 self._codes.append(tf.scatter_nd(rows[:, None], mu, shape))
-        self.expert_losses = tf.stack(losses, axis=1)
+        return tf.stack(losses, axis=1)
 
     def _layers(self):
         """List of all `_Layers`."""
-        return [layer for expert in self.experts for layer in expert.layers]
+        return [layer for vae in self._vaes for layer in vae.layers]
 
     def saver(self):
         """Returns what saves and restores the variables by the plain graph's names."""
         return _PlainSaver(self._layers())
+
+    def _draw_by(self, session, z, number):
+        return run_in_chunks(session, self.drawn[number], {self.code: z})
+
+    def _mean_codes_by(self, session, images, number):
+        return run_in_chunks(session, self._codes[number], {self.images: images})
+
+
+class _FusedMixture(_FusedExperts):
+    """What any manager of single VAEs has."""
 
     def generate_row(self, session, z):
         """Lets every expert draw one and the same code; see `Manager.generate_row`."""
@@ -305,7 +331,7 @@ class _FusedExperts:
     def generate(self, session, z, expert):
         """Lets one expert draw; see `Manager.generate`."""
         self._check_expert(expert)
-        return run_in_chunks(session, self.drawn[expert], {self.code: z})
+        return self._draw_by(session, z, expert)
 
     def reconstruct(self, session, images):
         """Decodes each image's mean code by its likeliest expert; see `Manager.reconstruct`."""
@@ -314,13 +340,12 @@ class _FusedExperts:
         decoded = np.empty_like(images)
         for expert in np.unique(chosen):
             of_expert = chosen == expert
-            feed = {self.images: images[of_expert]}
-            codes = run_in_chunks(session, self._codes[expert], feed)
-            decoded[of_expert] = self.generate(session, codes, expert)
+            codes = self._mean_codes_by(session, images[of_expert], expert)
+            decoded[of_expert] = self._draw_by(session, codes, expert)
         return decoded
 
 
-class FusedManager(_FusedExperts, Manager):
+class FusedManager(_FusedMixture, Manager):
     """The manager and its experts, `Manager` in other operations; see there for the mathematics.
 
     Attributes:
@@ -343,9 +368,9 @@ class FusedManager(_FusedExperts, Manager):
 
     def __init__(self, params, n_experts, images):
         self.params = check_params(params, self.defaults)
-        self.n_columns, n_pixels = n_experts, int(images.shape[1])
-        self.experts = self._make_experts(self.params, n_experts, n_pixels)
-        sizes = [n_pixels, *self.params["manager_layers"], n_experts]
+        self.n_columns, self.n_features = n_experts, int(images.shape[1])
+        self._make_vaes(self.params, n_experts, self.n_features)
+        sizes = [self.n_features, *self.params["manager_layers"], n_experts]
         with tf.variable_scope("manager"):
             self._manager = [
                 _Layers(f"layer_{depth}", [part])
@@ -369,7 +394,8 @@ class FusedManager(_FusedExperts, Manager):
         without_blanks = _Images(images)
         with tf.name_scope("manager"):
             self.probs = self._calc_probs(without_blanks)
-        self._connect_experts(without_blanks, key)
+        slopes = self.probs * (1 - self.probs)
+        self.expert_losses = self._calc_losses(without_blanks, key, self.probs, slopes)
         with tf.name_scope("manager"):
             self._build_mixture_losses()
 
@@ -388,17 +414,46 @@ class FusedBalancedManager(FusedManager, BalancedManager):
     """`BalancedManager` in the operations of `FusedManager`; see there."""
 
 
-class FusedSpecialistManager(_FusedExperts, SpecialistManager):
+class FusedSpecialistManager(_FusedMixture, SpecialistManager):
     """`SpecialistManager` with `FusedManager`'s experts; its router is the plain one's."""
 
     def __init__(self, params, n_experts, images):
         checked = check_params(params, self.defaults)
-        experts = self._make_experts(checked, n_experts, int(images.shape[1]))
-        super().__init__(params, experts, images)
+        self._make_vaes(checked, n_experts, int(images.shape[1]))
+        super().__init__(params, self._vaes, images)
 
-    def _build_losses(self):
-        self._connect_experts(_Images(self.images), noise_key())
-        self._build_mixture_losses()
+    def _calc_expert_losses(self):
+        slopes = self.probs * (1 - self.probs)
+        return self._calc_losses(_Images(self.images), noise_key(), self.probs, slopes)
+
+
+class FusedHierarchicalMixture(_FusedExperts, HierarchicalMixture):
+    """`HierarchicalMixture` with `FusedManager`'s VAEs; its two routers are the plain one's."""
+
+    def __init__(self, params, n_experts, images):
+        checked = check_params(params, self.defaults)
+        n_styles = checked["n_styles"]
+        self._make_vaes(checked, n_experts * n_styles, int(images.shape[1]))
+        groups = [
+            self._vaes[first : first + n_styles] for first in range(0, len(self._vaes), n_styles)
+        ]
+        super().__init__(params, groups, images)
+
+    def _calc_style_losses(self):
+        by_vae, by_style = [-1, len(self._vaes)], [-1, self.n_columns, self.n_styles]
+        joint = self.probs[:, :, None] * self.style_probs
+        # Each manager's softmax answers by its own p (1 - p): the lesser of the two decides.
+        slopes = joint * tf.minimum(1 - self.probs[:, :, None], 1 - self.style_probs)
+        losses = self._calc_losses(
+            _Images(self.images), noise_key(), tf.reshape(joint, by_vae), tf.reshape(slopes, by_vae)
+        )
+        return tf.reshape(losses, by_style)
+
+    def _draw(self, session, z, expert, style):
+        return self._draw_by(session, z, expert * self.n_styles + style)
+
+    def _mean_codes(self, session, images, expert, style):
+        return self._mean_codes_by(session, images, expert * self.n_styles + style)
 
 
 class _PlainSaver:
@@ -471,3 +526,20 @@ def build_fused_mixture_of_vaes(params, n_experts=N_EXPERTS):
         params = vae_params(params)
     images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
     return _MANAGERS[routing](params, n_experts, images)
+
+
+def build_fused_hierarchical_mixture(params, n_experts=N_EXPERTS):
+    """Builds the placeholder and the fused model in the current graph.
+
+    Args:
+      params: dict as for `build_hierarchical_mixture`.
+      n_experts: number of experts, at least 1.
+
+    Returns:
+      A `FusedHierarchicalMixture`.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible.
+    """
+    images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
+    return FusedHierarchicalMixture(params, n_experts, images)

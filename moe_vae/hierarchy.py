@@ -20,7 +20,6 @@ from moe_vae.sessions import run_in_chunks
 __all__ = [
     "HIERARCHY_PARAMS",
     "HierarchicalMixture",
-    "StyleMixture",
     "build_hierarchical_mixture",
 ]
 
@@ -31,27 +30,6 @@ HIERARCHY_PARAMS = {
     "manager_layers": MIXTURE_OF_VAES_PARAMS["manager_layers"],
     "balancing_weight": MIXTURE_OF_VAES_PARAMS["balancing_weight"],
 }
-
-
-class StyleMixture:
-    """An expert of several VAEs, each for one style of what the expert is for.
-
-    Its loss is the expected one: sum_m p(style m | x, expert) L_m, for each image.
-
-    Attributes:
-      loss: float tensor [batch], in nats.
-      styles: list of `VAE`.
-      style_losses: float tensor [batch, n_styles].
-
-    Args:
-      styles: list of `VAE`.
-      probs: float tensor [batch, n_styles]; rows sum to 1.
-    """
-
-    def __init__(self, styles, probs):
-        self.styles = styles
-        self.style_losses = tf.stack([vae.loss for vae in styles], axis=1)
-        self.loss = tf.reduce_sum(probs * self.style_losses, axis=1)
 
 
 class HierarchicalMixture(SpecialistManager):
@@ -68,8 +46,9 @@ class HierarchicalMixture(SpecialistManager):
     mixture: the same losses, and no choice to learn.
 
     Attributes:
-      experts: list of `StyleMixture`.
+      experts: list, an entry for each expert, of lists of `n_styles` `VAE`s.
       style_probs: float tensor [batch, experts, n_styles], p(m|x, k); the last axis sums to 1.
+      style_losses: float tensor [batch, experts, n_styles], L_km, in nats.
       leaf_probs: float tensor [batch, experts * n_styles], p(k|x) p(m|x, k); rows sum to 1.
       style_balancing_loss: scalar.
       bound: scalar, as `SpecialistManager`'s over all VAEs.
@@ -87,34 +66,36 @@ class HierarchicalMixture(SpecialistManager):
     defaults = HIERARCHY_PARAMS
 
     def __init__(self, params, vaes, images):
-        checked = check_params(params, self.defaults)
-        self.n_styles = checked["n_styles"]
+        self.n_styles = check_params(params, self.defaults)["n_styles"]
         for group in vaes:
             if len(group) != self.n_styles:
                 raise ParameterError(
                     f"an expert has {len(group)} VAEs: it must have 'n_styles', {self.n_styles}"
                 )
-        with tf.name_scope("styles"):
-            self.style_probs = self._calc_style_probs(checked, images, len(vaes))
-            experts = [
-                StyleMixture(group, self.style_probs[:, number])
-                for number, group in enumerate(vaes)
-            ]
-        super().__init__(params, experts, images)
+        super().__init__(params, vaes, images)
 
-    def _calc_style_probs(self, params, images, n_experts):
+    def _calc_expert_losses(self):
+        with tf.name_scope("styles"):
+            self.style_probs = self._calc_style_probs()
+            self.style_losses = self._calc_style_losses()
+            return tf.reduce_sum(self.style_probs * self.style_losses, axis=2)
+
+    def _calc_style_probs(self):
         with tf.variable_scope("style"):
-            h = hidden_layers(images, params["manager_layers"], params["activation"])
-            logits = tf.layers.dense(h, n_experts * self.n_styles)
-            return tf.nn.softmax(tf.reshape(logits, [-1, n_experts, self.n_styles]))
+            h = hidden_layers(self.images, self.params["manager_layers"], self.params["activation"])
+            logits = tf.layers.dense(h, self.n_columns * self.n_styles)
+            return tf.nn.softmax(tf.reshape(logits, [-1, self.n_columns, self.n_styles]))
+
+    def _calc_style_losses(self):
+        losses = [tf.stack([vae.loss for vae in group], axis=1) for group in self.experts]
+        return tf.stack(losses, axis=1)
 
     def _build_mixture_losses(self):
         super()._build_mixture_losses()
-        n_leaves = self.n_columns * self.n_styles
-        leaf_losses = tf.concat([expert.style_losses for expert in self.experts], axis=1)
         joint = self._routed[:, :, None] * self.style_probs
-        self.leaf_probs = tf.reshape(joint, [-1, n_leaves])
-        self.bound = log_likelihood_bound(self.leaf_probs, leaf_losses)
+        by_leaf = [-1, self.n_columns * self.n_styles]
+        self.leaf_probs = tf.reshape(joint, by_leaf)
+        self.bound = log_likelihood_bound(self.leaf_probs, tf.reshape(self.style_losses, by_leaf))
         with tf.name_scope("style_balancing_loss"):
             self._style_sums = tf.reduce_sum(joint, axis=0)
             self.style_balancing_loss = tf.reduce_sum(
@@ -167,11 +148,19 @@ class HierarchicalMixture(SpecialistManager):
         """
         self._check_expert(expert)
         drawn = np.empty([len(z), IMAGE_PIXELS], np.float32)
-        for number, vae in enumerate(self.experts[expert].styles):
-            turn = slice(number, None, self.n_styles)
+        for style in range(self.n_styles):
+            turn = slice(style, None, self.n_styles)
             if len(z[turn]):
-                drawn[turn] = run_in_chunks(session, vae.decoded_images, {vae.z: z[turn]})
+                drawn[turn] = self._draw(session, z[turn], expert, style)
         return drawn
+
+    def _draw(self, session, z, expert, style):
+        vae = self.experts[expert][style]
+        return run_in_chunks(session, vae.decoded_images, {vae.z: z})
+
+    def _mean_codes(self, session, images, expert, style):
+        vae = self.experts[expert][style]
+        return run_in_chunks(session, vae.encoder_mu, {self.images: images})
 
     def predict_leaves(self, session, images):
         """Returns each image's likeliest expert and style, two whole-number arrays [n]."""
@@ -191,9 +180,9 @@ class HierarchicalMixture(SpecialistManager):
         experts, styles = self.predict_leaves(session, images)
         decoded = np.empty_like(images)
         for number, style in sorted(set(zip(experts, styles, strict=True))):
-            rows, vae = (experts == number) & (styles == style), self.experts[number].styles[style]
-            mean_code = session.run(vae.encoder_mu, {self.images: images[rows]})
-            decoded[rows] = session.run(vae.decoded_images, {vae.z: mean_code})
+            rows = (experts == number) & (styles == style)
+            codes = self._mean_codes(session, images[rows], number, style)
+            decoded[rows] = self._draw(session, codes, number, style)
         return decoded
 
 

@@ -34,7 +34,7 @@ INFORMATION_PARAMS = {
     "normalise": True,
     "input_std": 1.0,
     "n_neighbours": 10,
-    "neighbour_steps": 1,
+    "neighbour_reach": 0.25,
     "deskew": True,
     "augment": True,
     "regroup": True,
@@ -233,12 +233,12 @@ def _information(joint):
 class InformationEncoder:
     """A perceptron q(c|x) that is trained by the mutual information of two views' clusters.
 
-    The first view shows an example, the second one of its nearest neighbours (or the end of a walk
-    of `neighbour_steps` from neighbour to neighbour), both under `affine_view`s with draws of their
-    own. The joints are of batches that batch normalisation has normalised by themselves, so that a
-    data set is to be in random order. The encoder has more outputs than there are clusters.
-    In the first phase, "over", they are trained for themselves; in the second both they and the
-    clusters are:
+    The first view shows an example, the second one of its nearest neighbours (or, where they are
+    too near to tell anything new, the end of a walk among neighbours; see `walk_steps`, which
+    `neighbour_reach` is for), both under `affine_view`s with draws of their own. The joints are of
+    batches that batch normalisation has normalised by themselves, so that a data set is to be in
+    random order. The encoder has more outputs than there are clusters. In the first phase, "over",
+    they are trained for themselves; in the second both they and the clusters are:
 
         loss = -(information + over_information)
 

@@ -7,7 +7,7 @@ itself, to put views of one image together, which makes each expert draw one dig
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.datasets import IMAGE_PIXELS, check_images
+from moe_vae.datasets import IMAGE_PIXELS, check_examples
 from moe_vae.information import INFORMATION_PARAMS, InformationEncoder
 from moe_vae.networks import (
     activation_function,
@@ -43,6 +43,7 @@ MIXTURE_OF_VAES_PARAMS = {
     "encoder_layers": [128],
     "decoder_layers": [128],
     "activation": "sigmoid",
+    "output_activation": "sigmoid",
     "decoder_std": 0.5,
     "z_dim": 10,
     "balancing_weight": 0.1,
@@ -62,7 +63,7 @@ _ENCODER_PARAMS = (
     "normalise",
     "input_std",
     "n_neighbours",
-    "neighbour_steps",
+    "neighbour_reach",
     "deskew",
     "augment",
     "regroup",
@@ -101,12 +102,13 @@ class VAE:
 
     Attributes:
       encoder_mu, encoder_var, eps, z: float tensors [batch, z_dim]; `eps` and `z` may be fed.
-      decoded_images: float tensor [batch, 784] in (0, 1).
+      decoded_images: float tensor [batch, n_features]; by the post in (0, 1), as images are.
       loss: float tensor [batch].
 
     Args:
       params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
-      images: float tensor [batch, 784] in [0, 1].
+      images: float tensor [batch, n_features], of the post's 784 pixels in [0, 1] or of anything
+        else, for which `output_activation` can be "linear".
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
@@ -116,6 +118,7 @@ class VAE:
 
     def __init__(self, params, images):
         self.params = check_params(params, MIXTURE_OF_VAES_PARAMS)
+        self.n_features = int(images.shape[1])
         self.id = len(tf.get_collection(_VAE_COLLECTION))
         tf.add_to_collection(_VAE_COLLECTION, self.id)
 
@@ -136,10 +139,11 @@ class VAE:
             return gaussian_code(h, self.params["z_dim"])
 
     def decode(self, z):
-        """Returns the image [batch, 784] for a code; the weights are shared by all calls."""
+        """Returns the image [batch, n_features] of a code; the weights are shared by all calls."""
         with tf.variable_scope(f"decode_{self.id}", reuse=tf.AUTO_REUSE):
             h = hidden_layers(z, self.params["decoder_layers"], self.params["activation"])
-            return tf.layers.dense(h, IMAGE_PIXELS, activation=activation_function("sigmoid"))
+            activation = activation_function(self.params["output_activation"])
+            return tf.layers.dense(h, self.n_features, activation=activation)
 
 
 class Manager:
@@ -160,11 +164,12 @@ class Manager:
       prob_sums: float tensor [experts], the sum of `probs` over the batch.
       expected_expert_loss, balancing_loss, loss: scalar tensors.
       n_columns: number of pictures in a row, one an expert.
+      n_features: number of columns of `images`.
 
     Args:
       params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
       experts: list of `VAE`, all on `images`.
-      images: float tensor [batch, 784] in [0, 1].
+      images: float tensor [batch, n_features], as for `VAE`.
 
     Raises:
       ParameterError: a parameter is unknown or impossible, or there is no expert.
@@ -180,11 +185,13 @@ class Manager:
             raise ParameterError("experts is empty: it must hold at least one VAE")
         self.experts = list(experts)
         self.n_columns = len(self.experts)
+        self.n_features = int(images.shape[1])
         self.images = images
 
         with tf.name_scope("manager"):
             self.probs = self.calc_probs(images)
-            self._build_losses()
+            self.expert_losses = self._calc_expert_losses()
+            self._build_mixture_losses()
 
     def calc_probs(self, images):
         """Returns p(expert | image), float tensor [batch, experts]; calls share their weights."""
@@ -193,9 +200,8 @@ class Manager:
             logits = tf.layers.dense(h, len(self.experts))
             return tf.nn.softmax(logits)
 
-    def _build_losses(self):
-        self.expert_losses = tf.stack([expert.loss for expert in self.experts], axis=1)
-        self._build_mixture_losses()
+    def _calc_expert_losses(self):
+        return tf.stack([expert.loss for expert in self.experts], axis=1)
 
     def _build_mixture_losses(self):
         with tf.name_scope("expected_expert_loss"):
@@ -248,7 +254,7 @@ class Manager:
           z: float array [1, z_dim].
 
         Returns:
-          Float array [experts, 784].
+          Float array [experts, n_features].
 
         Source: post 3, cell 7.
         """
@@ -269,7 +275,7 @@ class Manager:
           expert: number of the expert, from 0.
 
         Returns:
-          Float array [n, 784] in (0, 1).
+          Float array [n, n_features].
 
         Raises:
           ParameterError: there is no such expert.
@@ -284,8 +290,10 @@ class Manager:
             raise ParameterError(f"expert is {expert}: it must be in 0 to {self.n_columns - 1}")
 
     def predict_proba(self, session, images):
-        """Returns p(expert | image), float array [n, experts], for float32 images [n, 784]."""
-        return run_in_chunks(session, self.probs, {self.images: check_images(images)})
+        """Returns p(expert | image), float array [n, experts], of float32 [n, n_features]."""
+        return run_in_chunks(
+            session, self.probs, {self.images: check_examples(images, self.n_features)}
+        )
 
     def predict(self, session, images):
         """Returns each image's likeliest expert, whole-number array [n]."""
@@ -296,10 +304,10 @@ class Manager:
 
         Args:
           session: a session that holds trained variables.
-          images: float32 array [n, 784] in [0, 1].
+          images: float32 array [n, n_features].
 
         Returns:
-          Float array [n, 784] in (0, 1).
+          Float array [n, n_features].
         """
         chosen = self.predict(session, images)
         decoded = np.empty_like(images)
@@ -522,13 +530,14 @@ def mixture_of_vaes_params(params):
     return ROUTINGS[routing]
 
 
-def build_mixture_of_vaes(params, n_experts=N_EXPERTS):
+def build_mixture_of_vaes(params, n_experts=N_EXPERTS, n_features=IMAGE_PIXELS):
     """Builds the placeholder, the experts and their manager in the current graph.
 
     Args:
       params: dict as for `VAE` and, by its `routing`, for `Manager` ("post", the default),
         `BalancedManager` ("balanced") or `SpecialistManager` ("information").
       n_experts: number of experts, at least 1.
+      n_features: number of columns of the data.
 
     Returns:
       The manager; its `experts` are the VAEs.
@@ -540,7 +549,7 @@ def build_mixture_of_vaes(params, n_experts=N_EXPERTS):
     """
     params = check_params(params, mixture_of_vaes_params(params))
     shared = vae_params(params)
-    images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
+    images = tf.placeholder(tf.float32, [None, n_features], name="images")
     experts = [VAE(shared, images) for _ in range(n_experts)]
     if params["routing"] == "post":
         return Manager(shared, experts, images)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from moe_vae.datasets import square_side
 from moe_vae.parameters import ParameterError
 
-__all__ = ["deskew", "nearest_neighbours"]
+__all__ = ["deskew", "nearest_neighbours", "walk_steps"]
 
 # Rows whose distances to all examples are held at once: 0.2 GB for 55,000 examples.
 BLOCK_SIZE = 1000
@@ -93,6 +93,43 @@ def nearest_neighbours(examples, n_neighbours, cache=None):
             np.save(file, found)
         partial.replace(path)
     return np.load(path)
+
+
+def walk_steps(examples, neighbours, reach):
+    """Says how many steps from neighbour to neighbour are to lead to what stands for an example.
+
+    With D^2 the mean squared distance of two examples and s^2 that of an example to its
+    neighbours, n steps that know nothing of each other would lead a distance of s sqrt(n). Here
+
+        n = max(1, floor(reach^2 D^2 / s^2))
+
+    Among many examples in few dimensions neighbours are so near that one tells nothing new: many
+    steps are wanted, and as they go where examples are, they stay in one cluster. In many
+    dimensions a neighbour is almost as far as anybody, and one step is all that can be trusted.
+
+    Args:
+      examples: float32 array [n, n_features].
+      neighbours: whole-number array [n, n_neighbours], rows of `examples`.
+      reach: share of the distance D, at least 0.
+
+    Returns:
+      Whole number of at least 1.
+
+    Raises:
+      ParameterError: all neighbours are copies of their example.
+    """
+    squares = [
+        np.square(examples[rows, None] - examples[neighbours[rows]]).sum(axis=2).mean(axis=1)
+        for rows in np.array_split(np.arange(len(examples)), 1 + len(examples) // BLOCK_SIZE)
+    ]
+    step = np.concatenate(squares).mean()
+    if not step:
+        raise ParameterError(
+            f"parameter 'n_neighbours' is {neighbours.shape[1]}: it must be more where every "
+            "example has so many copies"
+        )
+    between = 2 * examples.var(axis=0, dtype=np.float64).sum()
+    return max(1, int(reach**2 * between / step))
 
 
 def _progress(starts):

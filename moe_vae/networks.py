@@ -22,6 +22,8 @@ VARIANCE_FLOOR = 1e-5
 
 def activation_function(activation):
     """Returns the TensorFlow function for an `activation` parameter, by name or as it is."""
+    if activation == "linear":
+        return tf.identity
     return activation if callable(activation) else getattr(tf.nn, activation)
 
 

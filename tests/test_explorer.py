@@ -45,7 +45,7 @@ def test_every_control_changes_the_picture(trainer):
 def test_a_traversal_moves_one_dimension_at_a_time(trainer):
     figure = plot_traversals(trainer, 1, 1, "title")
     pictures = np.array([ax.images[0].get_array() for ax in figure.axes]).reshape(3, 5, -1)
-    vae = trainer.model.experts[1].styles[1]
+    vae = trainer.model.experts[1][1]
     z = np.zeros([1, 3])
     z[0, 2] = -1
     alone = trainer.session.run(vae.decoded_images, {vae.z: z})[0]

@@ -7,7 +7,14 @@ from reference import DATA, load_trace
 from moe_vae import DataSet, ParameterError, build_mixture_of_vaes, looped
 from moe_vae.compat import tf
 from moe_vae.experiments import start_trainer
-from moe_vae.fused import _Images, _Layers, _Part, build_fused_mixture_of_vaes
+from moe_vae.fused import (
+    _Images,
+    _Layers,
+    _Part,
+    build_fused_hierarchical_mixture,
+    build_fused_mixture_of_vaes,
+)
+from moe_vae.hierarchy import build_hierarchical_mixture
 
 N_EXPERTS = 3
 PARAMS = {
@@ -29,10 +36,12 @@ WIDE = {
     "epochs": 1,
 }
 ENGINES = {"plain": build_mixture_of_vaes, "fused": build_fused_mixture_of_vaes}
+DEEP_ENGINES = {"plain": build_hierarchical_mixture, "fused": build_fused_hierarchical_mixture}
 
 
 def start(engine, params=PARAMS, seed=0, n_experts=N_EXPERTS):
-    return start_trainer(lambda params: ENGINES[engine](params, n_experts), params, seed)
+    engines = DEEP_ENGINES if "n_styles" in params else ENGINES
+    return start_trainer(lambda params: engines[engine](params, n_experts), params, seed)
 
 
 def random_data(n_examples=250):
@@ -108,6 +117,37 @@ def test_specialists_learn_the_same_in_both_engines(tmp_path, information_weight
     plain, fused = histories
     for name, values in plain.items():
         np.testing.assert_allclose(fused[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+STYLES = {name: value for name, value in ROUTED.items() if name != "routing"} | {
+    "manager_layers": [12],
+    "n_styles": 2,
+    "balancing_weight": 0.3,
+}
+
+
+@pytest.mark.parametrize("information_weight", [0.0, 5.0])
+def test_styles_learn_the_same_in_both_engines(tmp_path, information_weight):
+    params = {**STYLES, "information_weight": information_weight}
+    trainers, histories = pair(tmp_path, params), []
+    for trainer in trainers:
+        np.random.seed(0)
+        histories.append(trainer.fit_to_the_end(separable_data()).history)
+    plain, fused = histories
+    for name, values in plain.items():
+        np.testing.assert_allclose(fused[name], values, rtol=1e-5, atol=1e-4, err_msg=name)
+    images = separable_data().images
+    z = np.random.default_rng(1).standard_normal([4, 3]).astype(np.float32)
+    plain, fused = (
+        [
+            trainer.model.predict_leaves(trainer.session, images),
+            trainer.model.generate(trainer.session, z, 2),
+            trainer.model.reconstruct(trainer.session, images),
+        ]
+        for trainer in trainers
+    )
+    for ours, theirs in zip(fused, plain, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_an_image_costs_nothing_where_it_does_not_count(tmp_path):
@@ -222,6 +262,11 @@ def test_weights_start_as_the_plain_layers_do(tmp_path):
 def test_a_run_has_its_seed_and_no_other():
     first, second, other = (start("fused", seed=s).fit(random_data(), 1) for s in (3, 3, 4))
     assert first.history == second.history != other.history
+
+
+def test_experts_of_points_are_refused():
+    with pytest.raises(ParameterError, match="'output_activation' is 'linear': with the fused"):
+        start("fused", {**PARAMS, "output_activation": "linear"})
 
 
 def test_no_experts_and_no_such_expert_are_refused():

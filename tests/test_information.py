@@ -21,7 +21,7 @@ from moe_vae.information import (
     mutual_information,
 )
 from moe_vae.metrics import clustering_scores
-from moe_vae.neighbours import deskew, nearest_neighbours
+from moe_vae.neighbours import deskew, nearest_neighbours, walk_steps
 from moe_vae.parameters import ParameterError
 
 SMALL = {
@@ -194,6 +194,29 @@ def test_more_neighbours_than_examples_are_refused():
         nearest_neighbours(np.zeros([3, 2], np.float32), 3)
 
 
+def test_a_walk_is_as_long_as_its_reach_asks_where_neighbours_are_near():
+    """On a ring of n places both neighbours are 2 sin(pi / n) away, and D^2 is 2."""
+    angles = 2 * np.pi * np.arange(60) / 60
+    ring = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    neighbours = nearest_neighbours(ring, 2)
+    for reach in (0.3, 0.5):
+        expected = int(reach**2 * 2 / (2 * np.sin(np.pi / 60)) ** 2)
+        assert expected > 10
+        assert walk_steps(ring, neighbours, reach) == expected
+    assert walk_steps(ring, neighbours, 0) == 1
+
+
+def test_a_neighbour_as_far_as_anybody_is_one_step_away():
+    examples = np.random.default_rng(0).standard_normal([200, 500]).astype(np.float32)
+    assert walk_steps(examples, nearest_neighbours(examples, 3), 0.25) == 1
+
+
+def test_neighbours_that_are_all_copies_lead_nowhere():
+    copies = np.repeat(np.arange(4, dtype=np.float32)[:, None], 3, axis=0)
+    with pytest.raises(ParameterError, match="'n_neighbours' is 2: it must be more where every"):
+        walk_steps(copies, nearest_neighbours(copies, 2), 0.25)
+
+
 def test_fewer_outputs_than_clusters_are_refused():
     with tf.Graph().as_default(), pytest.raises(ParameterError, match="'n_over_clusters' is 6"):
         build_information_encoder({"n_over_clusters": 6})
@@ -255,11 +278,11 @@ def test_a_walk_among_neighbours_ends_so_many_steps_away():
 
 def test_the_spirals_arms_are_mixed_for_models_that_see_neighbours():
     spiral = make_spiral(0, 40, 10, 10)
-    params = {"n_neighbours": 3, "neighbour_steps": 4, "deskew": False}
+    params = {"n_neighbours": 3, "neighbour_reach": 0.25, "deskew": False}
     prepared = prepare_data(spiral, params)
     assert all(len(set(part.labels[:8])) > 1 for part in prepared[:3])
     mixed = prepared.train
-    assert mixed.neighbour_steps == 4
+    assert mixed.neighbour_steps == walk_steps(mixed.images, mixed.neighbours, 0.25) > 1
     order = np.lexsort(mixed.images.T)
     before = np.lexsort(spiral.train.images.T)
     np.testing.assert_array_equal(mixed.images[order], spiral.train.images[before])

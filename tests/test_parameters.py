@@ -53,6 +53,7 @@ def test_mixture_of_vaes_defaults_are_those_of_post_3():
         "encoder_layers": [128],
         "decoder_layers": [128],
         "activation": "sigmoid",
+        "output_activation": "sigmoid",  # which the post has in its `decode`
         "decoder_std": 0.5,
         "z_dim": 10,
         "balancing_weight": 0.1,

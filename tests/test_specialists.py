@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from moe_vae import DataSet, Manager, ParameterError
+from moe_vae import DataError, DataSet, Manager, ParameterError
 from moe_vae.compat import tf
+from moe_vae.datasets import check_points
 from moe_vae.experiments import start_trainer
 from moe_vae.hierarchy import HierarchicalMixture, build_hierarchical_mixture
 from moe_vae.mixture_of_vaes import VAE, SpecialistManager, build_mixture_of_vaes
@@ -40,7 +41,8 @@ def start(build, params, seed=0):
 
 
 def vaes_of(model):
-    return [vae for expert in model.experts for vae in getattr(expert, "styles", [expert])]
+    experts = (expert if isinstance(expert, list) else [expert] for expert in model.experts)
+    return [vae for expert in experts for vae in expert]
 
 
 def values(trainer, part):
@@ -88,6 +90,25 @@ def test_with_a_weight_the_router_goes_on_learning(images):
     trainer.fit(data_set)
     after = values(trainer, "information")
     assert same(before, after) == {"information/groups/groups"}
+
+
+def test_experts_draw_points_as_well(images):
+    """Two features in place of 784 pixels, and decodings that may be any number."""
+    points = np.random.default_rng(0).normal(3, 4, [80, 2]).astype(np.float32)
+    data_set = DataSet(points, np.zeros(80, int), check=check_points)
+    params = {**FLAT, "augment": False, "output_activation": "linear", "epochs": 40}
+    trainer = start_trainer(
+        lambda given: build_mixture_of_vaes(given, N_EXPERTS, n_features=2),
+        {**params, "learning_rate": 0.03},
+        0,
+    ).fit_to_the_end(data_set)
+    model = trainer.model
+    assert model.generate(trainer.session, np.zeros([5, 2]), 1).shape == (5, 2)
+    decoded = model.reconstruct(trainer.session, points)
+    assert decoded.min() < 0 < 1 < decoded.max()
+    assert np.square(decoded - points).mean() < 0.5 * points.var()
+    with pytest.raises(DataError, match=r"points have shape \[80, 784\]: it must be \[n, 2\]"):
+        model.predict(trainer.session, images)
 
 
 def test_a_router_that_comes_trained_is_trained_no_more(images, tmp_path):
@@ -198,14 +219,14 @@ def test_styles_draw_in_turn_and_decode_what_is_theirs(images):
     z = np.random.default_rng(0).standard_normal([3, 2])
     drawn = model.generate(session, z, 1)
     for i in range(3):
-        vae = model.experts[1].styles[i % 2]
+        vae = model.experts[1][i % 2]
         alone = session.run(vae.decoded_images, {vae.z: z[i : i + 1]})[0]
         np.testing.assert_allclose(drawn[i], alone, rtol=1e-5)
     decoded = model.reconstruct(session, images[:5])
     for i, (expert, style) in enumerate(
         zip(*model.predict_leaves(session, images[:5]), strict=True)
     ):
-        vae = model.experts[expert].styles[style]
+        vae = model.experts[expert][style]
         alone = session.run(
             vae.decoded_images, {model.images: images[i : i + 1], vae.eps: np.zeros([1, 2])}
         )[0]
