@@ -49,7 +49,7 @@ results: $(READY)
 	$(BIN)/python -m moe_vae specialists
 	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae scaling
-	$(BIN)/python -m moe_vae bench --peers --after 30
+	$(BIN)/python -m moe_vae bench --peers --epochs 30
 	$(BIN)/python -m moe_vae bench --scaling
 	$(BIN)/python -m moe_vae tables
 

@@ -39,13 +39,14 @@ def initial_weights(seed=0):
     }
 
 
-def answer(train_epoch, n_images):
+def answer(train_epoch, n_images, others=None):
     """Answers `epoch` and `end` from standard input, one line of JSON each.
 
     Args:
       train_epoch: function of the epoch's batches, whole-number array [steps, batch], that trains
         and returns the last loss, a number.
       n_images: number of images to choose from.
+      others: dict of the name of what else comes after an epoch to the function that does it.
     """
     generator = np.random.default_rng(0)
     n_steps = n_images // BATCH_SIZE
@@ -58,6 +59,10 @@ def answer(train_epoch, n_images):
         loss = train_epoch(rows.reshape(n_steps, BATCH_SIZE).astype(np.int32))
         seconds = {"train": time.perf_counter() - start}
         seconds["train_cpu"] = time.process_time() - start_cpu
+        for name, run in (others or {}).items():
+            start = time.perf_counter()
+            run()
+            seconds[name] = time.perf_counter() - start
         print(json.dumps({**seconds, "loss": loss}), flush=True)
 
 

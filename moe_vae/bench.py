@@ -8,27 +8,44 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from tqdm import tqdm
 
 from moe_vae.bench_scaling import measure_scaling, plot_growth
-from moe_vae.bench_worker import start_engine
+from moe_vae.bench_worker import BENCH_ENGINES, BENCH_MODELS
 from moe_vae.compat import tf
 from moe_vae.datasets import SOURCES, read_data_sets
-from moe_vae.experiments import ENGINES
 from moe_vae.files import write_whole
 from moe_vae.floor import measure_floor
 from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
-__all__ = ["BenchError", "add_bench_command", "run_bench"]
+__all__ = ["BenchError", "add_bench_command", "plot_epochs", "run_bench"]
 
+PARTS = ("train", "evaluate", "samples")
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-# Each peer's script there with its words, and the package that it needs.
+N_AT_AN_END = 3  # epochs that stand for a training's beginning, and for its end
+
+
+class _Peer(NamedTuple):
+    """The same model elsewhere: its script in `BENCHMARKS`, and what its Python must import."""
+
+    script: str
+    package: str
+    words: tuple = ()
+    python: str = "peers_python"  # the option that names it
+
+
 PEERS = {
-    "JAX": ("jax_mixture.py", [], "jax"),
-    "PyTorch": ("torch_mixture.py", ["eager"], "torch"),
-    "PyTorch, compiled": ("torch_mixture.py", ["compiled"], "torch"),
+    "TensorFlow 1.15": _Peer(
+        "tensorflow_1_mixture.py", "tensorflow.contrib", python="tensorflow_1_python"
+    ),
+    "JAX": _Peer("jax_mixture.py", "jax"),
+    "PyTorch": _Peer("torch_mixture.py", "torch", ("eager",)),
+    "PyTorch, compiled": _Peer("torch_mixture.py", "torch", ("compiled",)),
 }
 
 
@@ -65,26 +82,26 @@ class _Worker:
         self._process.stdout.close()
 
 
-def _engine_command(engine, arguments, checkpoint):
+def _engine_command(engine, arguments):
     source = [arguments.data, arguments.data_dir or ""]
-    return [sys.executable, "-m", "moe_vae.bench_worker", engine, *source, checkpoint]
+    return [sys.executable, "-m", "moe_vae.bench_worker", engine, *source]
 
 
 def _peer_commands(arguments, images):
     """Returns dict of peer to its command, on a file of images; says which cannot be asked."""
     commands = {}
-    for name, (script, words, package) in PEERS.items():
-        python = arguments.peers_python or sys.executable
-        probe = [python, "-c", f"import {package}"]
+    for name, peer in PEERS.items():
+        python = getattr(arguments, peer.python) or sys.executable
+        probe = [python, "-c", f"import {peer.package}"]
         if subprocess.run(probe, capture_output=True, check=False).returncode:
-            print(f"{name} is left out: the package {package} is not installed for {python}.")
+            print(f"{name} is left out: the package {peer.package} is not installed for {python}.")
             continue
-        commands[name] = [python, str(BENCHMARKS / script), *words, str(images)]
+        commands[name] = [python, str(BENCHMARKS / peer.script), *peer.words, str(images)]
     return commands
 
 
 def run_bench(arguments):
-    """Measures, prints what is to be seen, and writes all of it as JSON.
+    """Measures, prints what is to be seen, draws it, and writes all of it as JSON.
 
     Args:
       arguments: the parsed words of `bench`, `command_line` among them.
@@ -94,40 +111,34 @@ def run_bench(arguments):
     """
     data_sets = read_data_sets(arguments.data_dir, arguments.data)
     images = data_sets.train.images
+    commands = {engine: _engine_command(engine, arguments) for engine in BENCH_ENGINES}
     result = {
         "command": arguments.command_line,
         "data": data_sets.name,
         "steps": len(images) // MIXTURE_OF_VAES_PARAMS["batch_size"],
         **_machine(),
         "floor": measure_floor(images),
-        "stages": [],
+        "profile": {name: _profile(name, arguments) for name in (*BENCH_ENGINES, *BENCH_MODELS)},
     }
     with tempfile.TemporaryDirectory() as directory:
-        for after in [0, *arguments.after]:
-            checkpoint = str(Path(directory, f"after-{after}")) if after else ""
-            if after:
-                _train(data_sets.train, after, checkpoint)
-            commands = {
-                engine: _engine_command(engine, arguments, checkpoint) for engine in ENGINES
-            }
-            if arguments.peers and not result["stages"]:  # what they compute is always the same
-                path = Path(directory, "images.npy")
-                np.save(path, images)
-                commands |= _peer_commands(arguments, path)
-            stage = {"after": after, **_measure(commands, arguments.epochs)}
-            result["stages"].append({**stage, "summary": _summary(stage, result)})
+        if arguments.peers:
+            path = Path(directory, "images.npy")
+            np.save(path, images)
+            commands |= _peer_commands(arguments, path)
+        result |= _measure(commands, arguments.epochs)
+    result["summary"] = _summary(result)
     write_whole(arguments.out, (json.dumps(result, indent=1) + "\n").encode())
-    print(json.dumps([stage["summary"] for stage in result["stages"]], indent=1))
-    print(f"The times are in {arguments.out}.")
+    figures = _save_figure(plot_epochs(result["epochs"]), arguments)
+    print(json.dumps(result["summary"], indent=1))
+    print(f"The times are in {arguments.out}, their figure in {figures}/.")
 
 
-def _train(train_set, n_epochs, checkpoint):
-    """Trains the fused engine's model, and writes what it has become."""
-    trainer = start_engine("fused", train_set)
-    for _ in tqdm(range(n_epochs), unit="epoch", desc="training", file=sys.stdout):
-        trainer._run_epoch(train_set, "loss")
-    trainer.save(checkpoint)
-    trainer.session.close()
+def _profile(name, arguments):
+    worker = _Worker(name, _engine_command(name, arguments))
+    try:
+        return worker.ask("profile")
+    finally:
+        worker.stop()
 
 
 def _measure(commands, n_epochs):
@@ -142,36 +153,71 @@ def _measure(commands, n_epochs):
             for name, worker in workers.items():
                 epochs[name].append(worker.ask("epoch"))
         return {
-            "profile": {engine: workers[engine].ask("profile") for engine in ENGINES},
             "epochs": {name: values[1:] for name, values in epochs.items()},
             "peak_bytes": {name: w.ask("end")["peak_bytes"] for name, w in workers.items()},
         }
 
 
-def _summary(stage, result):
-    """Returns a stage's medians, in seconds, and the ratios that the tables show."""
-    medians = {
-        name: {
-            key: float(np.median([epoch[key] for epoch in epochs]))
-            for key in epochs[0]
-            if key != "loss"
+def _summary(result):
+    """Returns medians, in seconds, and the ratios that the tables show.
+
+    They are of all epochs, and for the training steps also of the first and of the last three.
+    """
+    summary = {"medians": {}, "times_fused": {}, "whole_times_fused": {}}
+    for name, epochs in result["epochs"].items():
+        seconds = {part: [epoch[part] for epoch in epochs] for part in PARTS if part in epochs[0]}
+        if len(seconds) == len(PARTS):
+            seconds["whole"] = np.sum([seconds[part] for part in PARTS], axis=0)
+        seconds["first"] = seconds["train"][:N_AT_AN_END]
+        seconds["last"] = seconds["train"][-N_AT_AN_END:]
+        summary["medians"][name] = {
+            part: float(np.median(values)) for part, values in seconds.items()
         }
-        for name, epochs in stage["epochs"].items()
-    }
-    for name, epochs in stage["epochs"].items():
-        parts = ("train", "evaluate", "samples")
-        if all(part in epochs[0] for part in parts):
-            whole = [sum(epoch[part] for part in parts) for epoch in epochs]
-            medians[name]["whole"] = float(np.median(whole))
-    fused, plain = medians["fused"], medians["plain"]
+    fused = summary["medians"]["fused"]
+    for name, medians in summary["medians"].items():
+        summary["times_fused"][name] = medians["train"] / fused["train"]
+        if "whole" in medians:
+            summary["whole_times_fused"][name] = medians["whole"] / fused["whole"]
     floors = {name: result["steps"] * value for name, value in result["floor"]["step"].items()}
-    return {
-        "medians": medians,
-        "times_fused": {name: of["train"] / fused["train"] for name, of in medians.items()},
-        "plain_to_fused_whole": plain["whole"] / fused["whole"],
-        "floor_epoch": floors,
-        "fraction_of_floor": floors["without_blanks"] / fused["train"],
+    summary["floor_epoch"] = floors
+    summary["fraction_of_floor"] = {
+        part: floors["without_blanks"] / fused[part] for part in ("first", "train", "last")
     }
+    return summary
+
+
+def plot_epochs(epochs):
+    """Draws the seconds of every epoch's training steps.
+
+    Args:
+      epochs: dict of engine or peer to a list of dicts with `train`, in seconds.
+
+    Returns:
+      A `matplotlib.figure.Figure`.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    ax = figure.subplots()
+    for name, values in epochs.items():
+        numbers = np.arange(len(values)) + 2  # the first does not count
+        width = 2.5 if name in BENCH_ENGINES else 1.2
+        ax.plot(numbers, [epoch["train"] for epoch in values], label=name, linewidth=width)
+    ax.set(
+        xlabel="epoch",
+        ylabel="training steps (seconds an epoch)",
+        title="Post 3's model through its training",
+    )
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_ylim(bottom=0)
+    ax.legend(loc="lower left", ncols=2)
+    return figure
+
+
+def _save_figure(figure, arguments):
+    """Saves a figure beside the results under their name; returns the directory."""
+    figures = arguments.out.parent / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    figure.savefig(figures / f"{arguments.out.stem}.png", dpi=100)
+    return figures
 
 
 def _machine():
@@ -216,15 +262,6 @@ def add_bench_command(commands, positive):
         help="epochs of each, after a first that does not count; default: 5",
     )
     command.add_argument(
-        "--after",
-        type=positive,
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="measure again with weights that have been trained so many epochs: the fused engine "
-        "leaves out what a manager that has made up its mind makes too small to count",
-    )
-    command.add_argument(
         "--peers",
         action="store_true",
         help="the same model in JAX and PyTorch too, where they are installed",
@@ -233,6 +270,11 @@ def add_bench_command(commands, positive):
         "--peers-python",
         metavar="FILE",
         help="the Python that has them; default: the one that runs this",
+    )
+    command.add_argument(
+        "--tensorflow-1-python",
+        metavar="FILE",
+        help="a Python with TensorFlow 1.15, of whom `--peers` asks the post's own graph",
     )
     command.add_argument(
         "--scaling",
@@ -260,7 +302,5 @@ def _run_scaling(arguments):
     points = measure_scaling()
     result = {"command": arguments.command_line, **_machine(), "points": points}
     write_whole(arguments.out, (json.dumps(result, indent=1) + "\n").encode())
-    figures = arguments.out.parent / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    plot_growth(points).savefig(figures / "bench_scaling.png", dpi=100)
+    figures = _save_figure(plot_growth(points), arguments)
     print(f"{len(points)} points are in {arguments.out}, their figure in {figures}/.")

@@ -13,25 +13,37 @@ from pathlib import Path
 import numpy as np
 
 from moe_vae.compat import tf
+from moe_vae.conditional_vae import build_conditional_vae
 from moe_vae.datasets import read_data_sets
-from moe_vae.experiments import builder, start_trainer
+from moe_vae.dmvae import build_dmvae
+from moe_vae.fused import build_fused_mixture_of_vaes
+from moe_vae.mixture_of_vaes import build_mixture_of_vaes
+from moe_vae.training import Trainer, set_seeds, start_trainer
+from moe_vae.vade import build_vade
 
-__all__ = ["main", "peak_bytes", "profile_step", "start_engine"]
+__all__ = ["BENCH_ENGINES", "BENCH_MODELS", "main", "peak_bytes", "profile_step"]
 
-MODEL = "mixture-of-vaes"
+BENCH_ENGINES = {"plain": build_mixture_of_vaes, "fused": build_fused_mixture_of_vaes}
+# Those that have one engine: `profile` says what another could gain.
+BENCH_MODELS = {
+    "conditional VAE": build_conditional_vae,
+    "VaDE": build_vade,
+    "DMVAE": build_dmvae,
+}
+SEED = 0
 N_PROFILED = 20
+N_TIMED = 100
 
 
 def main(argv):
     """Answers until `end`.
 
     Args:
-      argv: an engine, a data source, where its files are, or "", and a checkpoint to begin with,
-        or "".
+      argv: an engine or a model, a data source, and where its files are, or "".
     """
-    engine, data, data_dir, checkpoint = argv
-    train_set = read_data_sets(data_dir or None, data).train
-    worker = _Worker(engine, train_set, checkpoint)
+    name, data, data_dir = argv
+    build = {**BENCH_ENGINES, **BENCH_MODELS}[name]
+    worker = _Worker(build, read_data_sets(data_dir or None, data).train)
     answers = {"epoch": worker.epoch, "profile": worker.profile, "end": worker.end}
     for line in sys.stdin:
         print(json.dumps(answers[line.strip()]()), flush=True)
@@ -39,16 +51,10 @@ def main(argv):
             break
 
 
-def start_engine(engine, train_set):
-    """Returns the `Trainer` of an engine's model, from the seed 0."""
-    return start_trainer(builder(MODEL, train_set.images.shape[1], engine), {}, 0)
-
-
 class _Worker:
-    def __init__(self, engine, train_set, checkpoint):
-        self._trainer = start_engine(engine, train_set)
-        if checkpoint:
-            self._trainer.restore(checkpoint)
+    def __init__(self, build, train_set):
+        self._build = build
+        self._trainer = start_trainer(build, {}, SEED)
         self._train_set = train_set
 
     def epoch(self):
@@ -70,8 +76,11 @@ class _Worker:
         return seconds
 
     def profile(self):
-        """Returns where a step's time goes; see `profile_step`."""
-        return profile_step(self._trainer, self._train_set)
+        """Returns where the time of a training's first steps goes; see `profile_step`."""
+        with tf.Graph().as_default():
+            set_seeds(SEED)
+            # Whatever trains the model else: here each step is a call of the session.
+            return profile_step(Trainer(self._build({})), self._train_set)
 
     def end(self):
         """Returns how much memory the process had at most."""
@@ -86,22 +95,28 @@ def peak_bytes():
 
 
 def profile_step(trainer, train_set):
-    """Sums the time of a training step by kind of operation.
+    """Times a training step, and sums its time by kind of operation.
 
-    Each operation counts with its median over 20 steps that TensorFlow's timeline recorded.
+    The step counts with its median over 100, each operation with its median over 20 more that
+    TensorFlow's timeline recorded.
 
     Args:
       trainer: a `Trainer`.
       train_set: the `DataSet` that its batches come from.
 
     Returns:
-      Dict of a kind of operation to a dict of `seconds` a step and `count`, the longest first.
+      Dict of `step`, in seconds, and `kinds`, a dict of a kind of operation to a dict of
+      `seconds` a step and `count`, the longest first.
     """
+    walls = []
+    for _ in range(N_TIMED):
+        start = time.perf_counter()
+        _take_step(trainer, train_set)
+        walls.append(time.perf_counter() - start)
     seconds, kinds = collections.defaultdict(list), {}
     for _ in range(N_PROFILED):
-        feed = trainer.model.feed(*train_set.next_batch(trainer.model.params["batch_size"]))
         options, recorded = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE), tf.RunMetadata()
-        trainer.session.run(trainer.train_steps["loss"], feed, options, recorded)
+        _take_step(trainer, train_set, options, recorded)
         for device in recorded.step_stats.dev_stats:
             for node in device.node_stats:
                 # The label is "name = Kind(inputs)".
@@ -114,7 +129,13 @@ def profile_step(trainer, train_set):
     for name, values in seconds.items():
         sums[kinds[name]]["seconds"] += float(np.median(values))
         sums[kinds[name]]["count"] += 1
-    return dict(sorted(sums.items(), key=lambda item: -item[1]["seconds"]))
+    longest = sorted(sums.items(), key=lambda item: -item[1]["seconds"])
+    return {"step": float(np.median(walls)), "kinds": dict(longest)}
+
+
+def _take_step(trainer, train_set, *recorder):
+    feed = trainer.model.feed(*train_set.next_batch(trainer.model.params["batch_size"]))
+    trainer.session.run(trainer.train_steps["loss"], feed, *recorder)
 
 
 if __name__ == "__main__":

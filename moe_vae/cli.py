@@ -51,7 +51,6 @@ from moe_vae.experiments import (
     run_identity,
     run_record,
     score_generation,
-    start_trainer,
     train_recogniser,
 )
 from moe_vae.figures import plot_image_rows, plot_points
@@ -68,7 +67,7 @@ from moe_vae.specialists import (
 )
 from moe_vae.tensorboard import TensorBoardLog
 from moe_vae.timing import time_clustering_vaes
-from moe_vae.training import TrainingError
+from moe_vae.training import TrainingError, start_trainer
 
 __all__ = ["main"]
 

@@ -5,7 +5,7 @@ import numpy as np
 from moe_vae.compat import tf
 from moe_vae.networks import hidden_layers
 
-__all__ = ["ClusterEncoder"]
+__all__ = ["CLOSED", "ClusterEncoder"]
 
 # Added to a logit that is not of a group: its exponential is 0, and no gradient is infinite.
 CLOSED = -1e9

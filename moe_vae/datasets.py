@@ -407,11 +407,11 @@ def read_data_sets(directory=None, data="auto"):
 
 
 def _read_mnist(directory):
-    images = _as_floats(_read_idx(directory, TRAIN_IMAGES))
+    pixels = _read_idx(directory, TRAIN_IMAGES)
     labels = _read_idx(directory, TRAIN_LABELS)
     return DataSets(
-        train=DataSet(images[VALIDATION_SIZE:], labels[VALIDATION_SIZE:]),
-        validation=DataSet(images[:VALIDATION_SIZE], labels[:VALIDATION_SIZE]),
+        train=DataSet(_as_floats(pixels[VALIDATION_SIZE:]), labels[VALIDATION_SIZE:]),
+        validation=DataSet(_as_floats(pixels[:VALIDATION_SIZE]), labels[:VALIDATION_SIZE]),
         test=DataSet(
             _as_floats(_read_idx(directory, TEST_IMAGES)), _read_idx(directory, TEST_LABELS)
         ),

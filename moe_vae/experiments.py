@@ -47,7 +47,7 @@ from moe_vae.parabolas import fit_after_kmeans, fit_mixture, parabola_data
 from moe_vae.parameters import ParameterError
 from moe_vae.recogniser import build_recogniser
 from moe_vae.specialists import plot_styles
-from moe_vae.training import Trainer, set_seeds
+from moe_vae.training import start_trainer
 from moe_vae.vade import VADE_PARAMS, build_vade
 
 __all__ = [
@@ -64,7 +64,6 @@ __all__ = [
     "run_identity",
     "run_record",
     "score_generation",
-    "start_trainer",
     "train_recogniser",
 ]
 
@@ -371,23 +370,6 @@ def prepare_data(data_sets, params, cache=None):
         train.neighbours = nearest_neighbours(compared, params["n_neighbours"], cache)
         train.neighbour_steps = walk_steps(compared, train.neighbours, params["neighbour_reach"])
     return data_sets
-
-
-def start_trainer(build, params, seed):
-    """Builds a model in a new graph from a seed, ready to train.
-
-    Args:
-      build: function of `params` that builds a model in the current graph.
-      params: dict of parameters that differ from the model's defaults.
-      seed: whole number for NumPy's generator and for TensorFlow's.
-
-    Returns:
-      A `Trainer`.
-    """
-    with tf.Graph().as_default():
-        set_seeds(seed)
-        model = build(params)
-        return getattr(model, "trainer_class", Trainer)(model)
 
 
 def run_identity(name, trainer, data_sets, seed):

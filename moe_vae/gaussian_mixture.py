@@ -1,7 +1,6 @@
 """K diagonal Gaussians as variables of a graph: VaDE's and DMVAE's prior, and the naive gate."""
 
 import numpy as np
-from sklearn import mixture
 
 from moe_vae.compat import tf
 from moe_vae.networks import VARIANCE_FLOOR, bounded_variance
@@ -78,8 +77,11 @@ class GaussianMixture:
         Returns:
           The fitted `sklearn.mixture.GaussianMixture`.
         """
+        # Not above: it takes memory that only who fits has a use for.
+        from sklearn.mixture import GaussianMixture as Mixture
+
         n_clusters = int(self.mu.shape[0])
-        fitted = mixture.GaussianMixture(
+        fitted = Mixture(
             n_clusters, covariance_type="diag", reg_covar=EM_VARIANCE_FLOOR, n_init=n_init
         ).fit(np.asarray(z, np.float64))
         log_weights = np.zeros(n_clusters) if self._uniform else np.log(fitted.weights_)

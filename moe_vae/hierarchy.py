@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from moe_vae.cluster_encoder import CLOSED
 from moe_vae.compat import tf
 from moe_vae.datasets import IMAGE_PIXELS, check_images
+from moe_vae.information import merge_by_information
 from moe_vae.mixture_of_vaes import (
     MIXTURE_OF_VAES_PARAMS,
     N_EXPERTS,
@@ -21,15 +23,34 @@ __all__ = [
     "HIERARCHY_PARAMS",
     "HierarchicalMixture",
     "build_hierarchical_mixture",
+    "group_styles",
 ]
 
-# The second level is routed as in the post.
 HIERARCHY_PARAMS = {
     **SPECIALIST_PARAMS,
     "n_styles": 3,
+    "style_routing": "post",
     "manager_layers": MIXTURE_OF_VAES_PARAMS["manager_layers"],
     "balancing_weight": MIXTURE_OF_VAES_PARAMS["balancing_weight"],
 }
+
+
+def group_styles(joint, groups, n_styles):
+    """Puts the outputs of each group together into styles, by `merge_by_information`.
+
+    Args:
+      joint: symmetric float array [n_outputs, n_outputs]; see `joint_probs`.
+      groups: whole-number array [n_outputs]: the group of each output, from 0.
+      n_styles: how many styles a group is to have; one of fewer outputs has one for each.
+
+    Returns:
+      Whole-number array [n_outputs] in 0 to n_styles - 1: the style of each output in its group.
+    """
+    styles = np.empty(len(groups), int)
+    for group in np.unique(groups):
+        own = np.flatnonzero(groups == group)
+        styles[own] = merge_by_information(joint[np.ix_(own, own)], min(n_styles, len(own)))
+    return styles
 
 
 class HierarchicalMixture(SpecialistManager):
@@ -44,6 +65,11 @@ class HierarchicalMixture(SpecialistManager):
 
     so that the second level is the post's routing, for each expert. With one style it is the flat
     mixture: the same losses, and no choice to learn.
+
+    That routing learns what saves the decoders most, which is slant and width. With the
+    `style_routing` "information" a style is a group of the router's finer outputs instead: what two
+    views of an image have in common beside the digit, and so nothing that an affine map changes.
+    `group_styles` makes the groups once the router is trained, and nobody learns them after that.
 
     Attributes:
       experts: list, an entry for each expert, of lists of `n_styles` `VAE`s.
@@ -82,9 +108,24 @@ class HierarchicalMixture(SpecialistManager):
 
     def _calc_style_probs(self):
         with tf.variable_scope("style"):
+            if not self._learns_styles:
+                return self._calc_output_styles()
             h = hidden_layers(self.images, self.params["manager_layers"], self.params["activation"])
             logits = tf.layers.dense(h, self.n_columns * self.n_styles)
             return tf.nn.softmax(tf.reshape(logits, [-1, self.n_columns, self.n_styles]))
+
+    def _calc_output_styles(self):
+        n_over = self.params["n_over_clusters"]
+        evenly = np.eye(self.n_styles)[np.arange(n_over) // self.n_columns % self.n_styles]
+        styles = tf.get_variable(
+            "styles", initializer=tf.constant(evenly, tf.float32), trainable=False
+        )
+        # A finalised graph takes no new operation, so the assignment is there already.
+        self._new_styles = tf.placeholder(tf.float32, [n_over, self.n_styles])
+        self._assign_styles = tf.assign(styles, self._new_styles)
+        in_style = self.router.encoder.groups[:, :, None] * styles[:, None, :]
+        logits = self.router.outputs[:, :, None, None] + CLOSED * (1 - in_style)
+        return tf.stop_gradient(tf.nn.softmax(tf.reduce_logsumexp(logits, axis=1)))
 
     def _calc_style_losses(self):
         losses = [tf.stack([vae.loss for vae in group], axis=1) for group in self.experts]
@@ -101,20 +142,40 @@ class HierarchicalMixture(SpecialistManager):
             self.style_balancing_loss = tf.reduce_sum(
                 tf.math.reduce_variance(self._style_sums, axis=1)
             )
-        weighted = self.params["balancing_weight"] * self.style_balancing_loss
-        self.loss = tf.add(self.loss, weighted, name="loss_of_both_levels")
+        if self._learns_styles:
+            weighted = self.params["balancing_weight"] * self.style_balancing_loss
+            self.loss = tf.add(self.loss, weighted, name="loss_of_both_levels")
+
+    @property
+    def _learns_styles(self):
+        return self.params["style_routing"] == "post"
 
     # What the training loop needs of a model.
+
+    def pretrain(self, trainer, train_set):
+        """Trains the router, and then groups its finer outputs, if they are the styles.
+
+        Args:
+          trainer: the `Trainer` of this model.
+          train_set: a `DataSet`; its labels are not used.
+        """
+        super().pretrain(trainer, train_set)
+        if not self._learns_styles and not trainer.interrupted:
+            joint = trainer.sum_over(train_set, self.router.output_joint)
+            groups = self.router.encoder.assigned(trainer.session)
+            styles = np.eye(self.n_styles)[group_styles(joint, groups, self.n_styles)]
+            trainer.session.run(self._assign_styles, {self._new_styles: styles})
 
     @property
     def losses(self):
         """Dict of name to scalar tensor: the losses that a history records."""
-        return {**super().losses, "style_balancing_loss": self.style_balancing_loss}
+        balancing = {"style_balancing_loss": self.style_balancing_loss}
+        return {**super().losses, **(balancing if self._learns_styles else {})}
 
     @property
     def batch_sums(self):
         """Tensors that are sums over the batch, from which the losses follow."""
-        return [*super().batch_sums, self._style_sums]
+        return [*super().batch_sums, *([self._style_sums] if self._learns_styles else [])]
 
     def generate_row(self, session, z):
         """Lets the first style of every expert draw one and the same code.

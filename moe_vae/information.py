@@ -250,12 +250,15 @@ class InformationEncoder:
     over both phases.
 
     Attributes:
+      encoder: the `ClusterEncoder`.
       inputs: float tensor [batch, n_features].
       partners: float tensor [batch, n_features], what the second view shows; where it is not fed,
         `inputs`.
       views: pair of float tensors [batch, n_features].
       outputs: float tensor [batch, n_over_clusters], the logits of the inputs as they are.
       probs: float tensor [batch, n_clusters], q(c|x) of the inputs as they are.
+      joint, output_joint: float tensors [n_clusters, n_clusters] and [n_over_clusters,
+        n_over_clusters], the `joint_probs` of the two views' clusters and of their outputs.
       information, over_information: scalars, in nats: of the clusters and of the outputs. In
         training they are those of a batch, in a history those of the whole data set.
       loss: scalar, in nats.
@@ -289,7 +292,7 @@ class InformationEncoder:
         )
         self.partners = tf.placeholder_with_default(inputs, [None, self.n_features], "partners")
         with tf.variable_scope("information"):
-            self._encoder = ClusterEncoder(self.params, self.n_clusters)
+            self.encoder = ClusterEncoder(self.params, self.n_clusters)
             with tf.control_dependencies([self._build_probs()] if probs_first else []):
                 self._build_joints()
             if not probs_first:
@@ -301,17 +304,18 @@ class InformationEncoder:
         with tf.name_scope("views"):
             self.views = view(self.inputs), view(self.partners)
         with tf.name_scope("joints"):
-            outputs = self._encoder.outputs(tf.concat(self.views, axis=0), training=True)
-            both = self._encoder.logits(outputs), outputs
-            self._joints = [joint_probs(*tf.split(tf.nn.softmax(logits), 2)) for logits in both]
+            outputs = self.encoder.outputs(tf.concat(self.views, axis=0), training=True)
+            both = self.encoder.logits(outputs), outputs
+            joints = [joint_probs(*tf.split(tf.nn.softmax(logits), 2)) for logits in both]
+            self.joint, self.output_joint = joints
 
     def _build_probs(self):
-        self.outputs = self._encoder.outputs(self.inputs)
-        self.probs = tf.nn.softmax(self._encoder.logits(self.outputs), name="probs")
+        self.outputs = self.encoder.outputs(self.inputs)
+        self.probs = tf.nn.softmax(self.encoder.logits(self.outputs), name="probs")
         return self.probs
 
     def _build_losses(self):
-        self.information, self.over_information = map(mutual_information, self._joints)
+        self.information, self.over_information = map(mutual_information, self.batch_sums)
         self.loss = tf.negative(self.information + self.over_information, name="loss")
 
     # What the training loop needs of a model.
@@ -338,7 +342,7 @@ class InformationEncoder:
     @property
     def batch_sums(self):
         """Tensors that are sums over the batch, from which the losses follow."""
-        return self._joints
+        return [self.joint, self.output_joint]
 
     def schedule(self, phase, epoch):
         """Returns the learning rate in the steps of an epoch."""
@@ -367,8 +371,8 @@ class InformationEncoder:
         left = self.params["pretrain_epochs"] - trainer.epochs_done["over"]
         trainer.fit(train_set, left, sample=False, phase="over")
         if not self.params["regroup"] and not trainer.interrupted:
-            joint = trainer.sum_over(train_set, self._joints[1])
-            self._encoder.assign(trainer.session, merge_by_information(joint, self.n_clusters))
+            joint = trainer.sum_over(train_set, self.output_joint)
+            self.encoder.assign(trainer.session, merge_by_information(joint, self.n_clusters))
 
     def after_epoch(self, phase, session, sums):
         """Puts the outputs together anew, if `regroup` is set.
@@ -384,10 +388,10 @@ class InformationEncoder:
         del phase
         if self.params["regroup"]:
             joint = sums[1]
-            starts = self._encoder.assigned(session), merge_by_information(joint, self.n_clusters)
+            starts = self.encoder.assigned(session), merge_by_information(joint, self.n_clusters)
             found = [move_by_information(joint, groups) for groups in starts]
             best = max(found, key=lambda groups: grouped_information(joint, groups))
-            self._encoder.assign(session, best)
+            self.encoder.assign(session, best)
 
     # What can be done with a trained model.
 

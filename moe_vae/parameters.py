@@ -79,6 +79,7 @@ _RULES = {
     "likelihood": _choice("bernoulli", "gaussian"),
     "objective": _choice("relaxed", "exact"),
     "routing": _choice("post", "balanced", "information"),
+    "style_routing": _choice("post", "information"),
     "gate": _choice("softmax", "deep", "gmm", "vade", "dmvae"),
     "targets_seed": _STEPS,
     "task": _choice("regression", "classification"),

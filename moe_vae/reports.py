@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 
 from moe_vae.gating import SYSTEMS
 from moe_vae.parameters import ParameterError
+from moe_vae.specialists import N_STYLES, SPECIALIST_STEPS
 
 __all__ = ["RESULTS", "TABLES", "fill_tables"]
 
@@ -29,6 +30,7 @@ RESULTS = (
 )
 
 N_KINDS = 12  # of operations, that a profile shows
+PRODUCTS = ("MatMul", "_FusedMatMul", "BatchMatMulV2")
 
 
 def _row(*cells):
@@ -342,40 +344,43 @@ def other_data_table(results):
         (
             run["data"],
             run["seed"],
+            "yes" if run["model"] == "mixture-of-vaes" else "no",
             *(f"{run['test'][measure]:.4f}" for measure in ("accuracy", "nmi")),
-            f"{run['history']['information'][-1]:.2f}",
+            # Experts come after a router that has had its training.
+            "" if run["model"] == "mixture-of-vaes" else f"{run['history']['information'][-1]:.2f}",
             len(run["seconds"]),
         )
         for run in results["specialists"]["runs"]
         if run["data"] != "MNIST"
     ]
-    heading = ("data", "seed", "clustering accuracy", "NMI", "information (nats)", "epochs")
+    heading = ("data", "seed", "experts", "clustering accuracy", "NMI", "information (nats)")
+    heading += ("epochs",)
     return _table(heading, rows)
 
 
 def hierarchy_table(results):
     """Bounds on the log likelihood: ten VAEs, ten wider ones, and ten mixtures of VAEs."""
-    names = {
-        "mixture-of-vaes": "ten VAEs",
-        "wide": "ten wider VAEs",
-        "hierarchy": "ten mixtures of three VAEs",
-    }
-    bounds = {}
-    for step in names:
-        run = _of_step(results, step)[0]
-        bounds[step] = run["history"]["bound"][-1], run["test"]["losses"]["bound"]
-    wide = bounds["wide"]
-    rows = [
-        (
-            name,
-            *(f"{bound:.2f}" for bound in bounds[step]),
-            *(
+
+    def bounds_of(step):
+        runs = _of_step(results, step)
+        return [(run["history"]["bound"][-1], run["test"]["losses"]["bound"]) for run in runs]
+
+    rows = [("ten VAEs", *(f"{bound:.2f}" for bound in bounds_of("mixture-of-vaes")[0]), "", "")]
+    for n_styles in N_STYLES:
+        (wide,) = bounds_of(f"wide-{n_styles}")
+        steps = {
+            f"wide-{n_styles}": f"ten VAEs, {n_styles} times as wide",
+            f"hierarchy-{n_styles}": f"ten mixtures of {n_styles} VAEs",
+        }
+        if n_styles == SPECIALIST_STEPS["shapes"].params["n_styles"]:
+            steps["shapes"] = f"ten mixtures of up to {n_styles}, by the router's outputs"
+        for step, name in steps.items():
+            (bounds,) = bounds_of(step)
+            gained = (
                 f"{(ours - theirs) / abs(theirs):+.2%}"
-                for ours, theirs in zip(bounds[step], wide, strict=True)
-            ),
-        )
-        for step, name in names.items()
-    ]
+                for ours, theirs in zip(bounds, wide, strict=True)
+            )
+            rows.append((name, *(f"{bound:.2f}" for bound in bounds), *gained))
     heading = ("experts", "bound, training images", "bound, test images")
     return _table((*heading, "gained, training", "gained, test"), rows)
 
@@ -413,18 +418,16 @@ def cluster_table(results):
 def bench_table(results):
     """Seconds of an epoch and its parts, by engine and peer, with the ratios to the fused one."""
     bench = results["bench"]
-    rows = []
-    for stage in bench["stages"]:
-        summary = stage["summary"]
-        for name, median in summary["medians"].items():
-            parts = ("train", "evaluate", "samples", "whole")
-            cells = (f"{median[part]:.3g}" if part in median else "" for part in parts)
-            ratio = f"{summary['times_fused'][name]:.2f}"
-            memory = f"{stage['peak_bytes'][name] / 2**20:.0f}"
-            rows.append((name, stage["after"], *cells, ratio, memory))
+    summary, rows = bench["summary"], []
+    for name, median in summary["medians"].items():
+        parts = ("first", "last", "train", "evaluate", "samples", "whole")
+        cells = (f"{median[part]:.3g}" if part in median else "" for part in parts)
+        whole = summary["whole_times_fused"].get(name)
+        ratios = f"{summary['times_fused'][name]:.2f}", "" if whole is None else f"{whole:.2f}"
+        rows.append((name, *cells, *ratios, f"{bench['peak_bytes'][name] / 2**20:.0f}"))
     cores = f"{bench['cores']} core{'s' if bench['cores'] > 1 else ''}"
-    heading = (f"{bench['data']}, {cores}", "epochs before", "training steps (s)")
-    heading += ("evaluation (s)", "samples (s)", "all three (s)", "training, times fused")
+    heading = (f"{bench['data']}, {cores}", "steps, first 3", "last 3", "all", "evaluation")
+    heading += ("samples", "all three", "steps, times fused", "all three, times fused")
     return _table((*heading, "peak memory (MiB)"), rows)
 
 
@@ -443,12 +446,12 @@ def bench_floor_table(results):
     ]
     rows += [
         (
-            f"a step, {engine}, after {stage['after']} epochs",
-            stage["summary"]["medians"][engine]["train"] / steps,
+            f"a step, {engine}, {epochs}",
+            bench["summary"]["medians"][engine][part] / steps,
             None,
         )
-        for stage in bench["stages"]
-        for engine in stage["profile"]
+        for part, epochs in (("first", "first 3 epochs"), ("last", "last 3"))
+        for engine in ("plain", "fused")
     ]
     return _table(
         ("what", "a step (ms)", "GFLOP/s"),
@@ -461,7 +464,9 @@ def bench_floor_table(results):
 
 def bench_profile_table(results):
     """Milliseconds of a training step by kind of operation, the longest of both engines."""
-    profile = results["bench"]["stages"][0]["profile"]
+    profile = {
+        engine: results["bench"]["profile"][engine]["kinds"] for engine in ("fused", "plain")
+    }
     none = {"seconds": 0, "count": 0}
 
     def seconds_of(kind):
@@ -482,6 +487,21 @@ def bench_profile_table(results):
         totals += [f"{1e3 * seconds:.2f}", sum(entry["count"] for entry in entries)]
     rows.append(("all kinds", *totals))
     return _table(("operation", "fused (ms)", "number", "plain (ms)", "number"), rows)
+
+
+def bench_models_table(results):
+    """What of a step's time is matrix products, for the models that have one engine."""
+    bench, rows = results["bench"], []
+    for name, profile in bench["profile"].items():
+        kinds = profile["kinds"]
+        everything = sum(entry["seconds"] for entry in kinds.values())
+        products = sum(kinds[kind]["seconds"] for kind in PRODUCTS if kind in kinds)
+        adam = sum(entry["seconds"] for kind, entry in kinds.items() if "ApplyAdam" in kind)
+        label = f"mixture of VAEs, {name}" if name in ("plain", "fused") else name
+        shares = (f"{part / everything:.0%}" for part in (products, adam))
+        count = sum(entry["count"] for entry in kinds.values())
+        rows.append((label, f"{1e3 * profile['step']:.2f}", *shares, count))
+    return _table(("model", "a step (ms)", "products", "Adam", "operations"), rows)
 
 
 def bench_scaling_table(results):
@@ -534,6 +554,7 @@ TABLES = {
     "bench": bench_table,
     "bench-floor": bench_floor_table,
     "bench-profile": bench_profile_table,
+    "bench-models": bench_models_table,
     "bench-scaling": bench_scaling_table,
     "faults": faults_table,
 }

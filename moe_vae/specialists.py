@@ -7,8 +7,10 @@ import numpy as np
 from moe_vae.clustering import ClusteringStep
 from moe_vae.figures import plot_image_rows
 from moe_vae.metrics import match_clusters
+from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = [
+    "N_STYLES",
     "SPECIALIST_EXPERIMENTS",
     "SPECIALIST_STEPS",
     "Experiment",
@@ -19,14 +21,28 @@ __all__ = [
 PICTURES_AN_EXPERT = 200
 N_NEAREST = 3  # real images beside what a style draws
 
-# As many steps on a few thousand examples as on MNIST.
+# As many steps as on MNIST.
 _SMALL_DATA_EPOCHS = {"pretrain_epochs": 120, "epochs": 180}
+_SPIRAL_EPOCHS = {"pretrain_epochs": 18, "epochs": 26}
 
 _ROUTED = {"routing": "information"}
 
 # Router and experts go on learning together, in the router's batches. The weight keeps the experts'
 # losses, some hundred nats, from deciding the routing alone.
 _TOGETHER = {**_ROUTED, "information_weight": 100.0, "batch_size": 500}
+
+N_STYLES = (2, 3, 4, 5)
+_SHAPES = {"style_routing": "information", "n_styles": 5}
+
+
+def _wide(n_styles):
+    """Ten VAEs with the parameters of a hierarchy: as many times as wide as it has styles."""
+    layers = {
+        name: [n_styles * size for size in MIXTURE_OF_VAES_PARAMS[name]]
+        for name in ("encoder_layers", "decoder_layers")
+    }
+    return ClusteringStep("mixture-of-vaes", "information", {**_ROUTED, **layers})
+
 
 # The steps by name.
 SPECIALIST_STEPS = {
@@ -36,14 +52,15 @@ SPECIALIST_STEPS = {
     "without-augmentation": ClusteringStep("information", params={"augment": False}),
     "balanced": ClusteringStep("mixture-of-vaes", params={"routing": "balanced"}),
     "together": ClusteringStep("mixture-of-vaes", "information", _TOGETHER),
-    "hierarchy": ClusteringStep("hierarchy", "information"),
-    "wide": ClusteringStep(
-        "mixture-of-vaes",
-        "information",
-        {**_ROUTED, "encoder_layers": [384], "decoder_layers": [384]},
-    ),
+    **{
+        f"hierarchy-{n_styles}": ClusteringStep("hierarchy", "information", {"n_styles": n_styles})
+        for n_styles in N_STYLES
+    },
+    "shapes": ClusteringStep("hierarchy", "information", _SHAPES),
+    **{f"wide-{n_styles}": _wide(n_styles) for n_styles in N_STYLES},
     "small": ClusteringStep("information", params=_SMALL_DATA_EPOCHS),
-    "points": ClusteringStep("information"),
+    "points": ClusteringStep("information", params=_SPIRAL_EPOCHS),
+    "points-experts": ClusteringStep("mixture-of-vaes", "points", {**_ROUTED, "epochs": 22}),
 }
 
 
@@ -59,15 +76,17 @@ class Experiment(NamedTuple):
 SPECIALIST_EXPERIMENTS = (
     Experiment("information", "mnist", 5),
     Experiment("mixture-of-vaes", "mnist", 5),
-    Experiment("hierarchy", "mnist", 1),
-    Experiment("wide", "mnist", 1),
+    *(Experiment(f"hierarchy-{n_styles}", "mnist", 1) for n_styles in N_STYLES),
+    Experiment("shapes", "mnist", 1),
+    *(Experiment(f"wide-{n_styles}", "mnist", 1) for n_styles in N_STYLES),
     Experiment("without-neighbours", "mnist", 3),
     Experiment("without-augmentation", "mnist", 3),
     Experiment("balanced", "mnist", 3),
     Experiment("together", "mnist", 1),
     Experiment("small", "sample", 1),
     Experiment("small", "digits", 1),
-    Experiment("points", "spiral", 1),
+    Experiment("points", "spiral", 3),
+    Experiment("points-experts", "spiral", 3),
 )
 
 
@@ -125,7 +144,8 @@ def plot_styles(trainer, confusion, data_set, title):
         row = []
         for style, picture in enumerate(drawn):
             own = data_set.images[(experts == expert) & (styles == style)]
-            row += [picture, *_nearest(own, picture)]
+            shown = picture if len(own) else np.zeros_like(picture)  # nobody's, so never trained
+            row += [shown, *_nearest(own, picture)]
         rows.append(np.array(row))
         labels.append(str(digit))
     columns = [

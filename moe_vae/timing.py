@@ -4,7 +4,7 @@ import time
 
 from moe_vae.compat import tf
 from moe_vae.dmvae import build_dmvae
-from moe_vae.experiments import start_trainer
+from moe_vae.training import start_trainer
 from moe_vae.vade import VaDE, build_vade
 
 __all__ = ["ScannedVaDE", "time_clustering_vaes"]

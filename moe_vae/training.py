@@ -36,7 +36,15 @@ from moe_vae.noise import key_value, noise_key
 from moe_vae.parameters import ParameterError
 from moe_vae.sessions import chunks, open_session
 
-__all__ = ["Trainer", "TrainingError", "fit_restarts", "set_seeds"]
+__all__ = [
+    "Trainer",
+    "TrainingError",
+    "fit_restarts",
+    "gradient_norms",
+    "part_name",
+    "set_seeds",
+    "start_trainer",
+]
 
 
 class TrainingError(RuntimeError):
@@ -86,12 +94,7 @@ class Trainer:
         self._variables = tf.global_variables()  # the model's own: Adam's come below
         self.train_steps, self._norms = {}, {}
         for phase, loss in getattr(model, "phases", {"loss": model.loss}).items():
-            optimizer = tf.train.AdamOptimizer(
-                getattr(model, "learning_rate", model.params["learning_rate"])
-            )
-            gradients = [pair for pair in optimizer.compute_gradients(loss) if pair[0] is not None]
-            self.train_steps[phase] = self._apply(optimizer, gradients, phase)
-            self._norms[phase] = _gradient_norms(gradients)
+            self._build_steps(phase, loss)
         self.epochs_done = dict.fromkeys(self.train_steps, 0)
         self._noise_key, self._draws = noise_key(), 0
         graph_seed = model.loss.graph.seed
@@ -105,6 +108,16 @@ class Trainer:
         self.gradient_norms = {}
         self.listeners = []
         self.interrupted = False
+
+    def _build_steps(self, phase, loss):
+        optimizer = self._optimizer()
+        gradients = [pair for pair in optimizer.compute_gradients(loss) if pair[0] is not None]
+        self.train_steps[phase] = self._apply(optimizer, gradients, phase)
+        self._norms[phase] = gradient_norms(gradients)
+
+    def _optimizer(self):
+        learning_rate = getattr(self.model, "learning_rate", self.model.params["learning_rate"])
+        return tf.train.AdamOptimizer(learning_rate)
 
     def _apply(self, optimizer, gradients, phase):
         """Returns the operation that trains a phase one step."""
@@ -402,13 +415,39 @@ def _without_scope(name):
     return name.partition("/")[2]
 
 
-def _gradient_norms(gradients):
-    """Returns dict of part to its gradients' norm, a scalar tensor; see `Trainer`."""
+def part_name(variable):
+    """Returns the name of the part of the network that a variable belongs to."""
+    return variable.op.name.split("/")[0]
+
+
+def gradient_norms(gradients):
+    """Returns dict of a part of the network to its gradients' norm, a scalar tensor.
+
+    Args:
+      gradients: list of pairs of gradient and variable.
+    """
     parts = {}
     for gradient, variable in gradients:
-        parts.setdefault(variable.op.name.split("/")[0], []).append(gradient)
+        parts.setdefault(part_name(variable), []).append(gradient)
     with tf.name_scope("gradient_norms"):
         return {part: tf.global_norm(of_part) for part, of_part in parts.items()}
+
+
+def start_trainer(build, params, seed):
+    """Builds a model in a new graph from a seed, ready to train.
+
+    Args:
+      build: function of `params` that builds a model in the current graph.
+      params: dict of parameters that differ from the model's defaults.
+      seed: whole number for NumPy's generator and for TensorFlow's.
+
+    Returns:
+      A `Trainer`.
+    """
+    with tf.Graph().as_default():
+        set_seeds(seed)
+        model = build(params)
+        return getattr(model, "trainer_class", Trainer)(model)
 
 
 def fit_restarts(start, train_set, validation_set, seeds, epochs=None):

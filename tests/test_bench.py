@@ -12,23 +12,25 @@ import numpy as np
 import pytest
 
 from moe_vae import DataSet, bench, bench_scaling, bench_worker, cli, floor
-from moe_vae.datasets import read_data_sets
-from moe_vae.experiments import builder, start_trainer
+from moe_vae.compat import tf
+from moe_vae.fused import build_fused_mixture_of_vaes
+from moe_vae.training import Trainer
 
 SMALL = {"encoder_layers": [8], "decoder_layers": [8], "manager_layers": [8], "batch_size": 20}
 
 
 def test_a_step_is_summed_up_by_kind_of_operation():
-    trainer = start_trainer(builder("mixture-of-vaes", 784, "fused"), SMALL, 0)
+    with tf.Graph().as_default():
+        trainer = Trainer(build_fused_mixture_of_vaes(SMALL))
     images = np.random.default_rng(0).random([40, 784], np.float32)
     start = time.perf_counter()
     profile = bench_worker.profile_step(trainer, DataSet(images, np.zeros(40, int)))
     elapsed = time.perf_counter() - start
     # A first and a last layer, each forward and twice back, for each of ten experts at least.
-    assert profile["MatMul"]["count"] > 30
+    assert profile["kinds"]["MatMul"]["count"] > 30
     # Two kernels an expert may be fused, but not into fewer than one of the last layers each.
-    assert profile["ResourceApplyAdam"]["count"] > 10
-    seconds = [entry["seconds"] for entry in profile.values()]
+    assert profile["kinds"]["ResourceApplyAdam"]["count"] > 10
+    seconds = [entry["seconds"] for entry in profile["kinds"].values()]
     assert seconds == sorted(seconds, reverse=True)
     assert 0 < sum(seconds) < elapsed
 
@@ -52,7 +54,7 @@ def peer(tmp_path, name, seconds):
     script = tmp_path / f"{name}.py"
     answers = {
         "epoch": {"train": seconds, "evaluate": 1.0, "samples": 0.0, "loss": 5.0},
-        "profile": {"MatMul": {"seconds": 1.0, "count": 2}},
+        "profile": {"step": 1.0, "kinds": {"MatMul": {"seconds": 1.0, "count": 2}}},
         "end": {"peak_bytes": 2**20},
     }
     script.write_text(
@@ -67,6 +69,7 @@ def small_bench(tmp_path, monkeypatch, words=(), commands=None):
     parts = {name: {"all": 2e-3, "without_blanks": 1e-3} for name in ("step", "products")}
     monkeypatch.setattr(bench, "measure_floor", lambda images: parts)
     engines = {"plain": peer(tmp_path, "plain", 3.0), "fused": peer(tmp_path, "fused", 2.0)}
+    engines |= dict.fromkeys(bench_worker.BENCH_MODELS, engines["plain"])
     engines |= commands or {}
     monkeypatch.setattr(bench, "_engine_command", lambda engine, *_: engines[engine])
     cli.main(["bench", "--data", "sample", "--epochs", "2", *words])
@@ -76,30 +79,40 @@ def small_bench(tmp_path, monkeypatch, words=(), commands=None):
 def test_a_bench_has_ratios_of_the_same_run(tmp_path, monkeypatch):
     result = small_bench(tmp_path, monkeypatch)
     assert result["command"] == "python -m moe_vae bench --data sample --epochs 2"
-    (stage,) = result["stages"]
-    assert stage["after"] == 0
-    assert {name: len(epochs) for name, epochs in stage["epochs"].items()} == {
+    assert {name: len(epochs) for name, epochs in result["epochs"].items()} == {
         "plain": 2,
         "fused": 2,
     }
-    summary = stage["summary"]
+    summary = result["summary"]
     assert summary["times_fused"] == {"plain": 1.5, "fused": 1.0}
-    assert summary["plain_to_fused_whole"] == pytest.approx(4 / 3)
+    assert summary["whole_times_fused"] == {"plain": pytest.approx(4 / 3), "fused": 1.0}
     assert summary["floor_epoch"]["without_blanks"] == pytest.approx(1e-3 * result["steps"])
-    assert summary["fraction_of_floor"] == pytest.approx(1e-3 * result["steps"] / 2)
-    assert stage["peak_bytes"] == {"plain": 2**20, "fused": 2**20}
+    assert summary["fraction_of_floor"]["last"] == pytest.approx(1e-3 * result["steps"] / 2)
+    assert result["peak_bytes"] == {"plain": 2**20, "fused": 2**20}
+    assert result["profile"]["fused"]["kinds"]["MatMul"]["count"] == 2
+    assert (tmp_path / "results/figures/bench.png").exists()
 
 
-def test_a_worker_begins_with_what_was_trained_before(tmp_path):
-    train_set = read_data_sets(data="sample").train
-    np.random.seed(0)
-    bench._train(train_set, 1, str(tmp_path / "after-1"))
-    losses = []
-    for checkpoint in ("", str(tmp_path / "after-1")):
-        worker = bench_worker._Worker("plain", train_set, checkpoint)
-        losses.append(worker._trainer.evaluate(train_set)["expected_expert_loss"])
-        worker._trainer.session.close()
-    assert losses[1] < losses[0] - 50
+def test_the_beginning_the_end_and_the_middle_of_a_training_have_medians_of_their_own():
+    epochs = {"fused": [{"train": float(t)} for t in (9, 8, 7, 3, 3, 3, 3, 2, 1, 0)]}
+    result = {"epochs": epochs, "steps": 10, "floor": {"step": {"without_blanks": 0.1}}}
+    medians = bench._summary(result)["medians"]["fused"]
+    assert medians == {"train": 3.0, "first": 8.0, "last": 1.0}
+    figure = bench.plot_epochs(epochs)
+    assert list(figure.axes[0].lines[0].get_xdata()) == list(range(2, 12))
+
+
+def test_a_peer_of_another_python_is_asked_with_it(tmp_path, monkeypatch):
+    asked = [sys.executable, "-c", "pass"]
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\nexec {shlex.join(asked)}\n")
+    python.chmod(0o755)
+    arguments = argparse.Namespace(peers_python="/bin/false", tensorflow_1_python=str(python))
+    commands = bench._peer_commands(arguments, tmp_path / "images.npy")
+    ((name, command),) = commands.items()
+    assert name == "TensorFlow 1.15"
+    assert command[0] == str(python)
+    assert command[-1] == str(tmp_path / "images.npy")
 
 
 def test_a_worker_that_ends_too_early_is_an_error_in_one_line(tmp_path, monkeypatch, capfd):
@@ -110,20 +123,23 @@ def test_a_worker_that_ends_too_early_is_an_error_in_one_line(tmp_path, monkeypa
 
 
 def test_a_peer_that_is_not_installed_is_named(tmp_path, monkeypatch, capfd):
-    missing = {"Nothing": ("jax_mixture.py", [], "moe_vae_has_no_such_package")}
+    missing = {"Nothing": bench._Peer("jax_mixture.py", "moe_vae_has_no_such_package")}
     monkeypatch.setattr(bench, "PEERS", missing)
     result = small_bench(tmp_path, monkeypatch, ["--peers"])
-    assert set(result["stages"][0]["epochs"]) == {"plain", "fused"}
+    assert set(result["epochs"]) == {"plain", "fused"}
     said = f"the package moe_vae_has_no_such_package is not installed for {sys.executable}.\n"
     assert f"Nothing is left out: {said}" in capfd.readouterr().out
 
 
 def test_a_worker_answers_with_seconds_and_memory(tmp_path):
     arguments = argparse.Namespace(data="sample", data_dir=None)
-    command = bench._engine_command("fused", arguments, "")
-    assert shlex.join(command).endswith("-m moe_vae.bench_worker fused sample '' ''")
-    done = subprocess.run(command, input="epoch\nend\n", capture_output=True, text=True, check=True)
-    epoch, end = map(json.loads, done.stdout.splitlines())
+    command = bench._engine_command("fused", arguments)
+    assert shlex.join(command).endswith("-m moe_vae.bench_worker fused sample ''")
+    done = subprocess.run(
+        command, input="profile\nepoch\nend\n", capture_output=True, text=True, check=True
+    )
+    profile, epoch, end = map(json.loads, done.stdout.splitlines())
+    assert profile["kinds"]["MatMul"]["count"] > 30
     assert min(epoch[name] for name in ("train", "evaluate", "samples")) > 0
     assert epoch["loss"] < 10_000
     # More than TensorFlow takes by itself, and no more than there is.

@@ -830,7 +830,7 @@ OPTIONS = {
         "--data-dir",
         "--epochs",
         "--peers",
-        "--after",
+        "--tensorflow-1-python",
         "--peers-python",
         "--scaling",
         "--out",
@@ -920,11 +920,11 @@ def test_a_notebook_that_fails_is_left_as_it_was(capfd):
 def test_specialists_are_collected_in_order_from_the_runs_that_are_there():
     expected = []
     for experiment in cli.SPECIALIST_EXPERIMENTS:
-        if experiment.step == "wide":
+        if experiment.step == "wide-3":
             for seed in range(min(2, experiment.n_seeds)):
-                run = Path("runs", "specialists", f"wide-{experiment.data}-{seed}")
+                run = Path("runs", "specialists", f"wide-3-{experiment.data}-{seed}")
                 router = Path("runs", "specialists", f"information-{experiment.data}-{seed}")
-                params = cli.SPECIALIST_STEPS["wide"].params
+                params = cli.SPECIALIST_STEPS["wide-3"].params
                 for directory, of_run in ((run, params), (router, {})):
                     directory.mkdir(parents=True)
                     record = {"seed": seed, "params": of_run, "interrupted": False}
@@ -933,7 +933,7 @@ def test_specialists_are_collected_in_order_from_the_runs_that_are_there():
                 (run / "losses.png").write_text(run.name)
                 expected.append(
                     {
-                        "step": "wide",
+                        "step": "wide-3",
                         "seed": seed,
                         "params": params,
                         "interrupted": False,
@@ -941,9 +941,9 @@ def test_specialists_are_collected_in_order_from_the_runs_that_are_there():
                     }
                 )
     assert expected
-    main(["specialists", "--steps", "wide", "--n-seeds", "2"])
+    main(["specialists", "--steps", "wide-3", "--n-seeds", "2"])
     assert read_json(Path("results/specialists.json")) == {
-        "command": "python -m moe_vae specialists --steps wide --n-seeds 2",
+        "command": "python -m moe_vae specialists --steps wide-3 --n-seeds 2",
         "runs": expected,
     }
-    assert Path("results/figures/specialists_wide_losses.png").exists()
+    assert Path("results/figures/specialists_wide-3_losses.png").exists()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from moe_vae.experiments import start_trainer
 from moe_vae.explorer import explore, plot_traversals
 from moe_vae.hierarchy import build_hierarchical_mixture
+from moe_vae.training import start_trainer
 
 TINY = {
     "encoder_layers": [8],

@@ -17,8 +17,7 @@ import pytest
 
 from moe_vae import DataSet, build_mixture_of_vaes, build_vade, make_spiral
 from moe_vae.checkpoints import CheckpointError, Checkpoints, locked
-from moe_vae.experiments import start_trainer
-from moe_vae.training import TrainingError
+from moe_vae.training import TrainingError, start_trainer
 
 PARAMS = {
     "encoder_layers": [8],

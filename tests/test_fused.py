@@ -6,8 +6,8 @@ from reference import DATA, load_trace
 
 from moe_vae import DataSet, ParameterError, build_mixture_of_vaes, looped
 from moe_vae.compat import tf
-from moe_vae.experiments import start_trainer
 from moe_vae.fused import (
+    FusedManager,
     _Images,
     _Layers,
     _Part,
@@ -15,6 +15,7 @@ from moe_vae.fused import (
     build_fused_mixture_of_vaes,
 )
 from moe_vae.hierarchy import build_hierarchical_mixture
+from moe_vae.training import Trainer, start_trainer
 
 N_EXPERTS = 3
 PARAMS = {
@@ -126,9 +127,12 @@ STYLES = {name: value for name, value in ROUTED.items() if name != "routing"} | 
 }
 
 
-@pytest.mark.parametrize("information_weight", [0.0, 5.0])
-def test_styles_learn_the_same_in_both_engines(tmp_path, information_weight):
-    params = {**STYLES, "information_weight": information_weight}
+@pytest.mark.parametrize(
+    "routed",
+    [{}, {"information_weight": 5.0}, {"style_routing": "information", "n_over_clusters": 9}],
+)
+def test_styles_learn_the_same_in_both_engines(tmp_path, routed):
+    params = {**STYLES, **routed}
     trainers, histories = pair(tmp_path, params), []
     for trainer in trainers:
         np.random.seed(0)
@@ -193,7 +197,8 @@ def test_blank_pixels_are_left_out_and_get_no_gradient():
     np.testing.assert_allclose(outputs, images @ weights[:-1] + weights[-1], rtol=1e-5)
 
 
-def test_training_goes_on_from_a_tensorflow_1_checkpoint():
+def test_training_goes_on_from_a_tensorflow_1_checkpoint(monkeypatch):
+    monkeypatch.setattr(FusedManager, "trainer_class", Trainer)  # whose noise can be fed
     trace = load_trace("post3_trace.npz")
     small = {"encoder_layers": [16], "decoder_layers": [16], "manager_layers": [16], "z_dim": 3}
     trainer = start("fused", small, n_experts=4)

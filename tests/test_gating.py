@@ -10,8 +10,9 @@ import pytest
 from moe_vae import DataSet, DataSets, cli, clustering
 from moe_vae.clustering import ClusteringStep
 from moe_vae.datasets import add_affine_targets, make_spiral
-from moe_vae.experiments import builder, start_trainer
+from moe_vae.experiments import builder
 from moe_vae.gating import SYSTEMS, score_mixture_of_experts
+from moe_vae.training import start_trainer
 
 FEW = {"epochs": 2, "batch_size": 50}
 SMALL_VAE = {"encoder_layers": [8], "decoder_layers": [8], "z_dim": 2, "batch_size": 50}

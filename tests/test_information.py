@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from moe_vae.compat import tf
 from moe_vae.datasets import DataError, DataSet, check_points, make_spiral
 from moe_vae.dmvae import build_dmvae
-from moe_vae.experiments import prepare_data, start_trainer
+from moe_vae.experiments import prepare_data
 from moe_vae.information import (
     affine_view,
     build_information_encoder,
@@ -23,6 +23,7 @@ from moe_vae.information import (
 from moe_vae.metrics import clustering_scores
 from moe_vae.neighbours import deskew, nearest_neighbours, walk_steps
 from moe_vae.parameters import ParameterError
+from moe_vae.training import start_trainer
 
 SMALL = {
     "n_clusters": 3,
@@ -255,7 +256,7 @@ def test_without_regrouping_the_outputs_are_put_together_once():
     seen = []
 
     def note(trainer, _):
-        seen.append(trainer.model._encoder.assigned(trainer.session))
+        seen.append(trainer.model.encoder.assigned(trainer.session))
 
     trainer = start(regroup=False)
     trainer.listeners.append(note)
@@ -303,7 +304,7 @@ def test_a_cluster_is_as_likely_as_its_outputs_together():
     trainer = start()
     model, data_set = trainer.model, bars(40)
     groups = np.array([0, 0, 1, 2, 2, 2])
-    encoder = model._encoder
+    encoder = model.encoder
     encoder.assign(trainer.session, groups)
     outputs = trainer.session.run(model.outputs, model.feed(data_set.images))
     expected = softmax(outputs, axis=1) @ np.eye(3)[groups]

@@ -19,9 +19,9 @@ from moe_vae.experiments import (
     MODELS,
     run_record,
     score_generation,
-    start_trainer,
     train_recogniser,
 )
+from moe_vae.training import start_trainer
 
 RESULTS = Path(__file__).parent.parent / "results"
 

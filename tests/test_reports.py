@@ -8,6 +8,7 @@ from moe_vae.reports import (
     RESULTS,
     TABLES,
     ablation_table,
+    bench_models_table,
     bench_profile_table,
     faults_table,
     fill_tables,
@@ -19,6 +20,7 @@ from moe_vae.reports import (
     specialists_table,
     spiral_table,
 )
+from moe_vae.specialists import N_STYLES
 
 ROOT = Path(__file__).parent.parent
 
@@ -178,17 +180,19 @@ def test_an_ablation_leaves_out_what_was_not_run():
 def test_gains_are_over_the_wider_experts():
     runs = [
         specialist("mixture-of-vaes", bound=-210.0),
-        specialist("wide", bound=-200.0),
-        specialist("hierarchy", bound=-190.0),
+        *(specialist(f"wide-{n_styles}", bound=-200.0) for n_styles in N_STYLES),
+        *(specialist(f"hierarchy-{n_styles}", bound=-190.0) for n_styles in N_STYLES),
+        specialist("shapes", bound=-220.0),
     ]
     lines = hierarchy_table({"specialists": {"runs": runs}}).splitlines()
-    assert [line.split(" | ")[3] for line in lines[2:]] == ["-5.00%", "+0.00%", "+5.00%"]
+    pairs = ["+0.00%", "+5.00%"] * len(N_STYLES)
+    assert [line.split(" | ")[3] for line in lines[2:]] == ["", *pairs, "-10.00%"]
 
 
 def test_other_data_are_those_that_are_not_mnist():
     runs = [specialist("information"), specialist("small", data="8 x 8 digits")]
     lines = other_data_table({"specialists": {"runs": runs}}).splitlines()
-    assert lines[2:] == ["| 8 x 8 digits | 0 | 0.7500 | 0.5000 | 2.00 | 2 |"]
+    assert lines[2:] == ["| 8 x 8 digits | 0 | no | 0.7500 | 0.5000 | 2.00 | 2 |"]
 
 
 def test_a_profile_shows_what_takes_long_in_either_engine():
@@ -199,11 +203,17 @@ def test_a_profile_shows_what_takes_long_in_either_engine():
             "Conv": {"seconds": 0.004, "count": 1},
         },
     }
-    lines = bench_profile_table({"bench": {"stages": [{"profile": profile}]}}).splitlines()
+    profile = {engine: {"step": 0.003, "kinds": kinds} for engine, kinds in profile.items()}
+    results = {"bench": {"profile": profile}}
+    lines = bench_profile_table(results).splitlines()
     assert lines[2:] == [
         "| Conv | 0.00 | 0 | 4.00 | 1 |",
         "| MatMul | 2.00 | 3 | 1.00 | 2 |",
         "| all kinds | 2.00 | 3 | 5.00 | 3 |",
+    ]
+    assert bench_models_table(results).splitlines()[2:] == [
+        "| mixture of VAEs, fused | 3.00 | 100% | 0% | 3 |",
+        "| mixture of VAEs, plain | 3.00 | 20% | 0% | 3 |",
     ]
 
 

@@ -4,14 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from moe_vae import DataError, DataSet, Manager, ParameterError
 from moe_vae.compat import tf
 from moe_vae.datasets import check_points
-from moe_vae.experiments import start_trainer
-from moe_vae.hierarchy import HierarchicalMixture, build_hierarchical_mixture
+from moe_vae.hierarchy import HierarchicalMixture, build_hierarchical_mixture, group_styles
 from moe_vae.mixture_of_vaes import VAE, SpecialistManager, build_mixture_of_vaes
 from moe_vae.specialists import score_specialists
+from moe_vae.training import start_trainer
 
 N_EXPERTS = 3
 SMALL = {
@@ -211,6 +212,37 @@ def test_styles_of_a_hierarchy_learn(images):
     trainer.fit(data_set, epochs=1)
     assert not same(before[0], values(trainer, "style"))
     assert same(before[1], values(trainer, "information")) == set(before[1])
+
+
+def test_outputs_of_a_group_become_its_styles():
+    """Of six outputs in two groups those are one style whose views are mistaken for each other."""
+    joint = np.eye(6) * 10
+    for first, second in ((0, 4), (1, 3)):
+        joint[first, second] = joint[second, first] = 4.0
+    styles = group_styles(joint, np.array([0, 1, 0, 1, 0, 1]), 2)
+    assert styles[0] == styles[4] != styles[2]
+    assert styles[1] == styles[3] != styles[5]
+    assert set(styles) == {0, 1}
+    assert sorted(group_styles(joint, np.array([0, 1, 1, 1, 1, 1]), 3)[1:]) == [0, 0, 1, 1, 2]
+
+
+def test_styles_of_outputs_are_the_outputs_shares_of_their_expert(images):
+    trainer = start(build_hierarchical_mixture, {**STYLES, "style_routing": "information"})
+    model, session = trainer.model, trainer.session
+    trainer.fit_to_the_end(DataSet(images, np.zeros(80, int)))
+    outputs, probs, styles = session.run(
+        [model.router.outputs, model.probs, model.style_probs], {model.images: images}
+    )
+    np.testing.assert_allclose(styles.sum(axis=2), 1, rtol=1e-5)
+    joint = trainer.sum_over(DataSet(images, np.zeros(80, int)), model.router.output_joint)
+    groups = model.router.encoder.assigned(session)
+    style_of = group_styles(joint, groups, 2)
+    of_output = softmax(outputs, axis=1)
+    for expert in range(N_EXPERTS):
+        for style in range(2):
+            own = of_output[:, (groups == expert) & (style_of == style)].sum(axis=1)
+            leaf = probs[:, expert] * styles[:, expert, style]
+            np.testing.assert_allclose(leaf, own, rtol=1e-4, atol=1e-6)
 
 
 def test_styles_draw_in_turn_and_decode_what_is_theirs(images):
