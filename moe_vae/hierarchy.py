@@ -69,7 +69,8 @@ class HierarchicalMixture(SpecialistManager):
     That routing learns what saves the decoders most, which is slant and width. With the
     `style_routing` "information" a style is a group of the router's finer outputs instead: what two
     views of an image have in common beside the digit, and so nothing that an affine map changes.
-    `group_styles` makes the groups once the router is trained, and nobody learns them after that.
+    `group_styles` makes the groups once the router is trained, nobody learns them after that, and
+    the loss is the flat mixture's.
 
     Attributes:
       experts: list, an entry for each expert, of lists of `n_styles` `VAE`s.
