@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
+# For `make results`: a Python that has TensorFlow 1.15, if there is one.
+TENSORFLOW_1 ?=
+
 # What `make container` builds: cpu or gpu.
 TARGET ?= cpu
 
@@ -49,7 +52,8 @@ results: $(READY)
 	$(BIN)/python -m moe_vae specialists
 	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae scaling
-	$(BIN)/python -m moe_vae bench --peers --epochs 30
+	$(BIN)/python -m moe_vae bench --peers --epochs 30 \
+	  $(if $(TENSORFLOW_1),--tensorflow-1-python $(TENSORFLOW_1))
 	$(BIN)/python -m moe_vae bench --scaling
 	$(BIN)/python -m moe_vae tables
 

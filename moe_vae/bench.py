@@ -50,7 +50,7 @@ PEERS = {
 
 
 class BenchError(ValueError):
-    """A process that was to be measured ended before its time."""
+    """What was asked for cannot be measured, or a process ended before its time."""
 
 
 class _Worker:
@@ -264,7 +264,7 @@ def add_bench_command(commands, positive):
     command.add_argument(
         "--peers",
         action="store_true",
-        help="the same model in JAX and PyTorch too, where they are installed",
+        help="the same model elsewhere too, where JAX, PyTorch or TensorFlow 1.15 are installed",
     )
     command.add_argument(
         "--peers-python",
@@ -274,7 +274,7 @@ def add_bench_command(commands, positive):
     command.add_argument(
         "--tensorflow-1-python",
         metavar="FILE",
-        help="a Python with TensorFlow 1.15, of whom `--peers` asks the post's own graph",
+        help="a Python with TensorFlow 1.15, which is then a peer, too",
     )
     command.add_argument(
         "--scaling",
@@ -290,6 +290,12 @@ def add_bench_command(commands, positive):
 
 
 def _run(arguments):
+    for option, python in (
+        ("--peers-python", arguments.peers_python),
+        ("--tensorflow-1-python", arguments.tensorflow_1_python),
+    ):
+        if python is not None and not arguments.peers:
+            raise BenchError(f"{option} is {python}: it must come with --peers")
     kind = "bench_scaling" if arguments.scaling else "bench"
     arguments.out = arguments.out or Path("results", f"{kind}.json")
     if arguments.scaling:

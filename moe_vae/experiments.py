@@ -20,6 +20,7 @@ from moe_vae.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_va
 from moe_vae.datasets import (
     IMAGE_PIXELS,
     NUM_CLASSES,
+    SMALL_PIXELS,
     DataSet,
     DataSets,
     add_affine_targets,
@@ -54,7 +55,9 @@ __all__ = [
     "CLUSTERING_MODELS",
     "ENGINES",
     "MODELS",
+    "N_FEATURES",
     "PICTURES_A_DIGIT",
+    "POINT_FEATURES",
     "POST_MODELS",
     "builder",
     "concept_figures",
@@ -70,6 +73,9 @@ __all__ = [
 PICTURES_A_DIGIT = 200
 SHUFFLE_SEED = 0
 POINT_FEATURES = 2
+
+# Of the data sources that are no images of `IMAGE_PIXELS`.
+N_FEATURES = {"spiral": POINT_FEATURES, "digits": SMALL_PIXELS}
 N_RECONSTRUCTED = 10
 
 
@@ -192,17 +198,17 @@ def draw_mixture_of_vaes(trainer, record, data_set):
 
 
 def _draw_experts(trainer, record, data_set, title):
-    experts = range(trainer.model.n_columns)
-    return {
-        "samples": plot_samples(
+    figures = {"reconstructions": _plot_reconstructions(trainer, data_set, title)}
+    if trainer.samples:  # none, where the training was ended before the experts'
+        experts = range(trainer.model.n_columns)
+        figures["samples"] = plot_samples(
             trainer.samples,
             f"One code, every expert ({record['data']}, seed {record['seed']})",
             20,
             [str(expert) for expert in experts],
             [expert_colour(expert) for expert in experts],
-        ),
-        "reconstructions": _plot_reconstructions(trainer, data_set, title),
-    }
+        )
+    return figures
 
 
 def _plot_reconstructions(trainer, data_set, title):

@@ -194,12 +194,13 @@ def _pixel_losses(h, weights, images, std):
 def _rows_that_count(probs, slope):
     """Returns where an expert's p(expert | image) [batch] is more than rounding, rows in order.
 
-    Both the expert's own gradient, a sum over images of p times something, and the managers' for
-    this expert are held against the largest of the terms that sum to the latter.
+    Both the expert's own gradient, a sum over images of p times something, and that of a manager
+    which learns are held against the largest of the terms that the smaller of the two sums.
 
     Args:
       probs: float tensor [batch], p.
-      slope: float tensor [batch], at most p: what a softmax answers to its logit, p (1 - p).
+      slope: float tensor [batch]: p or, where a manager learns, what its softmax answers to this
+        expert's logit, p (1 - p).
     """
     largest = tf.reduce_max(tf.stop_gradient(slope))
     return tf.cast(tf.where(probs > np.finfo(np.float32).epsneg * largest)[:, 0], tf.int32)
@@ -423,7 +424,7 @@ class FusedSpecialistManager(_FusedMixture, SpecialistManager):
         super().__init__(params, self._vaes, images)
 
     def _calc_expert_losses(self):
-        slopes = self.probs * (1 - self.probs)
+        slopes = self.probs * (1 - self.probs) if self._trains_router else self.probs
         return self._calc_losses(_Images(self.images), noise_key(), self.probs, slopes)
 
 
@@ -442,8 +443,12 @@ class FusedHierarchicalMixture(_FusedExperts, HierarchicalMixture):
     def _calc_style_losses(self):
         by_vae, by_style = [-1, len(self._vaes)], [-1, self.n_columns, self.n_styles]
         joint = self.probs[:, :, None] * self.style_probs
-        # Each manager's softmax answers by its own p (1 - p): the lesser of the two decides.
-        slopes = joint * tf.minimum(1 - self.probs[:, :, None], 1 - self.style_probs)
+        # Of the managers that learn, each answers by its own p (1 - p): the lesser decides.
+        slopes = joint
+        if self._trains_router:
+            slopes = tf.minimum(slopes, joint * (1 - self.probs[:, :, None]))
+        if self._learns_styles and self.n_styles > 1:
+            slopes = tf.minimum(slopes, joint * (1 - self.style_probs))
         losses = self._calc_losses(
             _Images(self.images), noise_key(), tf.reshape(joint, by_vae), tf.reshape(slopes, by_vae)
         )

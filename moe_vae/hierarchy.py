@@ -68,9 +68,10 @@ class HierarchicalMixture(SpecialistManager):
 
     That routing learns what saves the decoders most, which is slant and width. With the
     `style_routing` "information" a style is a group of the router's finer outputs instead: what two
-    views of an image have in common beside the digit, and so nothing that an affine map changes.
-    `group_styles` makes the groups once the router is trained, nobody learns them after that, and
-    the loss is the flat mixture's.
+    views of an image have in common beside the digit, which is trained to be nothing that a small
+    affine map changes. `group_styles` makes the groups once the router is trained, and nobody
+    learns them after that: the loss is the flat mixture's, and neither `manager_layers` nor
+    `balancing_weight` has a part in it.
 
     Attributes:
       experts: list, an entry for each expert, of lists of `n_styles` `VAE`s.

@@ -110,7 +110,7 @@ def walk_steps(examples, neighbours, reach):
     Args:
       examples: float32 array [n, n_features].
       neighbours: whole-number array [n, n_neighbours], rows of `examples`.
-      reach: share of the distance D, at least 0.
+      reach: share of the distance D, in 0 to 1.
 
     Returns:
       Whole number of at least 1.

@@ -40,6 +40,7 @@ _COUNT = (lambda value: _is_whole(value) and value >= 1, "a whole number of at l
 _STEPS = (lambda value: _is_whole(value) and value >= 0, "a whole number of at least 0")
 _POSITIVE = (lambda value: _is_number(value) and value > 0, "a number above 0")
 _WEIGHT = (lambda value: _is_number(value) and value >= 0, "a number of at least 0")
+_SHARE = (lambda value: _is_number(value) and 0 <= value <= 1, "a number in 0 to 1")
 _SWITCH = (lambda value: isinstance(value, bool), "True or False")
 _ACTIVATION = (
     lambda value: callable(value) or value in ACTIVATIONS,
@@ -69,7 +70,7 @@ _RULES = {
     "gate_layers": _LAYERS,
     "n_over_clusters": _STEPS,
     "n_neighbours": _STEPS,
-    "neighbour_reach": _WEIGHT,
+    "neighbour_reach": _SHARE,
     "augment": _SWITCH,
     "deskew": _SWITCH,
     "regroup": _SWITCH,

@@ -29,6 +29,7 @@ RESULTS = (
     "faults",
 )
 
+ENGINES = ("fused", "plain")
 N_KINDS = 12  # of operations, that a profile shows
 PRODUCTS = ("MatMul", "_FusedMatMul", "BatchMatMulV2")
 
@@ -367,22 +368,25 @@ def hierarchy_table(results):
 
     rows = [("ten VAEs", *(f"{bound:.2f}" for bound in bounds_of("mixture-of-vaes")[0]), "", "")]
     for n_styles in N_STYLES:
-        (wide,) = bounds_of(f"wide-{n_styles}")
+        wide = bounds_of(f"wide-{n_styles}")
         steps = {
             f"wide-{n_styles}": f"ten VAEs, {n_styles} times as wide",
             f"hierarchy-{n_styles}": f"ten mixtures of {n_styles} VAEs",
         }
         if n_styles == SPECIALIST_STEPS["shapes"].params["n_styles"]:
             steps["shapes"] = f"ten mixtures of up to {n_styles}, by the router's outputs"
-        for step, name in steps.items():
-            (bounds,) = bounds_of(step)
-            gained = (
-                f"{(ours - theirs) / abs(theirs):+.2%}"
-                for ours, theirs in zip(bounds, wide, strict=True)
-            )
-            rows.append((name, *(f"{bound:.2f}" for bound in bounds), *gained))
+        rows += [
+            (name, *(f"{bound:.2f}" for bound in bounds), *_gains(bounds, wide[0]))
+            for step, name in steps.items()
+            for bounds in bounds_of(step)
+        ]
     heading = ("experts", "bound, training images", "bound, test images")
     return _table((*heading, "gained, training", "gained, test"), rows)
+
+
+def _gains(bounds, others):
+    pairs = zip(bounds, others, strict=True)
+    return [f"{(ours - theirs) / abs(theirs):+.2%}" for ours, theirs in pairs]
 
 
 def times_table(results):
@@ -451,7 +455,7 @@ def bench_floor_table(results):
             None,
         )
         for part, epochs in (("first", "first 3 epochs"), ("last", "last 3"))
-        for engine in ("plain", "fused")
+        for engine in ENGINES
     ]
     return _table(
         ("what", "a step (ms)", "GFLOP/s"),
@@ -464,9 +468,7 @@ def bench_floor_table(results):
 
 def bench_profile_table(results):
     """Milliseconds of a training step by kind of operation, the longest of both engines."""
-    profile = {
-        engine: results["bench"]["profile"][engine]["kinds"] for engine in ("fused", "plain")
-    }
+    profile = {engine: results["bench"]["profile"][engine]["kinds"] for engine in ENGINES}
     none = {"seconds": 0, "count": 0}
 
     def seconds_of(kind):
@@ -475,13 +477,13 @@ def bench_profile_table(results):
     kinds = sorted({**profile["fused"], **profile["plain"]}, key=seconds_of, reverse=True)[:N_KINDS]
 
     def row(kind):
-        for engine in ("fused", "plain"):
+        for engine in ENGINES:
             entry = profile[engine].get(kind, none)
             yield from (f"{1e3 * entry['seconds']:.2f}", entry["count"])
 
     rows = [(kind, *row(kind)) for kind in kinds]
     totals = []
-    for engine in ("fused", "plain"):
+    for engine in ENGINES:
         entries = profile[engine].values()
         seconds = sum(entry["seconds"] for entry in entries)
         totals += [f"{1e3 * seconds:.2f}", sum(entry["count"] for entry in entries)]
@@ -490,17 +492,18 @@ def bench_profile_table(results):
 
 
 def bench_models_table(results):
-    """What of a step's time is matrix products, for the models that have one engine."""
-    bench, rows = results["bench"], []
-    for name, profile in bench["profile"].items():
+    """What of the operations' time is products and Adam, for the models that have one engine."""
+    rows = []
+    for name, profile in results["bench"]["profile"].items():
+        if name in ENGINES:
+            continue
         kinds = profile["kinds"]
         everything = sum(entry["seconds"] for entry in kinds.values())
         products = sum(kinds[kind]["seconds"] for kind in PRODUCTS if kind in kinds)
         adam = sum(entry["seconds"] for kind, entry in kinds.items() if "ApplyAdam" in kind)
-        label = f"mixture of VAEs, {name}" if name in ("plain", "fused") else name
         shares = (f"{part / everything:.0%}" for part in (products, adam))
         count = sum(entry["count"] for entry in kinds.values())
-        rows.append((label, f"{1e3 * profile['step']:.2f}", *shares, count))
+        rows.append((name, f"{1e3 * profile['step']:.2f}", *shares, count))
     return _table(("model", "a step (ms)", "products", "Adam", "operations"), rows)
 
 

@@ -146,6 +146,12 @@ def test_a_worker_answers_with_seconds_and_memory(tmp_path):
     assert 2**28 < end["peak_bytes"] < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def test_a_python_without_peers_is_refused(capfd):
+    with pytest.raises(SystemExit):
+        cli.main(["bench", "--tensorflow-1-python", "python3.7"])
+    assert "--tensorflow-1-python is python3.7: it must come with --peers" in capfd.readouterr().err
+
+
 def test_growth_is_measured_point_by_point_and_drawn():
     points = bench_scaling.measure_scaling({"experts": (1, 3)})
     assert [point["experts"] for point in points] == [1, 3]

@@ -335,6 +335,34 @@ def test_what_the_fused_engine_cannot_do_is_refused(tmp_path, capfd, name, optio
     assert message in error_line(capfd, *words, *options)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["hierarchy", "--data", "spiral"],
+            "model is 'hierarchy' with the plain engine, which reads",
+        ),
+        (
+            ["mixture-of-vaes", "--data", "digits", "--engine", "fused"],
+            "model is 'mixture-of-vaes' with the fused engine, which reads images of 784 pixels",
+        ),
+    ],
+    ids=as_typed,
+)
+def test_data_that_a_model_cannot_read_are_not_read(monkeypatch, capfd, words, message):
+    monkeypatch.setattr(cli, "_read_data", lambda _: pytest.fail("the data were read"))
+    assert message in error_line(capfd, "train", *words, "--out", "out")
+
+
+def test_experts_of_small_digits_draw_small_digits(drawn):
+    run = ["--run", "run", "--which", "1", "--count", "2", "--out", "drawn.png"]
+    main(["train", "mixture-of-vaes", "--data", "digits", "--epochs", "1", "--out", "run"])
+    main(["generate", *run])
+    ((rows, labels, _),) = drawn[-1:]
+    assert rows.shape == (1, 2, 64)
+    assert labels == ["expert 1"]
+
+
 # generate
 
 
