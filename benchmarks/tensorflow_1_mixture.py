@@ -10,6 +10,7 @@ import os
 import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ.pop("TF2_BEHAVIOR", None)  # TensorFlow 2 leaves it to the processes that it starts
 
 import numpy as np
 import protocol as p
