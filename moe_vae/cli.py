@@ -392,7 +392,7 @@ def _specialists(arguments):
             record = {**_read_json(run_dir / METRICS), "evaluation": evaluation}
             runs.append({"step": experiment.step, **record})
             _write_json(arguments.out, {"command": arguments.command_line, "runs": runs})
-        if experiment.data == "mnist":
+        if experiment.data in ("mnist", "spiral"):
             figures = arguments.out.parent / "figures"
             _copy_figures(run_dir, figures, f"specialists_{experiment.step}")
     print(f"{len(runs)} runs are in {arguments.out}.")
