@@ -307,10 +307,11 @@ def builder(name, n_features, engine="plain"):
             )
         kind = kind._replace(build=_FUSED[name], any_features=False)
     if n_features != IMAGE_PIXELS and not kind.any_features:
+        others = " or ".join(n for n, k in MODELS.items() if k.any_features)
+        what = f"model is {name!r}" if engine == "plain" else f"engine is {engine!r}"
         raise ParameterError(
-            f"model is {name!r} with the {engine} engine, which reads images of {IMAGE_PIXELS} "
-            f"pixels: for data with {n_features} features it must be plain "
-            f"{' or '.join(n for n, k in MODELS.items() if k.any_features)}"
+            f"{what}, which reads images of {IMAGE_PIXELS} pixels: for data with {n_features} "
+            f"features it must be {others if engine == 'plain' else repr('plain')}"
         )
     if kind.any_features:
         arguments["n_features"] = n_features

@@ -340,11 +340,11 @@ def test_what_the_fused_engine_cannot_do_is_refused(tmp_path, capfd, name, optio
     [
         (
             ["hierarchy", "--data", "spiral"],
-            "model is 'hierarchy' with the plain engine, which reads",
+            "model is 'hierarchy', which reads",
         ),
         (
             ["mixture-of-vaes", "--data", "digits", "--engine", "fused"],
-            "model is 'mixture-of-vaes' with the fused engine, which reads images of 784 pixels",
+            "engine is 'fused', which reads images of 784 pixels: for data with 64",
         ),
     ],
     ids=as_typed,

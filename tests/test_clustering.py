@@ -106,7 +106,7 @@ def test_generate_draws_points_of_each_cluster_or_one(runs, monkeypatch, model):
         (["classify", "x.png", "--run", "{runs}/vade"], "was trained on the spiral: no pictures"),
         (
             ["train", "conditional-vae", "--data", "spiral", "--out", "out"],
-            "must be information or vade or dmvae or moe",
+            "must be mixture-of-vaes or information or vade or dmvae or moe",
         ),
         (["evaluate", "--run", "{runs}/vade", "--data", "sample"], "784"),
         (

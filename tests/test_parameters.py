@@ -21,6 +21,7 @@ BAD_VALUES = {
     "digit_classification_layers": (LAYERS, BAD_LAYERS),
     "manager_layers": (LAYERS, BAD_LAYERS),
     "activation": (ACTIVATION, ("swish", "Sigmoid", "", None, 1, ["relu"])),
+    "output_activation": ("one of sigmoid, linear", ("Linear", "tanh", None, 1)),
     "decoder_std": (POSITIVE, (0, 0.0, TOO_LARGE, *BAD_NUMBERS)),
     "learning_rate": (POSITIVE, (0, 0.0, *BAD_NUMBERS)),
     "digit_classification_weight": (WEIGHT, BAD_NUMBERS),
