@@ -124,6 +124,7 @@ STYLES = {name: value for name, value in ROUTED.items() if name != "routing"} | 
     "manager_layers": [12],
     "n_styles": 2,
     "balancing_weight": 0.3,
+    "epochs": 1,  # as for `WIDE`
 }
 
 
