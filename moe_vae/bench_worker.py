@@ -5,6 +5,7 @@ A worker reads words from standard input, one a line, and answers each with one 
 """
 
 import collections
+import functools
 import json
 import sys
 import time
@@ -54,8 +55,11 @@ def main(argv):
 class _Worker:
     def __init__(self, build, train_set):
         self._build = build
-        self._trainer = start_trainer(build, {}, SEED)
         self._train_set = train_set
+
+    @functools.cached_property
+    def _trainer(self):
+        return start_trainer(self._build, {}, SEED)
 
     def epoch(self):
         """Trains, evaluates and draws as `Trainer.fit` does; returns what each took."""

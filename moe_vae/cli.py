@@ -32,6 +32,7 @@ from moe_vae.compat import tf
 from moe_vae.datasets import (
     IMAGE_PIXELS,
     IMAGE_SIDE,
+    POINT_FEATURES,
     SOURCES,
     DataError,
     make_spiral,
@@ -43,7 +44,6 @@ from moe_vae.experiments import (
     ENGINES,
     MODELS,
     N_FEATURES,
-    POINT_FEATURES,
     POST_MODELS,
     builder,
     concept_figures,

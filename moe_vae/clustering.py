@@ -7,7 +7,7 @@ from sklearn.cluster import KMeans
 from sklearn.manifold import TSNE
 from sklearn.mixture import GaussianMixture
 
-from moe_vae.datasets import NUM_CLASSES
+from moe_vae.datasets import NUM_CLASSES, POINT_FEATURES
 from moe_vae.figures import (
     expert_colour,
     plot_confusion,
@@ -177,7 +177,7 @@ def draw_clustering_vae(trainer, record, data_set):
     # Of the autoencoder alone the bound is so bad that the curves would show nothing else.
     n_alone = trainer.n_epochs - trainer.epochs_done["loss"]
     after = f", after {n_alone} epochs of the autoencoder alone" if n_alone else ""
-    draw = draw_points if trainer.model.n_features == 2 else _draw_images
+    draw = draw_points if trainer.model.n_features == POINT_FEATURES else _draw_images
     return {
         "losses": plot_losses(
             {name: values[n_alone:] for name, values in trainer.history.items()},
@@ -292,7 +292,7 @@ def _plot_codes(trainer, data_set, title):
 
 def class_name(model):
     """Returns what the classes of a model's data are called."""
-    return "arm" if model.n_features == 2 else "digit"
+    return "arm" if model.n_features == POINT_FEATURES else "digit"
 
 
 def _some(data_set, n):

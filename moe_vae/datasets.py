@@ -42,6 +42,7 @@ __all__ = [
 
 IMAGE_SIDE = 28
 IMAGE_PIXELS = IMAGE_SIDE * IMAGE_SIDE
+POINT_FEATURES = 2  # of the spiral
 SMALL_PIXELS = 64  # of scikit-learn's digits
 NUM_CLASSES = 10
 VALIDATION_SIZE = 5000

@@ -20,6 +20,7 @@ from moe_vae.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_va
 from moe_vae.datasets import (
     IMAGE_PIXELS,
     NUM_CLASSES,
+    POINT_FEATURES,
     SMALL_PIXELS,
     DataSet,
     DataSets,
@@ -57,7 +58,6 @@ __all__ = [
     "MODELS",
     "N_FEATURES",
     "PICTURES_A_DIGIT",
-    "POINT_FEATURES",
     "POST_MODELS",
     "builder",
     "concept_figures",
@@ -72,8 +72,6 @@ __all__ = [
 
 PICTURES_A_DIGIT = 200
 SHUFFLE_SEED = 0
-POINT_FEATURES = 2
-
 # Of the data sources that are no images of `IMAGE_PIXELS`.
 N_FEATURES = {"spiral": POINT_FEATURES, "digits": SMALL_PIXELS}
 N_RECONSTRUCTED = 10
