@@ -27,6 +27,7 @@ __all__ = ["BenchError", "add_bench_command", "plot_epochs", "run_bench"]
 
 PARTS = ("train", "evaluate", "samples")
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+N_MODEL_EPOCHS = 5
 N_AT_AN_END = 3  # epochs that stand for a training's beginning, and for its end
 
 
@@ -82,9 +83,13 @@ class _Worker:
         self._process.stdout.close()
 
 
-def _engine_command(engine, arguments):
+def _engine_commands(arguments, model=""):
+    """Returns dict of engine to the command of a model's worker; without a model post 3's."""
     source = [arguments.data, arguments.data_dir or ""]
-    return [sys.executable, "-m", "moe_vae.bench_worker", engine, *source]
+    return {
+        engine: [sys.executable, "-m", "moe_vae.bench_worker", model, engine, *source]
+        for engine in BENCH_ENGINES
+    }
 
 
 def _peer_commands(arguments, images):
@@ -111,14 +116,15 @@ def run_bench(arguments):
     """
     data_sets = read_data_sets(arguments.data_dir, arguments.data)
     images = data_sets.train.images
-    commands = {engine: _engine_command(engine, arguments) for engine in BENCH_ENGINES}
+    commands = _engine_commands(arguments)
     result = {
         "command": arguments.command_line,
         "data": data_sets.name,
         "steps": len(images) // MIXTURE_OF_VAES_PARAMS["batch_size"],
         **_machine(),
         "floor": measure_floor(images),
-        "profile": {name: _profile(name, arguments) for name in (*BENCH_ENGINES, *BENCH_MODELS)},
+        "profile": {engine: _profile(engine, command) for engine, command in commands.items()},
+        "models": {model: _measure_model(model, arguments) for model in BENCH_MODELS},
     }
     with tempfile.TemporaryDirectory() as directory:
         if arguments.peers:
@@ -133,12 +139,28 @@ def run_bench(arguments):
     print(f"The times are in {arguments.out}, their figure in {figures}/.")
 
 
-def _profile(name, arguments):
-    worker = _Worker(name, _engine_command(name, arguments))
+def _profile(name, command):
+    worker = _Worker(name, command)
     try:
         return worker.ask("profile")
     finally:
         worker.stop()
+
+
+def _measure_model(model, arguments):
+    """Measures both engines of a model, and where a plain step's time goes."""
+    commands = _engine_commands(arguments, model)
+    measured = _measure(commands, N_MODEL_EPOCHS)
+    seconds = {
+        engine: float(np.median([epoch["train"] for epoch in epochs]))
+        for engine, epochs in measured["epochs"].items()
+    }
+    return {
+        **measured,
+        "medians": seconds,
+        "times_fused": seconds["plain"] / seconds["fused"],
+        "profile": _profile(model, commands["plain"]),
+    }
 
 
 def _measure(commands, n_epochs):
@@ -153,6 +175,7 @@ def _measure(commands, n_epochs):
             for name, worker in workers.items():
                 epochs[name].append(worker.ask("epoch"))
         return {
+            "first_epoch": {name: values[0] for name, values in epochs.items()},
             "epochs": {name: values[1:] for name, values in epochs.items()},
             "peak_bytes": {name: w.ask("end")["peak_bytes"] for name, w in workers.items()},
         }

@@ -194,8 +194,8 @@ def _check_engine(arguments, params):
     builder(arguments.model, N_FEATURES.get(arguments.data, IMAGE_PIXELS), arguments.engine)
     if arguments.engine == "plain":
         return
-    # Only a router has variables of the same names in every engine's graph.
-    start = None if params["routing"] == "information" else arguments.start
+    # Experts and their manager have variables of other names in this engine's graph.
+    start = arguments.start if params.get("routing") in ("post", "balanced") else None
     for option, value in (("--cluster", arguments.cluster), ("--from", start)):
         if value is not None:
             raise CommandError(f"--engine is {arguments.engine}: with {option} it must be plain")
@@ -700,9 +700,9 @@ def _parser():
         "--engine",
         choices=ENGINES,
         default="plain",
-        help="how the model's operations are laid out: plain (default), as in the posts; fused, "
-        "for speed: mixture-of-vaes and hierarchy on MNIST or the sample, not with --cluster, and "
-        "with --from only a router",
+        help="how the model is computed: plain (default), as in the posts; fused, for speed: any "
+        "model but information, of mixture-of-vaes and hierarchy only MNIST and the sample, not "
+        "with --cluster, and a mixture-of-vaes not with --from, except for a router",
     )
 
     command = _add(commands, "generate", _generate, "draw pictures with a trained model")

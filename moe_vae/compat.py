@@ -7,6 +7,9 @@ The posts were written for TensorFlow 1. Today's TensorFlow 2 still carries that
 - placeholders and sessions need TensorFlow 2's behaviour (eager execution) off;
 - the deprecation notes that follow from both, and TensorFlow's notes at start-up, are silenced;
   whatever goes wrong in a graph still comes as a Python exception.
+
+A GPU multiplies in single precision, as a CPU does: who wants TF32's ten bits says so by
+`tf.config.experimental.enable_tensor_float_32_execution(True)`.
 """
 
 import contextlib
@@ -60,6 +63,7 @@ with _stderr_held_back():
 
     tf.logging.set_verbosity(tf.logging.ERROR)
     tf.disable_v2_behavior()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
 
     if not hasattr(tf.layers, "dense"):
         raise ImportError(

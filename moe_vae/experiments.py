@@ -16,6 +16,7 @@ from moe_vae.clustering import (
 )
 from moe_vae.clustering_vae import SPIRAL_PARAMS
 from moe_vae.compat import tf
+from moe_vae.compiled import compiled
 from moe_vae.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
 from moe_vae.datasets import (
     IMAGE_PIXELS,
@@ -274,8 +275,14 @@ MODELS = {
 # How a model's operations are laid out: as in the posts, or for speed.
 ENGINES = ("plain", "fused")
 _FUSED = {
-    "mixture-of-vaes": build_fused_mixture_of_vaes,
-    "hierarchy": build_fused_hierarchical_mixture,
+    "mixture-of-vaes": MODELS["mixture-of-vaes"]._replace(
+        build=build_fused_mixture_of_vaes, any_features=False
+    ),
+    "hierarchy": MODELS["hierarchy"]._replace(build=build_fused_hierarchical_mixture),
+    **{
+        name: MODELS[name]._replace(build=compiled(MODELS[name].build))
+        for name in ("conditional-vae", "vade", "dmvae", "moe")
+    },
 }
 
 # Those of the two posts.
@@ -303,7 +310,7 @@ def builder(name, n_features, engine="plain"):
                 f"engine is 'fused', which {name} has not: it must be 'plain'; "
                 f"fused there is {', '.join(_FUSED)}"
             )
-        kind = kind._replace(build=_FUSED[name], any_features=False)
+        kind = _FUSED[name]
     if n_features != IMAGE_PIXELS and not kind.any_features:
         others = " or ".join(n for n, k in MODELS.items() if k.any_features)
         what = f"model is {name!r}" if engine == "plain" else f"engine is {engine!r}"

@@ -13,10 +13,6 @@ from moe_vae.training import Trainer, gradient_norms, part_name
 
 __all__ = ["LoopedTrainer"]
 
-# In one call of the session: of MNIST in batches of 100 that is 3 MB, where the whole training
-# set in the graph would be 172 more; and Ctrl-C need not wait for the end of an epoch.
-STEPS_A_RUN = 10
-
 
 class LoopedTrainer(Trainer):
     """A `Trainer` that takes many steps in one call of its session; see `Trainer`.
@@ -24,46 +20,88 @@ class LoopedTrainer(Trainer):
     Its `train_steps` are the loops.
 
     Args:
-      model: a model in the current graph that has one phase and no schedule, and
-        `on(images, key)`, which gives the same model on other images and another noise key.
+      model: a model in the current graph that has `on(images, key)`, which gives the same model on
+        other images and another noise key.
     """
 
-    def _build_steps(self, phase, loss):
-        del loss  # that is of other images
-        n_features = self.model.images.shape[1]
-        self._batches = tf.placeholder(tf.float32, [None, None, n_features], "batches")
+    # In one call of the session: of MNIST in batches of 100 that is 3 MB, where the whole training
+    # set in the graph would be 172 more; and Ctrl-C need not wait for the end of an epoch.
+    _steps_a_run = 10
+
+    def __init__(self, model):
+        self._n_steps = tf.placeholder(tf.int32, [], "n_steps")
         self._first_key = tf.placeholder(tf.int32, [2], "first_key")
-        n_steps, optimizer = tf.shape(self._batches)[0], self._optimizer()
+        self._batches = {}
+        super().__init__(model)
+
+    def _build_steps(self, phase, loss):
+        self._batches[phase] = {
+            tensor: tf.placeholder(tensor.dtype, [None, *tensor.shape], f"{tensor.op.name}_batches")
+            for tensor in self._inputs(loss)
+        }
+        variables = self._trained(loss)
+        with tf.name_scope("loop"):
+            self.train_steps[phase], self._norms[phase] = self._loop(phase, loss, variables)
+
+    def _inputs(self, loss):
+        """Returns the placeholders of what a loss is computed on."""
+        del loss
+        return [self.model.images]
+
+    def _trained(self, loss):
+        """Returns the variables that a loss trains."""
+        del loss
+        return tf.trainable_variables()
+
+    def _loss_at(self, number, phase, loss):
+        """Returns a phase's loss on the batch, and with the noise, of a run's step."""
+        del loss
+        images = self._batches[phase][self.model.images][number]
+        return self.model.on(images, self._key_at(number)).loss
+
+    def _key_at(self, number):
+        return tf.add(self._first_key, [0, number])  # as `key_value` counts, past the sign too
+
+    def _loop(self, phase, loss, variables):
+        """Returns the loop's number of steps, and the last one's gradients' norms."""
+        optimizer = self._optimizer()
 
         def step(number, norms):
-            key = tf.add(self._first_key, [0, number])  # as `key_value` counts, past the sign too
-            model = self.model.on(self._batches[number], key)
-            gradients = optimizer.compute_gradients(model.loss)
+            gradients = optimizer.compute_gradients(self._loss_at(number, phase, loss), variables)
             norms = tf.cond(  # a pass over all gradients, of which the last one's are wanted
-                tf.equal(number, n_steps - 1), lambda: gradient_norms(gradients), lambda: norms
+                tf.equal(number, self._n_steps - 1),
+                lambda: gradient_norms(gradients),
+                lambda: norms,
             )
             with tf.name_scope(None):  # Adam's variables are no part of the loop
                 moved = optimizer.apply_gradients(gradients, name="loop/Adam")
             with tf.control_dependencies([moved]):
                 return number + 1, norms
 
-        with tf.name_scope("loop"):
-            parts = map(part_name, tf.trainable_variables())
-            self.train_steps[phase], self._norms[phase] = tf.while_loop(
-                lambda number, _: number < n_steps,
-                step,
-                (0, dict.fromkeys(parts, 0.0)),
-                parallel_iterations=1,
-                back_prop=False,
-            )
+        return tf.while_loop(
+            lambda number, _: number < self._n_steps,
+            step,
+            (0, dict.fromkeys(map(part_name, variables), 0.0)),
+            parallel_iterations=1,
+            back_prop=False,
+        )
 
     def _run_epoch(self, train_set, phase):
-        batch_size = self.model.params["batch_size"]
+        batch_size, scheduled = self._batch_size(phase), self._schedule(phase)
         fetches = self.train_steps[phase], self._norms[phase]
-        for steps in chunks(train_set.num_examples // batch_size, STEPS_A_RUN):
-            rows = [train_set.next_rows(batch_size) for _ in range(steps.start, steps.stop)]
-            batches = train_set.images[np.stack(rows)]
-            feed = {self._batches: batches, self._first_key: key_value(self._seed, self._draws)}
-            self._draws += len(rows)
-            _, norms = self.session.run(fetches, feed)
+        for steps in chunks(train_set.num_examples // batch_size, self._steps_a_run):
+            n_steps = steps.stop - steps.start
+            feeds = [self.model.feed(*train_set.next_batch(batch_size)) for _ in range(n_steps)]
+            # One shape for all runs; what a last, short one has too many is not read.
+            feeds += feeds[:1] * (self._steps_a_run - n_steps)
+            batches = {
+                of_all: np.stack([feed[tensor] for feed in feeds])
+                for tensor, of_all in self._batches[phase].items()
+            }
+            first_key = key_value(self._seed, self._draws)
+            self._draws += n_steps
+            _, norms = self.session.run(
+                fetches,
+                {**batches, self._n_steps: n_steps, self._first_key: first_key, **scheduled},
+            )
         return {part: float(norm) for part, norm in norms.items()}

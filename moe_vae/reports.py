@@ -492,19 +492,28 @@ def bench_profile_table(results):
 
 
 def bench_models_table(results):
-    """What of the operations' time is products and Adam, for the models that have one engine."""
+    """Seconds of an epoch's training steps in both engines, and what a plain step's are made of."""
     rows = []
-    for name, profile in results["bench"]["profile"].items():
-        if name in ENGINES:
-            continue
-        kinds = profile["kinds"]
+    for name, model in results["bench"]["models"].items():
+        kinds = model["profile"]["kinds"]
         everything = sum(entry["seconds"] for entry in kinds.values())
         products = sum(kinds[kind]["seconds"] for kind in PRODUCTS if kind in kinds)
         adam = sum(entry["seconds"] for kind, entry in kinds.items() if "ApplyAdam" in kind)
-        shares = (f"{part / everything:.0%}" for part in (products, adam))
-        count = sum(entry["count"] for entry in kinds.values())
-        rows.append((name, f"{1e3 * profile['step']:.2f}", *shares, count))
-    return _table(("model", "a step (ms)", "products", "Adam", "operations"), rows)
+        medians = (model["medians"][engine] for engine in ENGINES)
+        first = model["first_epoch"]["fused"]["train"]
+        rows.append(
+            (
+                name,
+                *(f"{seconds:.2f}" for seconds in medians),
+                f"{model['times_fused']:.2f}",
+                f"{first:.2f}",
+                *(f"{model['peak_bytes'][engine] / 2**20:.0f}" for engine in ENGINES),
+                *(f"{part / everything:.0%}" for part in (products, adam)),
+            )
+        )
+    heading = ("model", "fused (s)", "plain (s)", "times fused", "the first epoch, fused (s)")
+    heading += ("peak memory, fused (MiB)", "plain (MiB)", "products", "Adam")
+    return _table(heading, rows)
 
 
 def bench_scaling_table(results):

@@ -13,22 +13,24 @@ __all__ = ["chunks", "open_session", "run_in_chunks", "session_config"]
 CHUNK_SIZE = 500
 
 
-def open_session(graph=None):
+def open_session(graph=None, splits_operations=False):
     """Opens a session on the cores this process may use, or on a GPU where there is one."""
-    return tf.Session(graph=graph, config=session_config())
+    return tf.Session(graph=graph, config=session_config(splits_operations))
 
 
-def session_config(**options):
+def session_config(splits_operations=False, **options):
     """Returns the `tf.ConfigProto` of a session, or of a server, with further `options` of its own.
 
     The graphs here are many small operations side by side (ten experts), so each operation gets
     one thread and as many run at once as there are cores: on two cores a step of post 3 took
-    16 ms so, and 21 ms with TensorFlow's default, which splits each operation. A GPU's memory is
-    taken as it is needed, not all at once.
+    16 ms so, and 21 ms with TensorFlow's default, which splits each operation. A graph of a few
+    large operations, one after the other, is better off with that. A GPU's memory is taken as it
+    is needed, not all at once.
     """
+    n_cores = len(os.sched_getaffinity(0))
     return tf.ConfigProto(
-        intra_op_parallelism_threads=1,
-        inter_op_parallelism_threads=len(os.sched_getaffinity(0)),
+        intra_op_parallelism_threads=n_cores if splits_operations else 1,
+        inter_op_parallelism_threads=n_cores,
         gpu_options=tf.GPUOptions(allow_growth=True),
         **options,
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from reference import DATA, load_trace
 
-from moe_vae import DataSet, ParameterError, build_mixture_of_vaes, looped
+from moe_vae import DataSet, ParameterError, build_mixture_of_vaes
 from moe_vae.compat import tf
 from moe_vae.fused import (
     FusedManager,
@@ -15,6 +15,7 @@ from moe_vae.fused import (
     build_fused_mixture_of_vaes,
 )
 from moe_vae.hierarchy import build_hierarchical_mixture
+from moe_vae.looped import LoopedTrainer
 from moe_vae.training import Trainer, start_trainer
 
 N_EXPERTS = 3
@@ -83,7 +84,7 @@ def pair(tmp_path, params=PARAMS, source="plain", n_experts=N_EXPERTS):
 def test_both_engines_learn_the_same_from_the_same_weights_batches_and_noise(
     tmp_path, monkeypatch, params, n_experts, source
 ):
-    monkeypatch.setattr(looped, "STEPS_A_RUN", 4)  # so that an epoch is more than one run
+    monkeypatch.setattr(LoopedTrainer, "_steps_a_run", 4)  # so that an epoch is more than one run
     trainers = pair(tmp_path, params, source, n_experts)
     histories = []
     for trainer in trainers:  # ten steps an epoch

@@ -1,0 +1,67 @@
+"""What a GPU would do, as far as a machine without one can tell.
+
+TensorFlow's package for Linux has its GPU kernels registered whether or not there is a GPU.
+"""
+
+import functools
+
+import pytest
+from tensorflow.python.framework.kernels import get_registered_kernels_for_op
+
+from moe_vae.compat import tf
+from moe_vae.experiments import _FUSED, MODELS
+from moe_vae.sessions import session_config
+from moe_vae.training import start_trainer
+
+# Checkpoints are read and written by the CPU, once a run.
+OF_CHECKPOINTS = ("save/", "SaveV2", "RestoreV2", "checkpoint_path")
+KINDS = {**MODELS, **{f"{name}, fused": kind for name, kind in _FUSED.items()}}
+
+
+@functools.cache
+def gpu_kernels(op_type):
+    kernels = get_registered_kernels_for_op(op_type).kernel
+    return [kernel for kernel in kernels if kernel.device_type in ("GPU", "DEFAULT")]
+
+
+def has_gpu_kernel(op):
+    return any(
+        all(takes(op, constraint) for constraint in kernel.constraint)
+        for kernel in gpu_kernels(op.type)
+    )
+
+
+def takes(op, constraint):
+    try:
+        value = op.get_attr(constraint.name)
+    except ValueError:  # a constraint on what this operation has not
+        return True
+    types = value if isinstance(value, list) else [value]
+    allowed = constraint.allowed_values.list.type
+    return not allowed or all(of_op.as_datatype_enum in allowed for of_op in types)
+
+
+@pytest.mark.skipif(not gpu_kernels("MatMul"), reason="this TensorFlow has no GPU kernels")
+@pytest.mark.parametrize("name", KINDS)
+def test_a_gpu_can_do_all_of_a_training_and_no_operation_is_kept_from_it(name):
+    kind = KINDS[name]
+    few = {"n_experts": 2} if kind.column == "expert" else {}
+    graph = start_trainer(functools.partial(kind.build, **few), {}, 0).session.graph
+    ops = [op for op in graph.get_operations() if not op.name.startswith(OF_CHECKPOINTS)]
+    assert len(ops) > 300
+    assert [op.name for op in ops if not has_gpu_kernel(op)] == []
+    assert [op.name for op in ops if op.device] == []
+
+
+def test_an_operation_that_no_gpu_does_is_found():
+    with tf.Graph().as_default():
+        op = tf.strings.length(tf.placeholder(tf.string, [None])).op
+    assert not has_gpu_kernel(op)
+
+
+def test_a_session_takes_a_gpus_memory_as_it_needs_it():
+    assert session_config().gpu_options.allow_growth
+
+
+def test_products_are_in_single_precision_unless_asked_otherwise():
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
