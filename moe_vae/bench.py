@@ -231,7 +231,7 @@ def plot_epochs(epochs):
     )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylim(bottom=0)
-    ax.legend(loc="lower left", ncols=2)
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""A training whose loop XLA compiles, for the models that are no sum over experts.
+"""A training whose loop XLA compiles: the fused engine of models that are no sum over experts.
 
 Nothing of a model is written down a second time: its plain graph is copied into a function, the
 loop around it, and XLA makes one operation of both. That joins what are many small passes over
@@ -10,7 +10,6 @@ import functools
 from moe_vae.compat import tf
 from moe_vae.looped import LoopedTrainer
 from moe_vae.noise import noise_key
-from moe_vae.sessions import open_session
 
 __all__ = ["CompiledTrainer", "compiled"]
 
@@ -33,6 +32,8 @@ class CompiledTrainer(LoopedTrainer):
     Raises:
       ValueError: the model moves averages, or has gradients of its own, which no copy would have.
     """
+
+    _splits_operations = True
 
     def __init__(self, model):
         self._noise = {}
@@ -76,11 +77,6 @@ class CompiledTrainer(LoopedTrainer):
     def _loop(self, phase, loss, variables):
         loop = functools.partial(super()._loop, phase, loss, variables)
         return tf.function(loop, jit_compile=True, autograph=False)()
-
-    def _open(self, graph):
-        session = open_session(graph, splits_operations=True)
-        session.run(tf.global_variables_initializer())
-        return session
 
 
 def compiled(build):
@@ -137,5 +133,5 @@ def _copied(tensor, replaced):
             raise ValueError(f"{op.name} has a gradient of its own, which reads the original")
     if graph.building_function:
         inputs = {name: graph.capture(value) for name, value in inputs.items()}
-    (copy,) = tf.import_graph_def(definition, inputs, [tensor.name], name="step")
+    (copy,) = tf.import_graph_def(definition, inputs, [tensor.name], name="copy")
     return copy

@@ -88,6 +88,7 @@ class Trainer:
     """
 
     data_note = ""
+    _splits_operations = False  # over the cores; see `session_config`
 
     def __init__(self, model):
         self.model = model
@@ -137,7 +138,7 @@ class Trainer:
 
     def _open(self, graph):
         """Opens a session in which every variable has its first value."""
-        session = open_session(graph)
+        session = open_session(graph, self._splits_operations)
         session.run(tf.global_variables_initializer())
         return session
 

@@ -18,7 +18,6 @@ from PIL import Image
 from moe_vae import CONDITIONAL_VAE_PARAMS, MIXTURE_OF_VAES_PARAMS, DataSet, cli, experiments
 from moe_vae.cli import main
 from moe_vae.compat import tf
-from moe_vae.fused import build_fused_mixture_of_vaes
 from moe_vae.metrics import clustering_scores, match_clusters
 from moe_vae.mixture_of_vaes import build_mixture_of_vaes
 from moe_vae.recogniser import RECOGNISER_PARAMS
@@ -82,13 +81,12 @@ def digits_read_once():
 
 @pytest.fixture(scope="module", autouse=True)
 def few_experts():
-    kind = experiments.MODELS["mixture-of-vaes"]
-    assert kind.build is build_mixture_of_vaes
-    few = kind._replace(build=functools.partial(kind.build, n_experts=N_EXPERTS))
+    name = "mixture-of-vaes"
+    assert experiments.MODELS[name].build is build_mixture_of_vaes
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(experiments.MODELS, "mixture-of-vaes", few)
-        fused = functools.partial(build_fused_mixture_of_vaes, n_experts=N_EXPERTS)
-        patch.setitem(experiments._FUSED, "mixture-of-vaes", fused)
+        for kinds in (experiments.MODELS, experiments._FUSED):
+            build = functools.partial(kinds[name].build, n_experts=N_EXPERTS)
+            patch.setitem(kinds, name, kinds[name]._replace(build=build))
         yield
 
 
@@ -302,8 +300,9 @@ def test_an_incomplete_command_is_refused_in_one_line(capfd, words, message):
     assert message in error_line(capfd, *words)
 
 
-def test_a_run_may_change_engines(tmp_path, capfd):
-    words = train_words("mixture-of-vaes", tmp_path / "out")
+@pytest.mark.parametrize("name", ["mixture-of-vaes", "conditional-vae"])
+def test_a_run_may_change_engines(tmp_path, capfd, name):
+    words = train_words(name, tmp_path / "out")
     words[words.index("--epochs") + 1] = "1"
     main([*words, "--engine", "fused"])
     words[words.index("--epochs") + 1] = "2"
@@ -318,9 +317,10 @@ def test_a_run_may_change_engines(tmp_path, capfd):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("conditional-vae", [], "engine is 'fused', which conditional-vae has not"),
+        ("information", [], "engine is 'fused', which information has not"),
         ("mixture-of-vaes", ["--from", "run"], "--engine is fused: with --from it must be plain"),
         ("mixture-of-vaes", ["--cluster", "c.json"], "with --cluster it must be plain"),
+        ("dmvae", ["--cluster", "c.json"], "--engine is fused: with --cluster it must be plain"),
     ],
     ids=as_typed,
 )

@@ -126,6 +126,18 @@ def test_training_goes_on_from_a_tensorflow_1_checkpoint(monkeypatch):
         assert_weights_close(trainer.session, weights_in(trace, "final"))
 
 
+def test_a_compiled_model_takes_values_from_em_and_from_another_model(tmp_path):
+    vade = start_trainer(compiled(build_vade), VADE, 0)
+    fitted = vade.model.initialise_prior(vade.session, data_set().images)
+    np.testing.assert_allclose(vade.session.run(vade.model.prior.mu), fitted.means_, rtol=1e-5)
+    vade.save(tmp_path / "vade.ckpt")
+    dmvae = start_trainer(compiled(build_dmvae), HELD, 1)
+    assert "dmvae/encode/dense/kernel" in dmvae.begin_with(tmp_path / "vade.ckpt")
+    images = data_set().images
+    theirs, ours = (t.model.mean_codes(t.session, images) for t in (vade, dmvae))
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_run_has_its_seed_and_no_other():
     first, second, other = (
         fit(start_trainer(compiled(build_conditional_vae), POST, seed), POST).history
