@@ -35,6 +35,7 @@ __all__ = ["ClusterTrainer", "Member", "Shard", "serve", "start_cluster_trainer"
 
 POLL_SECONDS = 0.02  # between two looks at whether the next epoch has begun
 LINGER_SECONDS = 1.0  # in which a server's last answer reaches the worker that left last
+GONE_SECONDS = 5.0  # in which the address of a server that was killed stops answering
 CHECK_SECONDS = 5.0  # of a step that does not end, between two looks at who can be reached
 
 NOT_BEGUN, TRAINING, ENDED, FAILED = range(4)
@@ -156,7 +157,7 @@ class _Session(tf.Session):
         try:
             return outcome.result()
         except _LOST as error:
-            gone = unreached(self._member.cluster, "ps")
+            gone = _gone_servers(self._member.cluster)
             who = f"{gone[0]} is gone" if gone else f"the cluster came apart ({_line(error)})"
             raise ClusterError(f"{who}: --resume goes on from the last checkpoint") from error
 
@@ -182,8 +183,19 @@ def _settle(outcome, work, args, kwargs):
         outcome.set_exception(error)
 
 
+def _gone_servers(cluster):
+    """Returns the titles of parameter servers that are gone, none if all answer for a while yet."""
+    deadline = time.monotonic() + GONE_SECONDS
+    while not (gone := unreached(cluster, "ps")) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return gone
+
+
 def _line(error):
-    return str(error).strip().splitlines()[0]
+    """Returns an error's first line that says something, without TensorFlow's heading."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line not in ("", "Graph execution error:")]
+    return said[0] if said else type(error).__name__
 
 
 class ClusterTrainer(Trainer):

@@ -20,6 +20,7 @@ from moe_vae import (
     build_conditional_vae,
     build_dmvae,
     build_mixture_of_vaes,
+    cluster_training,
     make_spiral,
 )
 from moe_vae.checkpoints import Checkpoints
@@ -320,6 +321,21 @@ def last_checkpoint(directory):
     shard = Shard(make_spiral(0).train, 0, 2)
     assert Checkpoints(directory, identity).restore(trainer, shard) == []
     return trainer.history["loss"]
+
+
+def test_a_server_that_is_being_killed_is_gone_when_it_no_longer_answers(monkeypatch):
+    answers = [[], [], ["parameter server 1"]]
+    monkeypatch.setattr(cluster_training, "unreached", lambda *_: answers.pop(0))
+    assert cluster_training._gone_servers(None) == ["parameter server 1"]
+    assert not answers
+    monkeypatch.setattr(cluster_training, "unreached", lambda *_: [])
+    monkeypatch.setattr(cluster_training, "GONE_SECONDS", 0.1)
+    assert cluster_training._gone_servers(None) == []
+
+
+def test_an_error_is_said_without_tensorflows_heading():
+    error = tf.errors.UnavailableError(None, None, "Graph execution error:\n\nSocket closed\nelse")
+    assert cluster_training._line(error) == "Socket closed"
 
 
 def test_a_parameter_server_that_was_killed_ends_every_worker(begin, tmp_path):
