@@ -150,7 +150,7 @@ def _profile(name, command):
 def _measure_model(model, arguments):
     """Measures both engines of a model, and where a plain step's time goes."""
     commands = _engine_commands(arguments, model)
-    measured = _measure(commands, N_MODEL_EPOCHS)
+    measured = _measure(commands, N_MODEL_EPOCHS, f"{model}, ")
     seconds = {
         engine: float(np.median([epoch["train"] for epoch in epochs]))
         for engine, epochs in measured["epochs"].items()
@@ -159,17 +159,17 @@ def _measure_model(model, arguments):
         **measured,
         "medians": seconds,
         "times_fused": seconds["plain"] / seconds["fused"],
-        "profile": _profile(model, commands["plain"]),
+        "profile": _profile(f"{model}, plain", commands["plain"]),
     }
 
 
-def _measure(commands, n_epochs):
+def _measure(commands, n_epochs, of_model=""):
     """Has every command train `n_epochs` epochs after a first one, in turns."""
     epochs = {name: [] for name in commands}
     with contextlib.ExitStack() as stack:
         workers = {}
         for name, command in commands.items():
-            workers[name] = _Worker(name, command)
+            workers[name] = _Worker(f"{of_model}{name}", command)
             stack.callback(workers[name].stop)
         for _ in tqdm(range(1 + n_epochs), unit="round", file=sys.stdout):
             for name, worker in workers.items():
@@ -282,7 +282,8 @@ def add_bench_command(commands, positive):
         type=positive,
         default=5,
         metavar="N",
-        help="epochs of each, after a first that does not count; default: 5",
+        help="epochs of post 3's model, in each engine and at each peer, after a first that does "
+        "not count; default: 5",
     )
     command.add_argument(
         "--peers",

@@ -30,7 +30,8 @@ class CompiledTrainer(LoopedTrainer):
       model: a model in the current graph, with resource variables.
 
     Raises:
-      ValueError: the model moves averages, or has gradients of its own, which no copy would have.
+      ValueError: the model moves averages, draws noise of a kind that this does not know, or has
+        gradients of its own, which no copy would have.
     """
 
     _splits_operations = True
@@ -50,16 +51,22 @@ class CompiledTrainer(LoopedTrainer):
                 for op in _ancestors(loss)
                 if op.type in _NOISE
             }
+        for op in _ancestors(loss, self._noise[phase]):
+            if "Random" in op.type and op.type not in _NOISE:
+                raise ValueError(f"{op.name} draws noise of another kind than {', '.join(_NOISE)}")
         super()._build_steps(phase, loss)
 
     def _noise_at(self, number, phase, op):
         """Returns what an operation of `_NOISE` draws in a run's step."""
-        # Of a batch its shape alone is asked, and TensorFlow leaves out what else there would be.
-        batch_size = self._batch_size(phase)
-        replaced = {
-            tensor: tf.zeros([batch_size, *tensor.shape[1:]], tensor.dtype)
-            for tensor in self._inputs(op.outputs[0])
-        }
+        # Of a batch its shape alone is asked. Where nothing can be fed that the shape may follow
+        # from, TensorFlow knows it beforehand, and leaves out what else there would be.
+        batch_size, replaced = self._batch_size(phase), {}
+        for source in _ancestors(op.outputs[0]):
+            if source.type == "Placeholder":
+                (fed,) = source.outputs
+                replaced[fed] = tf.zeros([batch_size, *fed.shape[1:]], fed.dtype)
+            elif source.type == "PlaceholderWithDefault":
+                replaced[source.outputs[0]] = source.inputs[0]
         replaced[noise_key()] = self._key_at(number)
         return _copied(op.outputs[0], replaced)
 
@@ -121,12 +128,11 @@ def _copied(tensor, replaced):
     definition = tf.GraphDef(versions=tensor.graph.graph_def_versions)
     inputs = {}
     for op in _ancestors(tensor, replaced):
-        node, end = definition.node.add(), _end_of(op, replaced)
+        end = _end_of(op, replaced)
         if end is not None:
-            node.name, node.op = op.name, "Placeholder"
-            node.attr["dtype"].type = end.dtype.as_datatype_enum
             inputs[end.name] = replaced.get(end, end)
             continue
+        node = definition.node.add()
         node.CopyFrom(op.node_def)
         node.attr.pop("_class", None)  # where a variable stands, which is not copied
         if "_gradient_op_type" in node.attr:

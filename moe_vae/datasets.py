@@ -313,13 +313,6 @@ class DataSet:
         Raises:
           DataError: `batch_size` is out of range.
         """
-        return self.examples(self.next_rows(batch_size))
-
-    def next_rows(self, batch_size):
-        """Returns where the next batch's examples stand, whole-number array [batch_size].
-
-        Arguments and errors are those of `next_batch`, which has the examples themselves.
-        """
         if not 1 <= batch_size <= self.num_examples:
             raise DataError(f"batch_size is {batch_size}: it must be in 1 to {self.num_examples}")
         if self._order is None:
@@ -331,7 +324,7 @@ class DataSet:
             self._shuffle()
             self._position = batch_size - len(rows)
             rows = np.concatenate([rows, self._order[: self._position]])
-        return rows
+        return self.examples(rows)
 
     @property
     def batch_state(self):

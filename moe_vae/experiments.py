@@ -312,11 +312,13 @@ def builder(name, n_features, engine="plain"):
             )
         kind = _FUSED[name]
     if n_features != IMAGE_PIXELS and not kind.any_features:
-        others = " or ".join(n for n, k in MODELS.items() if k.any_features)
-        what = f"model is {name!r}" if engine == "plain" else f"engine is {engine!r}"
+        what, others = f"engine is {engine!r}", repr("plain")
+        if not MODELS[name].any_features:
+            what = f"model is {name!r}"
+            others = " or ".join(n for n, k in MODELS.items() if k.any_features)
         raise ParameterError(
             f"{what}, which reads images of {IMAGE_PIXELS} pixels: for data with {n_features} "
-            f"features it must be {others if engine == 'plain' else repr('plain')}"
+            f"features it must be {others}"
         )
     if kind.any_features:
         arguments["n_features"] = n_features

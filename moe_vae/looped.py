@@ -20,8 +20,8 @@ class LoopedTrainer(Trainer):
     Its `train_steps` are the loops.
 
     Args:
-      model: a model in the current graph that has `on(images, key)`, which gives the same model on
-        other images and another noise key.
+      model: a model in the current graph that has one phase, and `on(images, key)`, which gives the
+        same model on other images and another noise key.
     """
 
     # In one call of the session: of MNIST in batches of 100 that is 3 MB, where the whole training

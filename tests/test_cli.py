@@ -346,6 +346,10 @@ def test_what_the_fused_engine_cannot_do_is_refused(tmp_path, capfd, name, optio
             ["mixture-of-vaes", "--data", "digits", "--engine", "fused"],
             "engine is 'fused', which reads images of 784 pixels: for data with 64",
         ),
+        (
+            ["conditional-vae", "--data", "digits", "--engine", "fused"],
+            "model is 'conditional-vae', which reads images of 784 pixels: for data with 64",
+        ),
     ],
     ids=as_typed,
 )

@@ -1,6 +1,7 @@
 """Models whose training XLA compiled, against the same models' plain training."""
 
 import functools
+import os
 
 import numpy as np
 import pytest
@@ -146,10 +147,38 @@ def test_a_run_has_its_seed_and_no_other():
     assert first == second != other
 
 
+def test_large_operations_are_split_over_the_cores_where_they_are_few():
+    cores = len(os.sched_getaffinity(0))
+    for build, n_threads in ((build_conditional_vae, 1), (compiled(build_conditional_vae), cores)):
+        config = start_trainer(build, POST, 0).session._config
+        assert config.intra_op_parallelism_threads == n_threads
+        assert config.inter_op_parallelism_threads == cores
+
+
+def test_of_the_noise_outside_only_its_shape_is_asked():
+    trainer = start_trainer(compiled(build_dmvae), RELAXED, 0)
+    feed = {
+        batches: np.zeros([10, 20, N_FEATURES]) for batches in trainer._batches["loss"].values()
+    }
+    feed |= {trainer._n_steps: 10, trainer._first_key: [0, 0], **trainer._schedule("loss")}
+    options, recorded = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE), tf.RunMetadata()
+    trainer.session.run(trainer.train_steps["loss"], feed, options, recorded)
+    labels = [
+        n.timeline_label for device in recorded.step_stats.dev_stats for n in device.node_stats
+    ]
+    assert sum("= StatelessRandom" in label for label in labels) > 10
+    assert not [label for label in labels if "MatMul" in label]
+
+
 def test_what_cannot_be_compiled_is_refused():
     build = compiled(build_information_encoder)
     with pytest.raises(ValueError, match="phase 'over' moves averages, which no compiled step"):
         start_trainer(build, {"n_neighbours": 0, "cluster_encoder_layers": [8]}, 0)
+    noisy = {**POST, "activation": lambda x: x + tf.random.stateless_truncated_normal([1], [0, 0])}
+    with pytest.raises(
+        ValueError, match="draws noise of another kind than StatelessRandomNormalV2"
+    ):
+        start_trainer(compiled(build_conditional_vae), noisy, 0)
     # Its gradient would be that of the batch that the original reads.
     build = functools.partial(build_fused_mixture_of_vaes, n_experts=2)
     with pytest.raises(ValueError, match="has a gradient of its own, which reads the original"):

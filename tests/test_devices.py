@@ -9,6 +9,7 @@ import pytest
 from tensorflow.python.framework.kernels import get_registered_kernels_for_op
 
 from moe_vae.compat import tf
+from moe_vae.compiled import CompiledTrainer
 from moe_vae.experiments import _FUSED, MODELS
 from moe_vae.sessions import session_config
 from moe_vae.training import start_trainer
@@ -19,9 +20,9 @@ KINDS = {**MODELS, **{f"{name}, fused": kind for name, kind in _FUSED.items()}}
 
 
 @functools.cache
-def gpu_kernels(op_type):
+def gpu_kernels(op_type, devices=("GPU", "DEFAULT")):
     kernels = get_registered_kernels_for_op(op_type).kernel
-    return [kernel for kernel in kernels if kernel.device_type in ("GPU", "DEFAULT")]
+    return [kernel for kernel in kernels if kernel.device_type in devices]
 
 
 def has_gpu_kernel(op):
@@ -46,11 +47,18 @@ def takes(op, constraint):
 def test_a_gpu_can_do_all_of_a_training_and_no_operation_is_kept_from_it(name):
     kind = KINDS[name]
     few = {"n_experts": 2} if kind.column == "expert" else {}
-    graph = start_trainer(functools.partial(kind.build, **few), {}, 0).session.graph
+    trainer = start_trainer(functools.partial(kind.build, **few), {}, 0)
+    graph = trainer.session.graph
     ops = [op for op in graph.get_operations() if not op.name.startswith(OF_CHECKPOINTS)]
     assert len(ops) > 300
     assert [op.name for op in ops if not has_gpu_kernel(op)] == []
     assert [op.name for op in ops if op.device] == []
+    # What XLA compiles stands in functions.
+    nodes = [node for f in graph.as_graph_def().library.function for node in f.node_def]
+    assert bool(nodes) == isinstance(trainer, CompiledTrainer)
+    lacking = {node.op for node in nodes if not gpu_kernels(node.op, ("XLA_GPU_JIT",))}
+    assert lacking == set()
+    assert [node.name for node in nodes if node.device] == []
 
 
 def test_an_operation_that_no_gpu_does_is_found():
