@@ -87,7 +87,11 @@ class CompiledTrainer(LoopedTrainer):
 
 
 def compiled(build):
-    """Returns a function like `build` whose models a `CompiledTrainer` trains."""
+    """Returns a function like `build` whose models a `CompiledTrainer` trains.
+
+    Args:
+      build: a function that builds a model's plain graph in the current one.
+    """
 
     @functools.wraps(build)
     def build_compiled(*args, **kwargs):
