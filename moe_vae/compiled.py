@@ -10,6 +10,7 @@ import functools
 from moe_vae.compat import tf
 from moe_vae.looped import LoopedTrainer
 from moe_vae.noise import noise_key
+from moe_vae.training import trained_by
 
 __all__ = ["CompiledTrainer", "compiled"]
 
@@ -74,8 +75,7 @@ class CompiledTrainer(LoopedTrainer):
         return [op.outputs[0] for op in _ancestors(loss) if op.type == "Placeholder"]
 
     def _trained(self, loss):
-        pairs = self._optimizer().compute_gradients(loss)
-        return [variable for gradient, variable in pairs if gradient is not None]
+        return [variable for _, variable in trained_by(self._optimizer(), loss)]
 
     def _loss_at(self, number, phase, loss):
         of_run = {**self._batches[phase], **self._noise[phase]}

@@ -44,6 +44,7 @@ __all__ = [
     "part_name",
     "set_seeds",
     "start_trainer",
+    "trained_by",
 ]
 
 
@@ -112,7 +113,7 @@ class Trainer:
 
     def _build_steps(self, phase, loss):
         optimizer = self._optimizer()
-        gradients = [pair for pair in optimizer.compute_gradients(loss) if pair[0] is not None]
+        gradients = trained_by(optimizer, loss)
         self.train_steps[phase] = self._apply(optimizer, gradients, phase)
         self._norms[phase] = gradient_norms(gradients)
 
@@ -414,6 +415,11 @@ class Trainer:
 
 def _without_scope(name):
     return name.partition("/")[2]
+
+
+def trained_by(optimizer, loss):
+    """Returns the pairs of gradient and variable, of the variables that a loss trains, a list."""
+    return [pair for pair in optimizer.compute_gradients(loss) if pair[0] is not None]
 
 
 def part_name(variable):
