@@ -24,7 +24,7 @@ from moe_vae.mixture_of_vaes import (
     SpecialistManager,
     build_mixture_of_vaes,
 )
-from moe_vae.parameters import ParameterError
+from moe_vae.params import ParameterError
 from moe_vae.training import Trainer, set_seeds
 from moe_vae.vade import VADE_PARAMS, VaDE, build_vade
 

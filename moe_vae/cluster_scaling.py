@@ -28,7 +28,7 @@ from moe_vae.compat import tf
 from moe_vae.datasets import IMAGE_PIXELS, DataSet
 from moe_vae.files import write_whole
 from moe_vae.mixture_of_vaes import build_mixture_of_vaes
-from moe_vae.parameters import ParameterError
+from moe_vae.params import ParameterError
 from moe_vae.training import start_trainer
 
 __all__ = ["add_scaling_command", "draw_out", "fit_model", "plot_scaling", "step_seconds"]

@@ -14,7 +14,7 @@ from moe_vae.networks import (
     kl_between_gaussians,
     reparametrise,
 )
-from moe_vae.parameters import ParameterError
+from moe_vae.params import ParameterError
 from moe_vae.schedules import cosine_decay
 from moe_vae.sessions import run_in_chunks
 

@@ -16,7 +16,7 @@ from moe_vae.networks import (
     kl_to_standard_normal,
     reparametrise,
 )
-from moe_vae.parameters import check_params
+from moe_vae.params import check_params
 from moe_vae.sessions import run_in_chunks
 
 __all__ = ["CONDITIONAL_VAE_PARAMS", "ConditionalVAE", "build_conditional_vae"]

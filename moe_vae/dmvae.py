@@ -9,7 +9,7 @@ from moe_vae.datasets import IMAGE_PIXELS
 from moe_vae.gaussian_mixture import GaussianMixture
 from moe_vae.networks import kl_between_gaussians
 from moe_vae.noise import noise_seed
-from moe_vae.parameters import check_params
+from moe_vae.params import check_params
 from moe_vae.schedules import progress
 from moe_vae.sessions import run_in_chunks
 

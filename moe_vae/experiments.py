@@ -47,7 +47,7 @@ from moe_vae.mixture_of_experts import build_mixture_of_experts, mixture_of_expe
 from moe_vae.mixture_of_vaes import build_mixture_of_vaes, mixture_of_vaes_params
 from moe_vae.neighbours import deskew, nearest_neighbours, walk_steps
 from moe_vae.parabolas import fit_after_kmeans, fit_mixture, parabola_data
-from moe_vae.parameters import ParameterError
+from moe_vae.params import ParameterError
 from moe_vae.recogniser import build_recogniser
 from moe_vae.specialists import plot_styles
 from moe_vae.training import start_trainer

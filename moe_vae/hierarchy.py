@@ -16,7 +16,7 @@ from moe_vae.mixture_of_vaes import (
     vae_params,
 )
 from moe_vae.networks import hidden_layers
-from moe_vae.parameters import ParameterError, check_params
+from moe_vae.params import ParameterError, check_params
 from moe_vae.sessions import run_in_chunks
 
 __all__ = [

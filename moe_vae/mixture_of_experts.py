@@ -15,7 +15,7 @@ from moe_vae.datasets import IMAGE_PIXELS, DataError, check_labels, check_target
 from moe_vae.dmvae import DMVAE, DMVAE_PARAMS
 from moe_vae.gaussian_mixture import GaussianMixture
 from moe_vae.networks import bounded_variance, hidden_layers
-from moe_vae.parameters import ParameterError, check_params
+from moe_vae.params import ParameterError, check_params
 from moe_vae.schedules import cosine_decay
 from moe_vae.sessions import run_in_chunks
 from moe_vae.vade import VADE_PARAMS, VaDE

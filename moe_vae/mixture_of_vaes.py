@@ -17,7 +17,7 @@ from moe_vae.networks import (
     kl_to_standard_normal,
     reparametrise,
 )
-from moe_vae.parameters import ParameterError, check_params
+from moe_vae.params import ParameterError, check_params
 from moe_vae.sessions import run_in_chunks
 
 __all__ = [

@@ -8,7 +8,7 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from moe_vae.datasets import square_side
-from moe_vae.parameters import ParameterError
+from moe_vae.params import ParameterError
 
 __all__ = ["deskew", "nearest_neighbours", "walk_steps"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from moe_vae.gating import SYSTEMS
-from moe_vae.parameters import ParameterError
+from moe_vae.params import ParameterError
 from moe_vae.specialists import N_STYLES, SPECIALIST_STEPS
 
 __all__ = ["RESULTS", "TABLES", "fill_tables"]

@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 from moe_vae.compat import tf
 from moe_vae.noise import key_value, noise_key
-from moe_vae.parameters import ParameterError
+from moe_vae.params import ParameterError
 from moe_vae.sessions import chunks, open_session
 
 __all__ = [

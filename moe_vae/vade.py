@@ -6,7 +6,7 @@ from moe_vae.clustering_vae import ClusteringVAE
 from moe_vae.compat import tf
 from moe_vae.datasets import IMAGE_PIXELS
 from moe_vae.noise import normal_noise
-from moe_vae.parameters import ParameterError, check_params
+from moe_vae.params import ParameterError, check_params
 from moe_vae.sessions import run_in_chunks
 
 __all__ = ["VADE_PARAMS", "VaDE", "build_vade"]

@@ -22,7 +22,7 @@ from moe_vae.information import (
 )
 from moe_vae.metrics import clustering_scores
 from moe_vae.neighbours import deskew, nearest_neighbours, walk_steps
-from moe_vae.parameters import ParameterError
+from moe_vae.params import ParameterError
 from moe_vae.training import start_trainer
 
 SMALL = {

@@ -16,7 +16,7 @@ from moe_vae.mixture_of_experts import (
     build_mixture_of_experts,
     mixture_of_experts_params,
 )
-from moe_vae.parameters import ParameterError
+from moe_vae.params import ParameterError
 from moe_vae.training import Trainer, set_seeds
 
 GATE_SETTINGS = {

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from moe_vae import CONDITIONAL_VAE_PARAMS, MIXTURE_OF_VAES_PARAMS, ParameterError
-from moe_vae.parameters import check_params
+from moe_vae.params import check_params
 
 LAYERS = "a non-empty list of whole numbers of at least 1"
 COUNT = "a whole number of at least 1"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from moe_vae.parameters import ParameterError
+from moe_vae.params import ParameterError
 from moe_vae.reports import (
     RESULTS,
     TABLES,
