@@ -1,7 +1,7 @@
 """Mixtures of experts with variational autoencoders, in the style of TensorFlow 1."""
 
 from moe_vae.conditional_vae import CONDITIONAL_VAE_PARAMS, ConditionalVAE, build_conditional_vae
-from moe_vae.datasets import (
+from moe_vae.data.mnist import (
     DataError,
     DataSet,
     DataSets,

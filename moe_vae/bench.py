@@ -18,7 +18,7 @@ from tqdm import tqdm
 from moe_vae.bench_scaling import measure_scaling, plot_growth
 from moe_vae.bench_worker import BENCH_ENGINES, BENCH_MODELS
 from moe_vae.compat import tf
-from moe_vae.datasets import SOURCES, read_data_sets
+from moe_vae.data.mnist import SOURCES, read_data_sets
 from moe_vae.files import write_whole
 from moe_vae.floor import measure_floor
 from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS

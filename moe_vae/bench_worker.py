@@ -16,7 +16,7 @@ import numpy as np
 from moe_vae.compat import tf
 from moe_vae.compiled import compiled
 from moe_vae.conditional_vae import build_conditional_vae
-from moe_vae.datasets import read_data_sets
+from moe_vae.data.mnist import read_data_sets
 from moe_vae.dmvae import build_dmvae
 from moe_vae.fused import build_fused_mixture_of_vaes
 from moe_vae.mixture_of_experts import build_mixture_of_experts

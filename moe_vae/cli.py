@@ -29,7 +29,7 @@ from moe_vae.cluster_commands import (
 from moe_vae.cluster_scaling import add_scaling_command
 from moe_vae.clustering import CLUSTERING_STEPS, score_baselines, score_code_baselines
 from moe_vae.compat import tf
-from moe_vae.datasets import (
+from moe_vae.data.mnist import (
     IMAGE_PIXELS,
     IMAGE_SIDE,
     POINT_FEATURES,

@@ -25,7 +25,7 @@ from moe_vae.cluster import JOBS, ClusterError, read_cluster, start_server
 from moe_vae.cluster_commands import free_addresses, start_task, stopped_in_the_end, watch
 from moe_vae.cluster_training import Member, serve, start_cluster_trainer
 from moe_vae.compat import tf
-from moe_vae.datasets import IMAGE_PIXELS, DataSet
+from moe_vae.data.mnist import IMAGE_PIXELS, DataSet
 from moe_vae.files import write_whole
 from moe_vae.mixture_of_vaes import build_mixture_of_vaes
 from moe_vae.params import ParameterError

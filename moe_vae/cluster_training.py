@@ -26,7 +26,7 @@ from moe_vae.cluster import (
     wait_for_servers,
 )
 from moe_vae.compat import tf
-from moe_vae.datasets import DataSet
+from moe_vae.data.mnist import DataSet
 from moe_vae.params import ParameterError
 from moe_vae.sessions import session_config
 from moe_vae.training import Trainer, set_seeds

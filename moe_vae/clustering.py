@@ -7,7 +7,7 @@ from sklearn.cluster import KMeans
 from sklearn.manifold import TSNE
 from sklearn.mixture import GaussianMixture
 
-from moe_vae.datasets import NUM_CLASSES, POINT_FEATURES
+from moe_vae.data.mnist import NUM_CLASSES, POINT_FEATURES
 from moe_vae.figures import (
     expert_colour,
     plot_confusion,

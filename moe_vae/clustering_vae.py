@@ -3,7 +3,7 @@
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.datasets import DataError, check_points
+from moe_vae.data.mnist import DataError, check_points
 from moe_vae.gaussian_mixture import GaussianMixture
 from moe_vae.networks import (
     bernoulli_reconstruction_loss,

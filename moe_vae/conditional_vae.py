@@ -7,7 +7,7 @@ encoded, and a digit without an image can be drawn by feeding the prediction.
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.datasets import IMAGE_PIXELS, NUM_CLASSES, DataError, check_images
+from moe_vae.data.mnist import IMAGE_PIXELS, NUM_CLASSES, DataError, check_images
 from moe_vae.networks import (
     activation_function,
     gaussian_code,

@@ -5,7 +5,7 @@ import numpy as np
 from moe_vae.cluster_encoder import ClusterEncoder
 from moe_vae.clustering_vae import ClusteringVAE
 from moe_vae.compat import tf, tfd
-from moe_vae.datasets import IMAGE_PIXELS
+from moe_vae.data.mnist import IMAGE_PIXELS
 from moe_vae.gaussian_mixture import GaussianMixture
 from moe_vae.networks import kl_between_gaussians
 from moe_vae.noise import noise_seed

@@ -18,7 +18,7 @@ from moe_vae.clustering_vae import SPIRAL_PARAMS
 from moe_vae.compat import tf
 from moe_vae.compiled import compiled
 from moe_vae.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
-from moe_vae.datasets import (
+from moe_vae.data.mnist import (
     IMAGE_PIXELS,
     NUM_CLASSES,
     POINT_FEATURES,
@@ -27,6 +27,7 @@ from moe_vae.datasets import (
     DataSets,
     add_affine_targets,
 )
+from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
 from moe_vae.diagrams import draw_modules, draw_vae_expert
 from moe_vae.dmvae import DMVAE_PARAMS, build_dmvae
 from moe_vae.figures import (
@@ -45,7 +46,6 @@ from moe_vae.hierarchy import HIERARCHY_PARAMS, build_hierarchical_mixture
 from moe_vae.information import INFORMATION_PARAMS, build_information_encoder
 from moe_vae.mixture_of_experts import build_mixture_of_experts, mixture_of_experts_params
 from moe_vae.mixture_of_vaes import build_mixture_of_vaes, mixture_of_vaes_params
-from moe_vae.neighbours import deskew, nearest_neighbours, walk_steps
 from moe_vae.parabolas import fit_after_kmeans, fit_mixture, parabola_data
 from moe_vae.params import ParameterError
 from moe_vae.recogniser import build_recogniser

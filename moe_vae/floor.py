@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.datasets import IMAGE_PIXELS
+from moe_vae.data.mnist import IMAGE_PIXELS
 from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, N_EXPERTS
 from moe_vae.sessions import session_config
 

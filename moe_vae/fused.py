@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.datasets import IMAGE_PIXELS, check_images
+from moe_vae.data.mnist import IMAGE_PIXELS, check_images
 from moe_vae.hierarchy import HierarchicalMixture
 from moe_vae.looped import LoopedTrainer
 from moe_vae.mixture_of_vaes import (

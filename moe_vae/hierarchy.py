@@ -4,7 +4,7 @@ import numpy as np
 
 from moe_vae.cluster_encoder import CLOSED
 from moe_vae.compat import tf
-from moe_vae.datasets import IMAGE_PIXELS, check_images
+from moe_vae.data.mnist import IMAGE_PIXELS, check_images
 from moe_vae.information import merge_by_information
 from moe_vae.mixture_of_vaes import (
     MIXTURE_OF_VAES_PARAMS,

@@ -9,7 +9,7 @@ from scipy.special import xlogy
 
 from moe_vae.cluster_encoder import ClusterEncoder
 from moe_vae.compat import tf
-from moe_vae.datasets import IMAGE_PIXELS, check_points, square_side
+from moe_vae.data.mnist import IMAGE_PIXELS, check_points, square_side
 from moe_vae.noise import noise_seed
 from moe_vae.params import ParameterError, check_params
 from moe_vae.schedules import cosine_decay

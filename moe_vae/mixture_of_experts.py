@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from moe_vae.clustering_vae import ClusteringVAE, check_inputs
 from moe_vae.compat import tf, tfd
-from moe_vae.datasets import IMAGE_PIXELS, DataError, check_labels, check_targets
+from moe_vae.data.mnist import IMAGE_PIXELS, DataError, check_labels, check_targets
 from moe_vae.dmvae import DMVAE, DMVAE_PARAMS
 from moe_vae.gaussian_mixture import GaussianMixture
 from moe_vae.networks import bounded_variance, hidden_layers

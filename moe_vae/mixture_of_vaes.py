@@ -7,7 +7,7 @@ itself, to put views of one image together, which makes each expert draw one dig
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.datasets import IMAGE_PIXELS, check_examples
+from moe_vae.data.mnist import IMAGE_PIXELS, check_examples
 from moe_vae.information import INFORMATION_PARAMS, InformationEncoder
 from moe_vae.networks import (
     activation_function,

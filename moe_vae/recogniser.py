@@ -4,7 +4,7 @@ It shares nothing with the models that it judges, and is trained on labels that 
 """
 
 from moe_vae.compat import tf
-from moe_vae.datasets import IMAGE_PIXELS, IMAGE_SIDE, NUM_CLASSES, check_images
+from moe_vae.data.mnist import IMAGE_PIXELS, IMAGE_SIDE, NUM_CLASSES, check_images
 from moe_vae.params import check_params
 from moe_vae.sessions import run_in_chunks
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from moe_vae.clustering_vae import ClusteringVAE
 from moe_vae.compat import tf
-from moe_vae.datasets import IMAGE_PIXELS
+from moe_vae.data.mnist import IMAGE_PIXELS
 from moe_vae.noise import normal_noise
 from moe_vae.params import ParameterError, check_params
 from moe_vae.sessions import run_in_chunks

@@ -10,7 +10,7 @@ from PIL import Image
 
 from moe_vae import DataSet, cli, clustering
 from moe_vae.clustering import score_baselines
-from moe_vae.datasets import check_points, make_spiral
+from moe_vae.data.mnist import check_points, make_spiral
 
 SMALL = {
     "encoder_layers": [16],

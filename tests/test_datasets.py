@@ -14,7 +14,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from moe_vae import DataError, DataSet, datasets, read_data_sets
-from moe_vae.datasets import read_small_digits, square_side
+from moe_vae.data.mnist import read_small_digits, square_side
 
 DATA = Path(__file__).parent / "data"
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

@@ -9,7 +9,7 @@ import pytest
 
 from moe_vae import DataSet, DataSets, cli, clustering
 from moe_vae.clustering import ClusteringStep
-from moe_vae.datasets import add_affine_targets, make_spiral
+from moe_vae.data.mnist import add_affine_targets, make_spiral
 from moe_vae.experiments import builder
 from moe_vae.gating import SYSTEMS, score_mixture_of_experts
 from moe_vae.training import start_trainer

@@ -8,7 +8,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import log_loss
 
 from moe_vae.compat import tf
-from moe_vae.datasets import DataError, add_affine_targets, make_spiral
+from moe_vae.data.mnist import DataError, add_affine_targets, make_spiral
 from moe_vae.mixture_of_experts import (
     GATES,
     MixtureOfExperts,

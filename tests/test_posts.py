@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from moe_vae.datasets import read_data_sets
+from moe_vae.data.mnist import read_data_sets
 from moe_vae.experiments import (
     MODELS,
     run_record,

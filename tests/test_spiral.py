@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from moe_vae.datasets import (
+from moe_vae.data.mnist import (
     DataError,
     DataSet,
     add_affine_targets,

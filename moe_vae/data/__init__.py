@@ -1,0 +1,1 @@
+"""Data sets: reading, checking, drawing from a formula, and looking up neighbours."""
