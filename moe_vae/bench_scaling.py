@@ -14,7 +14,7 @@ from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_SIDE
 from moe_vae.fused import FusedManager
 from moe_vae.mixture_of_vaes import N_EXPERTS
-from moe_vae.sessions import open_session
+from moe_vae.nn.sessions import open_session
 
 __all__ = ["AXES", "main", "measure_point", "measure_scaling", "plot_growth"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from moe_vae.compat import tf
-from moe_vae.sessions import session_config
+from moe_vae.nn.sessions import session_config
 
 __all__ = [
     "JOBS",

@@ -27,8 +27,8 @@ from moe_vae.cluster import (
 )
 from moe_vae.compat import tf
 from moe_vae.data.mnist import DataSet
+from moe_vae.nn.sessions import session_config
 from moe_vae.params import ParameterError
-from moe_vae.sessions import session_config
 from moe_vae.training import Trainer, set_seeds
 
 __all__ = ["ClusterTrainer", "Member", "Shard", "serve", "start_cluster_trainer"]

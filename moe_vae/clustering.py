@@ -16,8 +16,8 @@ from moe_vae.figures import (
     plot_points,
     plot_samples,
 )
-from moe_vae.gaussian_mixture import EM_VARIANCE_FLOOR
 from moe_vae.metrics import clustering_scores, confusion_table, match_clusters
+from moe_vae.nn.gaussian_mixture import EM_VARIANCE_FLOOR
 
 __all__ = [
     "CLUSTERING_STEPS",

@@ -4,8 +4,8 @@ import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.data.mnist import DataError, check_points
-from moe_vae.gaussian_mixture import GaussianMixture
-from moe_vae.networks import (
+from moe_vae.nn.gaussian_mixture import GaussianMixture
+from moe_vae.nn.layers import (
     bernoulli_reconstruction_loss,
     gaussian_code,
     gaussian_reconstruction_loss,
@@ -14,9 +14,9 @@ from moe_vae.networks import (
     kl_between_gaussians,
     reparametrise,
 )
+from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError
 from moe_vae.schedules import cosine_decay
-from moe_vae.sessions import run_in_chunks
 
 __all__ = ["SPIRAL_PARAMS", "ClusteringVAE", "check_inputs"]
 

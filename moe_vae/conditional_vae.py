@@ -8,7 +8,7 @@ import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_PIXELS, NUM_CLASSES, DataError, check_images
-from moe_vae.networks import (
+from moe_vae.nn.layers import (
     activation_function,
     gaussian_code,
     gaussian_reconstruction_loss,
@@ -16,8 +16,8 @@ from moe_vae.networks import (
     kl_to_standard_normal,
     reparametrise,
 )
+from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
-from moe_vae.sessions import run_in_chunks
 
 __all__ = ["CONDITIONAL_VAE_PARAMS", "ConditionalVAE", "build_conditional_vae"]
 

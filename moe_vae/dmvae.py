@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from moe_vae.cluster_encoder import ClusterEncoder
 from moe_vae.clustering_vae import ClusteringVAE
 from moe_vae.compat import tf, tfd
 from moe_vae.data.mnist import IMAGE_PIXELS
-from moe_vae.gaussian_mixture import GaussianMixture
-from moe_vae.networks import kl_between_gaussians
-from moe_vae.noise import noise_seed
+from moe_vae.nn.cluster_encoder import ClusterEncoder
+from moe_vae.nn.gaussian_mixture import GaussianMixture
+from moe_vae.nn.layers import kl_between_gaussians
+from moe_vae.nn.noise import noise_seed
+from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
 from moe_vae.schedules import progress
-from moe_vae.sessions import run_in_chunks
 
 __all__ = ["DMVAE", "DMVAE_PARAMS", "build_dmvae"]
 

@@ -35,10 +35,10 @@ from moe_vae.mixture_of_vaes import (
     mixture_of_vaes_params,
     vae_params,
 )
-from moe_vae.networks import activation_function, bounded_variance, kl_to_standard_normal
-from moe_vae.noise import noise_key, noise_numbers, numbered_noise
+from moe_vae.nn.layers import activation_function, bounded_variance, kl_to_standard_normal
+from moe_vae.nn.noise import noise_key, noise_numbers, numbered_noise
+from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
-from moe_vae.sessions import run_in_chunks
 
 __all__ = [
     "FusedBalancedManager",

@@ -7,13 +7,13 @@ together are the mutual information between the clusters of the two views.
 import numpy as np
 from scipy.special import xlogy
 
-from moe_vae.cluster_encoder import ClusterEncoder
 from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_PIXELS, check_points, square_side
-from moe_vae.noise import noise_seed
+from moe_vae.nn.cluster_encoder import ClusterEncoder
+from moe_vae.nn.noise import noise_seed
+from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
 from moe_vae.schedules import cosine_decay
-from moe_vae.sessions import run_in_chunks
 
 __all__ = [
     "INFORMATION_PARAMS",

@@ -7,8 +7,8 @@ given together. Batches, noise, losses and records are those of `Trainer`.
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.noise import key_value
-from moe_vae.sessions import chunks
+from moe_vae.nn.noise import key_value
+from moe_vae.nn.sessions import chunks
 from moe_vae.training import Trainer, gradient_norms, part_name
 
 __all__ = ["LoopedTrainer"]

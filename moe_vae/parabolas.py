@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from moe_vae.compat import tf
-from moe_vae.sessions import open_session
+from moe_vae.nn.sessions import open_session
 
 __all__ = [
     "SPLIT",

@@ -5,8 +5,8 @@ It shares nothing with the models that it judges, and is trained on labels that 
 
 from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_PIXELS, IMAGE_SIDE, NUM_CLASSES, check_images
+from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
-from moe_vae.sessions import run_in_chunks
 
 __all__ = ["RECOGNISER_PARAMS", "Recogniser", "build_recogniser"]
 

@@ -32,9 +32,9 @@ import numpy as np
 from tqdm import tqdm
 
 from moe_vae.compat import tf
-from moe_vae.noise import key_value, noise_key
+from moe_vae.nn.noise import key_value, noise_key
+from moe_vae.nn.sessions import chunks, open_session
 from moe_vae.params import ParameterError
-from moe_vae.sessions import chunks, open_session
 
 __all__ = [
     "Trainer",

@@ -5,9 +5,9 @@ import numpy as np
 from moe_vae.clustering_vae import ClusteringVAE
 from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_PIXELS
-from moe_vae.noise import normal_noise
+from moe_vae.nn.noise import normal_noise
+from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
-from moe_vae.sessions import run_in_chunks
 
 __all__ = ["VADE_PARAMS", "VaDE", "build_vade"]
 

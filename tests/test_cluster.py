@@ -37,7 +37,7 @@ from moe_vae.cluster_commands import free_addresses
 from moe_vae.cluster_training import Member, Shard, serve, start_cluster_trainer
 from moe_vae.clustering import score_clustering
 from moe_vae.compat import tf
-from moe_vae.noise import key_value, noise_key
+from moe_vae.nn.noise import key_value, noise_key
 from moe_vae.training import start_trainer
 
 ROOT = Path(__file__).parent.parent

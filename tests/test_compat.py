@@ -47,7 +47,7 @@ def test_importing_first_gives_layers_and_a_session_and_says_nothing():
     result = python(
         "import moe_vae\n"
         "from moe_vae.compat import tf, tfd\n"
-        "from moe_vae.sessions import open_session\n"
+        "from moe_vae.nn.sessions import open_session\n"
         "h = tf.layers.dense(tf.ones([2, 3]), 4)\n"
         "density = tfd.Normal(0., 1.).log_prob(h)\n"
         "with open_session() as session:\n"

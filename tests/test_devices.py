@@ -11,7 +11,7 @@ from tensorflow.python.framework.kernels import get_registered_kernels_for_op
 from moe_vae.compat import tf
 from moe_vae.compiled import CompiledTrainer
 from moe_vae.experiments import _FUSED, MODELS
-from moe_vae.sessions import session_config
+from moe_vae.nn.sessions import session_config
 from moe_vae.training import start_trainer
 
 # Checkpoints are read and written by the CPU, once a run.

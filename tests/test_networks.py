@@ -2,7 +2,7 @@ import numpy as np
 from scipy.stats import norm
 
 from moe_vae.compat import tf, tfd
-from moe_vae.networks import (
+from moe_vae.nn.layers import (
     gaussian_code,
     gaussian_reconstruction_loss,
     kl_to_standard_normal,

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from moe_vae.compat import tf
-from moe_vae.noise import key_value, noise_key, normal_noise
+from moe_vae.nn.noise import key_value, noise_key, normal_noise
 
 
 @pytest.fixture

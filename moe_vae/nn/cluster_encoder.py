@@ -3,7 +3,7 @@
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.networks import hidden_layers
+from moe_vae.nn.layers import hidden_layers
 
 __all__ = ["CLOSED", "ClusterEncoder"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.networks import VARIANCE_FLOOR, bounded_variance
+from moe_vae.nn.layers import VARIANCE_FLOOR, bounded_variance
 
 __all__ = ["GaussianMixture"]
 

@@ -1,7 +1,7 @@
 """The pieces that all models build from: dense stacks, the Gaussian code, losses, divergences."""
 
 from moe_vae.compat import tf, tfd
-from moe_vae.noise import normal_noise
+from moe_vae.nn.noise import normal_noise
 
 __all__ = [
     "VARIANCE_FLOOR",

@@ -1,0 +1,1 @@
+"""What the models' graphs are made of."""
