@@ -1,6 +1,5 @@
 """Mixtures of experts with variational autoencoders, in the style of TensorFlow 1."""
 
-from moe_vae.conditional_vae import CONDITIONAL_VAE_PARAMS, ConditionalVAE, build_conditional_vae
 from moe_vae.data.mnist import (
     DataError,
     DataSet,
@@ -17,14 +16,19 @@ from moe_vae.mixture_of_experts import (
     build_mixture_of_experts,
     mixture_of_experts_params,
 )
-from moe_vae.mixture_of_vaes import (
+from moe_vae.params import ParameterError
+from moe_vae.posts.conditional_vae import (
+    CONDITIONAL_VAE_PARAMS,
+    ConditionalVAE,
+    build_conditional_vae,
+)
+from moe_vae.posts.mixture_of_vaes import (
     MIXTURE_OF_VAES_PARAMS,
     VAE,
     Manager,
     SpecialistManager,
     build_mixture_of_vaes,
 )
-from moe_vae.params import ParameterError
 from moe_vae.training import Trainer, set_seeds
 from moe_vae.vade import VADE_PARAMS, VaDE, build_vade
 

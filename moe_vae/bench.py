@@ -21,7 +21,7 @@ from moe_vae.compat import tf
 from moe_vae.data.mnist import SOURCES, read_data_sets
 from moe_vae.files import write_whole
 from moe_vae.floor import measure_floor
-from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
+from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = ["BenchError", "add_bench_command", "plot_epochs", "run_bench"]
 

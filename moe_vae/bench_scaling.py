@@ -13,8 +13,8 @@ from moe_vae.bench_worker import peak_bytes
 from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_SIDE
 from moe_vae.fused import FusedManager
-from moe_vae.mixture_of_vaes import N_EXPERTS
 from moe_vae.nn.sessions import open_session
+from moe_vae.posts.mixture_of_vaes import N_EXPERTS
 
 __all__ = ["AXES", "main", "measure_point", "measure_scaling", "plot_growth"]
 

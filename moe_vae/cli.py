@@ -59,8 +59,8 @@ from moe_vae.figures import plot_image_rows, plot_points
 from moe_vae.files import write_whole
 from moe_vae.gating import CLUSTERING_GATES, SYSTEMS, TABLE_1_PARAMS, TABLE_2_PARAMS
 from moe_vae.metrics import match_clusters
-from moe_vae.mixture_of_vaes import ROUTINGS, SpecialistManager
 from moe_vae.params import TASK_OBJECTIVES, ParameterError, check_params
+from moe_vae.posts.mixture_of_vaes import ROUTINGS, SpecialistManager
 from moe_vae.reports import RESULTS, fill_tables
 from moe_vae.specialists import (
     SPECIALIST_EXPERIMENTS,

@@ -17,7 +17,6 @@ from moe_vae.clustering import (
 from moe_vae.clustering_vae import SPIRAL_PARAMS
 from moe_vae.compat import tf
 from moe_vae.compiled import compiled
-from moe_vae.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
 from moe_vae.data.mnist import (
     IMAGE_PIXELS,
     NUM_CLASSES,
@@ -45,9 +44,10 @@ from moe_vae.gating import draw_mixture_of_experts, score_mixture_of_experts
 from moe_vae.hierarchy import HIERARCHY_PARAMS, build_hierarchical_mixture
 from moe_vae.information import INFORMATION_PARAMS, build_information_encoder
 from moe_vae.mixture_of_experts import build_mixture_of_experts, mixture_of_experts_params
-from moe_vae.mixture_of_vaes import build_mixture_of_vaes, mixture_of_vaes_params
-from moe_vae.parabolas import fit_after_kmeans, fit_mixture, parabola_data
 from moe_vae.params import ParameterError
+from moe_vae.posts.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
+from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes, mixture_of_vaes_params
+from moe_vae.posts.parabolas import fit_after_kmeans, fit_mixture, parabola_data
 from moe_vae.recogniser import build_recogniser
 from moe_vae.specialists import plot_styles
 from moe_vae.training import start_trainer

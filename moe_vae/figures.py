@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from moe_vae.data.mnist import square_side
-from moe_vae.parabolas import SPLIT, two_parabolas
+from moe_vae.posts.parabolas import SPLIT, two_parabolas
 
 __all__ = [
     "expert_colour",

@@ -6,8 +6,8 @@ import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_PIXELS
-from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, N_EXPERTS
 from moe_vae.nn.sessions import session_config
+from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, N_EXPERTS
 
 __all__ = ["inked_pixels", "measure_floor"]
 

@@ -27,7 +27,11 @@ from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_PIXELS, check_images
 from moe_vae.hierarchy import HierarchicalMixture
 from moe_vae.looped import LoopedTrainer
-from moe_vae.mixture_of_vaes import (
+from moe_vae.nn.layers import activation_function, bounded_variance, kl_to_standard_normal
+from moe_vae.nn.noise import noise_key, noise_numbers, numbered_noise
+from moe_vae.nn.sessions import run_in_chunks
+from moe_vae.params import ParameterError, check_params
+from moe_vae.posts.mixture_of_vaes import (
     N_EXPERTS,
     BalancedManager,
     Manager,
@@ -35,10 +39,6 @@ from moe_vae.mixture_of_vaes import (
     mixture_of_vaes_params,
     vae_params,
 )
-from moe_vae.nn.layers import activation_function, bounded_variance, kl_to_standard_normal
-from moe_vae.nn.noise import noise_key, noise_numbers, numbered_noise
-from moe_vae.nn.sessions import run_in_chunks
-from moe_vae.params import ParameterError, check_params
 
 __all__ = [
     "FusedBalancedManager",

@@ -7,7 +7,7 @@ import numpy as np
 from moe_vae.clustering import ClusteringStep
 from moe_vae.figures import plot_image_rows
 from moe_vae.metrics import match_clusters
-from moe_vae.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
+from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = [
     "N_STYLES",

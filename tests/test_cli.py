@@ -19,7 +19,7 @@ from moe_vae import CONDITIONAL_VAE_PARAMS, MIXTURE_OF_VAES_PARAMS, DataSet, cli
 from moe_vae.cli import main
 from moe_vae.compat import tf
 from moe_vae.metrics import clustering_scores, match_clusters
-from moe_vae.mixture_of_vaes import build_mixture_of_vaes
+from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes
 from moe_vae.recogniser import RECOGNISER_PARAMS
 
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ from reference import (
 
 from moe_vae import ConditionalVAE, DataError, ParameterError
 from moe_vae.compat import tf
-from moe_vae.conditional_vae import build_conditional_vae
+from moe_vae.posts.conditional_vae import build_conditional_vae
 
 SMALL = {
     "encoder_layers": [16],

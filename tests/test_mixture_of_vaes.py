@@ -12,7 +12,7 @@ from scipy.stats import entropy
 
 from moe_vae import VAE, Manager, ParameterError
 from moe_vae.compat import tf
-from moe_vae.mixture_of_vaes import (
+from moe_vae.posts.mixture_of_vaes import (
     BALANCED_PARAMS,
     MIXTURE_OF_VAES_PARAMS,
     build_mixture_of_vaes,

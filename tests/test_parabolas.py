@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from moe_vae.compat import tf
-from moe_vae.parabolas import (
+from moe_vae.posts.parabolas import (
     SPLIT,
     ParabolaMixture,
     fit_after_kmeans,
