@@ -8,14 +8,15 @@ from moe_vae.data.mnist import (
     make_spiral,
     read_data_sets,
 )
-from moe_vae.dmvae import DMVAE, DMVAE_PARAMS, build_dmvae
-from moe_vae.hierarchy import HierarchicalMixture, build_hierarchical_mixture
-from moe_vae.mixture_of_experts import (
+from moe_vae.models.dmvae import DMVAE, DMVAE_PARAMS, build_dmvae
+from moe_vae.models.hierarchy import HierarchicalMixture, build_hierarchical_mixture
+from moe_vae.models.mixture_of_experts import (
     GATES,
     MixtureOfExperts,
     build_mixture_of_experts,
     mixture_of_experts_params,
 )
+from moe_vae.models.vade import VADE_PARAMS, VaDE, build_vade
 from moe_vae.params import ParameterError
 from moe_vae.posts.conditional_vae import (
     CONDITIONAL_VAE_PARAMS,
@@ -30,7 +31,6 @@ from moe_vae.posts.mixture_of_vaes import (
     build_mixture_of_vaes,
 )
 from moe_vae.training import Trainer, set_seeds
-from moe_vae.vade import VADE_PARAMS, VaDE, build_vade
 
 __all__ = [
     "CONDITIONAL_VAE_PARAMS",

@@ -16,13 +16,13 @@ import numpy as np
 from moe_vae.compat import tf
 from moe_vae.compiled import compiled
 from moe_vae.data.mnist import read_data_sets
-from moe_vae.dmvae import build_dmvae
 from moe_vae.fused import build_fused_mixture_of_vaes
-from moe_vae.mixture_of_experts import build_mixture_of_experts
+from moe_vae.models.dmvae import build_dmvae
+from moe_vae.models.mixture_of_experts import build_mixture_of_experts
+from moe_vae.models.vade import build_vade
 from moe_vae.posts.conditional_vae import build_conditional_vae
 from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes
 from moe_vae.training import Trainer, set_seeds, start_trainer
-from moe_vae.vade import build_vade
 
 __all__ = ["BENCH_ENGINES", "BENCH_MODELS", "main", "peak_bytes", "profile_step"]
 

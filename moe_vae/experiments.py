@@ -14,7 +14,6 @@ from moe_vae.clustering import (
     draw_points,
     score_clustering,
 )
-from moe_vae.clustering_vae import SPIRAL_PARAMS
 from moe_vae.compat import tf
 from moe_vae.compiled import compiled
 from moe_vae.data.mnist import (
@@ -28,7 +27,6 @@ from moe_vae.data.mnist import (
 )
 from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
 from moe_vae.diagrams import draw_modules, draw_vae_expert
-from moe_vae.dmvae import DMVAE_PARAMS, build_dmvae
 from moe_vae.figures import (
     expert_colour,
     plot_confusion,
@@ -41,9 +39,12 @@ from moe_vae.figures import (
 )
 from moe_vae.fused import build_fused_hierarchical_mixture, build_fused_mixture_of_vaes
 from moe_vae.gating import draw_mixture_of_experts, score_mixture_of_experts
-from moe_vae.hierarchy import HIERARCHY_PARAMS, build_hierarchical_mixture
-from moe_vae.information import INFORMATION_PARAMS, build_information_encoder
-from moe_vae.mixture_of_experts import build_mixture_of_experts, mixture_of_experts_params
+from moe_vae.models.clustering_vae import SPIRAL_PARAMS
+from moe_vae.models.dmvae import DMVAE_PARAMS, build_dmvae
+from moe_vae.models.hierarchy import HIERARCHY_PARAMS, build_hierarchical_mixture
+from moe_vae.models.information_encoder import INFORMATION_PARAMS, build_information_encoder
+from moe_vae.models.mixture_of_experts import build_mixture_of_experts, mixture_of_experts_params
+from moe_vae.models.vade import VADE_PARAMS, build_vade
 from moe_vae.params import ParameterError
 from moe_vae.posts.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
 from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes, mixture_of_vaes_params
@@ -51,7 +52,6 @@ from moe_vae.posts.parabolas import fit_after_kmeans, fit_mixture, parabola_data
 from moe_vae.recogniser import build_recogniser
 from moe_vae.specialists import plot_styles
 from moe_vae.training import start_trainer
-from moe_vae.vade import VADE_PARAMS, build_vade
 
 __all__ = [
     "CLUSTERING_MODELS",

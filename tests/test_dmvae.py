@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 
 from moe_vae.compat import tf, tfd
 from moe_vae.data.mnist import DataError, make_spiral
-from moe_vae.dmvae import build_dmvae
+from moe_vae.models.dmvae import build_dmvae
 from moe_vae.params import ParameterError
 from moe_vae.training import Trainer, fit_restarts, set_seeds
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from moe_vae.explorer import explore, plot_traversals
-from moe_vae.hierarchy import build_hierarchical_mixture
+from moe_vae.models.hierarchy import build_hierarchical_mixture
 from moe_vae.training import start_trainer
 
 TINY = {

@@ -14,8 +14,8 @@ from moe_vae.fused import (
     build_fused_hierarchical_mixture,
     build_fused_mixture_of_vaes,
 )
-from moe_vae.hierarchy import build_hierarchical_mixture
 from moe_vae.looped import LoopedTrainer
+from moe_vae.models.hierarchy import build_hierarchical_mixture
 from moe_vae.training import Trainer, start_trainer
 
 N_EXPERTS = 3

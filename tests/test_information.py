@@ -10,9 +10,10 @@ from sklearn.neighbors import NearestNeighbors
 from moe_vae.compat import tf
 from moe_vae.data.mnist import DataError, DataSet, check_points, make_spiral
 from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
-from moe_vae.dmvae import build_dmvae
 from moe_vae.experiments import prepare_data
-from moe_vae.information import (
+from moe_vae.metrics import clustering_scores
+from moe_vae.models.dmvae import build_dmvae
+from moe_vae.models.information_encoder import (
     affine_view,
     build_information_encoder,
     grouped_information,
@@ -21,7 +22,6 @@ from moe_vae.information import (
     move_by_information,
     mutual_information,
 )
-from moe_vae.metrics import clustering_scores
 from moe_vae.params import ParameterError
 from moe_vae.training import start_trainer
 

@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 
 from moe_vae.compat import tf
 from moe_vae.data.mnist import DataError, add_affine_targets, make_spiral
-from moe_vae.mixture_of_experts import (
+from moe_vae.models.mixture_of_experts import (
     GATES,
     MixtureOfExperts,
     SoftmaxGate,

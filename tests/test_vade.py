@@ -7,10 +7,10 @@ from scipy.special import logsumexp
 
 from moe_vae.compat import tf, tfd
 from moe_vae.data.mnist import DataError, make_spiral
+from moe_vae.models.vade import build_vade
 from moe_vae.nn.layers import kl_between_categoricals, kl_between_gaussians
 from moe_vae.params import ParameterError
 from moe_vae.training import Trainer, set_seeds
-from moe_vae.vade import build_vade
 
 SMALL = {
     "n_clusters": 3,

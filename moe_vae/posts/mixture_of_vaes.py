@@ -8,7 +8,7 @@ import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_PIXELS, check_examples
-from moe_vae.information import INFORMATION_PARAMS, InformationEncoder
+from moe_vae.models.information_encoder import INFORMATION_PARAMS, InformationEncoder
 from moe_vae.nn.layers import (
     activation_function,
     gaussian_code,

@@ -4,7 +4,7 @@ import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_PIXELS, check_images
-from moe_vae.information import merge_by_information
+from moe_vae.models.information_encoder import merge_by_information
 from moe_vae.nn.cluster_encoder import CLOSED
 from moe_vae.nn.layers import hidden_layers
 from moe_vae.nn.sessions import run_in_chunks

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from moe_vae.clustering_vae import ClusteringVAE
 from moe_vae.compat import tf, tfd
 from moe_vae.data.mnist import IMAGE_PIXELS
+from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.cluster_encoder import ClusterEncoder
 from moe_vae.nn.gaussian_mixture import GaussianMixture
 from moe_vae.nn.layers import kl_between_gaussians

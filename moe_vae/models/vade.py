@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from moe_vae.clustering_vae import ClusteringVAE
 from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_PIXELS
+from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.noise import normal_noise
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params

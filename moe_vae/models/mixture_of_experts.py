@@ -9,16 +9,16 @@ are such objects as they are; the others stand here.
 import numpy as np
 from scipy.special import softmax
 
-from moe_vae.clustering_vae import ClusteringVAE, check_inputs
 from moe_vae.compat import tf, tfd
 from moe_vae.data.mnist import IMAGE_PIXELS, DataError, check_labels, check_targets
-from moe_vae.dmvae import DMVAE, DMVAE_PARAMS
+from moe_vae.models.clustering_vae import ClusteringVAE, check_inputs
+from moe_vae.models.dmvae import DMVAE, DMVAE_PARAMS
+from moe_vae.models.vade import VADE_PARAMS, VaDE
 from moe_vae.nn.gaussian_mixture import GaussianMixture
 from moe_vae.nn.layers import bounded_variance, hidden_layers
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
 from moe_vae.schedules import cosine_decay
-from moe_vae.vade import VADE_PARAMS, VaDE
 
 __all__ = [
     "GATES",
