@@ -30,7 +30,7 @@ from moe_vae.posts.mixture_of_vaes import (
     SpecialistManager,
     build_mixture_of_vaes,
 )
-from moe_vae.training import Trainer, set_seeds
+from moe_vae.training.trainer import Trainer, set_seeds
 
 __all__ = [
     "CONDITIONAL_VAE_PARAMS",

@@ -22,7 +22,7 @@ from moe_vae.models.mixture_of_experts import build_mixture_of_experts
 from moe_vae.models.vade import build_vade
 from moe_vae.posts.conditional_vae import build_conditional_vae
 from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes
-from moe_vae.training import Trainer, set_seeds, start_trainer
+from moe_vae.training.trainer import Trainer, set_seeds, start_trainer
 
 __all__ = ["BENCH_ENGINES", "BENCH_MODELS", "main", "peak_bytes", "profile_step"]
 

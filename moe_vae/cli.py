@@ -15,7 +15,6 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from moe_vae.bench import BenchError, add_bench_command
-from moe_vae.checkpoints import CheckpointError, Checkpoints, locked
 from moe_vae.cluster import ClusterError
 from moe_vae.cluster_commands import (
     add_cluster_command,
@@ -67,9 +66,10 @@ from moe_vae.specialists import (
     SPECIALIST_STEPS,
     score_specialists,
 )
-from moe_vae.tensorboard import TensorBoardLog
 from moe_vae.timing import time_clustering_vaes
-from moe_vae.training import TrainingError, start_trainer
+from moe_vae.training.checkpoints import CheckpointError, Checkpoints, locked
+from moe_vae.training.tensorboard import TensorBoardLog
+from moe_vae.training.trainer import TrainingError, start_trainer
 
 __all__ = ["main"]
 

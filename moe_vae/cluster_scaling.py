@@ -29,7 +29,7 @@ from moe_vae.data.mnist import IMAGE_PIXELS, DataSet
 from moe_vae.files import write_whole
 from moe_vae.params import ParameterError
 from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 __all__ = ["add_scaling_command", "draw_out", "fit_model", "plot_scaling", "step_seconds"]
 

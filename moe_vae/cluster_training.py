@@ -29,7 +29,7 @@ from moe_vae.compat import tf
 from moe_vae.data.mnist import DataSet
 from moe_vae.nn.sessions import session_config
 from moe_vae.params import ParameterError
-from moe_vae.training import Trainer, set_seeds
+from moe_vae.training.trainer import Trainer, set_seeds
 
 __all__ = ["ClusterTrainer", "Member", "Shard", "serve", "start_cluster_trainer"]
 

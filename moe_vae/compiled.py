@@ -10,7 +10,7 @@ import functools
 from moe_vae.compat import tf
 from moe_vae.looped import LoopedTrainer
 from moe_vae.nn.noise import noise_key
-from moe_vae.training import trained_by
+from moe_vae.training.trainer import trained_by
 
 __all__ = ["CompiledTrainer", "compiled"]
 

@@ -51,7 +51,7 @@ from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes, mixture_of_vaes
 from moe_vae.posts.parabolas import fit_after_kmeans, fit_mixture, parabola_data
 from moe_vae.recogniser import build_recogniser
 from moe_vae.specialists import plot_styles
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 __all__ = [
     "CLUSTERING_MODELS",

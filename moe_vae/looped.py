@@ -9,7 +9,7 @@ import numpy as np
 from moe_vae.compat import tf
 from moe_vae.nn.noise import key_value
 from moe_vae.nn.sessions import chunks
-from moe_vae.training import Trainer, gradient_norms, part_name
+from moe_vae.training.trainer import Trainer, gradient_norms, part_name
 
 __all__ = ["LoopedTrainer"]
 

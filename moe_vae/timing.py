@@ -5,7 +5,7 @@ import time
 from moe_vae.compat import tf
 from moe_vae.models.dmvae import build_dmvae
 from moe_vae.models.vade import VaDE, build_vade
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 __all__ = ["ScannedVaDE", "time_clustering_vaes"]
 

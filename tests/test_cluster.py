@@ -23,7 +23,6 @@ from moe_vae import (
     cluster_training,
     make_spiral,
 )
-from moe_vae.checkpoints import Checkpoints
 from moe_vae.cli import main
 from moe_vae.cluster import (
     Cluster,
@@ -38,7 +37,8 @@ from moe_vae.cluster_training import Member, Shard, serve, start_cluster_trainer
 from moe_vae.clustering import score_clustering
 from moe_vae.compat import tf
 from moe_vae.nn.noise import key_value, noise_key
-from moe_vae.training import start_trainer
+from moe_vae.training.checkpoints import Checkpoints
+from moe_vae.training.trainer import start_trainer
 
 ROOT = Path(__file__).parent.parent
 SEED = 3

@@ -14,7 +14,7 @@ from moe_vae.fused import build_fused_mixture_of_vaes
 from moe_vae.looped import LoopedTrainer
 from moe_vae.models.information_encoder import build_information_encoder
 from moe_vae.models.mixture_of_experts import build_mixture_of_experts
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 N_FEATURES = 784
 # Sigmoids: what rounding makes of relu's kinks grows from step to step.

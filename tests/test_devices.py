@@ -12,7 +12,7 @@ from moe_vae.compat import tf
 from moe_vae.compiled import CompiledTrainer
 from moe_vae.experiments import _FUSED, MODELS
 from moe_vae.nn.sessions import session_config
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 # Checkpoints are read and written by the CPU, once a run.
 OF_CHECKPOINTS = ("save/", "SaveV2", "RestoreV2", "checkpoint_path")

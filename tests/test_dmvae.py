@@ -9,7 +9,7 @@ from moe_vae.compat import tf, tfd
 from moe_vae.data.mnist import DataError, make_spiral
 from moe_vae.models.dmvae import build_dmvae
 from moe_vae.params import ParameterError
-from moe_vae.training import Trainer, fit_restarts, set_seeds
+from moe_vae.training.trainer import Trainer, fit_restarts, set_seeds
 
 SMALL = {
     "n_clusters": 4,

@@ -8,7 +8,7 @@ from PIL import Image
 
 from moe_vae.explorer import explore, plot_traversals
 from moe_vae.models.hierarchy import build_hierarchical_mixture
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 TINY = {
     "encoder_layers": [8],

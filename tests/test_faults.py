@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from moe_vae import DataSet, build_mixture_of_vaes, build_vade, make_spiral
-from moe_vae.checkpoints import CheckpointError, Checkpoints, locked
-from moe_vae.training import TrainingError, start_trainer
+from moe_vae.training.checkpoints import CheckpointError, Checkpoints, locked
+from moe_vae.training.trainer import TrainingError, start_trainer
 
 PARAMS = {
     "encoder_layers": [8],

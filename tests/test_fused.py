@@ -16,7 +16,7 @@ from moe_vae.fused import (
 )
 from moe_vae.looped import LoopedTrainer
 from moe_vae.models.hierarchy import build_hierarchical_mixture
-from moe_vae.training import Trainer, start_trainer
+from moe_vae.training.trainer import Trainer, start_trainer
 
 N_EXPERTS = 3
 PARAMS = {

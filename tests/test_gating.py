@@ -12,7 +12,7 @@ from moe_vae.clustering import ClusteringStep
 from moe_vae.data.mnist import add_affine_targets, make_spiral
 from moe_vae.experiments import builder
 from moe_vae.gating import SYSTEMS, score_mixture_of_experts
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 FEW = {"epochs": 2, "batch_size": 50}
 SMALL_VAE = {"encoder_layers": [8], "decoder_layers": [8], "z_dim": 2, "batch_size": 50}

@@ -23,7 +23,7 @@ from moe_vae.models.information_encoder import (
     mutual_information,
 )
 from moe_vae.params import ParameterError
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 SMALL = {
     "n_clusters": 3,

@@ -17,7 +17,7 @@ from moe_vae.models.mixture_of_experts import (
     mixture_of_experts_params,
 )
 from moe_vae.params import ParameterError
-from moe_vae.training import Trainer, set_seeds
+from moe_vae.training.trainer import Trainer, set_seeds
 
 GATE_SETTINGS = {
     "softmax": {},

@@ -21,7 +21,7 @@ from moe_vae.experiments import (
     score_generation,
     train_recogniser,
 )
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 RESULTS = Path(__file__).parent.parent / "results"
 

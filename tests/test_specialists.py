@@ -12,7 +12,7 @@ from moe_vae.data.mnist import check_points
 from moe_vae.models.hierarchy import HierarchicalMixture, build_hierarchical_mixture, group_styles
 from moe_vae.posts.mixture_of_vaes import VAE, SpecialistManager, build_mixture_of_vaes
 from moe_vae.specialists import score_specialists
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 N_EXPERTS = 3
 SMALL = {

@@ -9,8 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from moe_vae import DataSet, Trainer, build_mixture_of_vaes
 from moe_vae.compat import tf
 from moe_vae.nn.noise import key_value, noise_key
-from moe_vae.tensorboard import TensorBoardLog
-from moe_vae.training import start_trainer
+from moe_vae.training.tensorboard import TensorBoardLog
+from moe_vae.training.trainer import start_trainer
 
 PARAMS = {
     "encoder_layers": [8],

@@ -7,7 +7,7 @@ import pytest
 
 from moe_vae import DataSet, DataSets, cli, timing
 from moe_vae.models.vade import build_vade
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 SMALL = {"encoder_layers": [8], "decoder_layers": [8]}
 

@@ -8,7 +8,7 @@ from moe_vae import DataSet, ParameterError, Trainer
 from moe_vae.compat import tf
 from moe_vae.posts.conditional_vae import build_conditional_vae
 from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 SMALL = {
     "encoder_layers": [8],
@@ -150,7 +150,7 @@ PEAK_MEMORY = """
 from pathlib import Path
 import numpy as np
 from moe_vae import DataSet, build_mixture_of_vaes
-from moe_vae.training import start_trainer
+from moe_vae.training.trainer import start_trainer
 
 images = np.random.default_rng(0).random([55000, 784], np.float32)
 data = DataSet(images, np.zeros(55000, int))

@@ -10,7 +10,7 @@ from moe_vae.data.mnist import DataError, make_spiral
 from moe_vae.models.vade import build_vade
 from moe_vae.nn.layers import kl_between_categoricals, kl_between_gaussians
 from moe_vae.params import ParameterError
-from moe_vae.training import Trainer, set_seeds
+from moe_vae.training.trainer import Trainer, set_seeds
 
 SMALL = {
     "n_clusters": 3,

@@ -16,7 +16,7 @@ from moe_vae.nn.layers import (
 )
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError
-from moe_vae.schedules import cosine_decay
+from moe_vae.training.schedules import cosine_decay
 
 __all__ = ["SPIRAL_PARAMS", "ClusteringVAE", "check_inputs"]
 

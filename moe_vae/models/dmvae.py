@@ -11,7 +11,7 @@ from moe_vae.nn.layers import kl_between_gaussians
 from moe_vae.nn.noise import noise_seed
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
-from moe_vae.schedules import progress
+from moe_vae.training.schedules import progress
 
 __all__ = ["DMVAE", "DMVAE_PARAMS", "build_dmvae"]
 

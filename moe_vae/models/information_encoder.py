@@ -13,7 +13,7 @@ from moe_vae.nn.cluster_encoder import ClusterEncoder
 from moe_vae.nn.noise import noise_seed
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
-from moe_vae.schedules import cosine_decay
+from moe_vae.training.schedules import cosine_decay
 
 __all__ = [
     "INFORMATION_PARAMS",

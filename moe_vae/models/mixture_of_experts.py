@@ -18,7 +18,7 @@ from moe_vae.nn.gaussian_mixture import GaussianMixture
 from moe_vae.nn.layers import bounded_variance, hidden_layers
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
-from moe_vae.schedules import cosine_decay
+from moe_vae.training.schedules import cosine_decay
 
 __all__ = [
     "GATES",

@@ -1,0 +1,1 @@
+"""Training a model in one process."""
