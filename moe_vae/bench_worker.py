@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.compiled import compiled
 from moe_vae.data.mnist import read_data_sets
-from moe_vae.fused import build_fused_mixture_of_vaes
+from moe_vae.engines.compiled import compiled
+from moe_vae.engines.fused import build_fused_mixture_of_vaes
 from moe_vae.models.dmvae import build_dmvae
 from moe_vae.models.mixture_of_experts import build_mixture_of_experts
 from moe_vae.models.vade import build_vade

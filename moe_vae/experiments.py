@@ -15,7 +15,6 @@ from moe_vae.clustering import (
     score_clustering,
 )
 from moe_vae.compat import tf
-from moe_vae.compiled import compiled
 from moe_vae.data.mnist import (
     IMAGE_PIXELS,
     NUM_CLASSES,
@@ -27,6 +26,8 @@ from moe_vae.data.mnist import (
 )
 from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
 from moe_vae.diagrams import draw_modules, draw_vae_expert
+from moe_vae.engines.compiled import compiled
+from moe_vae.engines.fused import build_fused_hierarchical_mixture, build_fused_mixture_of_vaes
 from moe_vae.figures import (
     expert_colour,
     plot_confusion,
@@ -37,7 +38,6 @@ from moe_vae.figures import (
     plot_parabolas,
     plot_samples,
 )
-from moe_vae.fused import build_fused_hierarchical_mixture, build_fused_mixture_of_vaes
 from moe_vae.gating import draw_mixture_of_experts, score_mixture_of_experts
 from moe_vae.models.clustering_vae import SPIRAL_PARAMS
 from moe_vae.models.dmvae import DMVAE_PARAMS, build_dmvae

@@ -13,7 +13,7 @@ import pytest
 
 from moe_vae import DataSet, bench, bench_scaling, bench_worker, cli, floor
 from moe_vae.compat import tf
-from moe_vae.fused import build_fused_mixture_of_vaes
+from moe_vae.engines.fused import build_fused_mixture_of_vaes
 from moe_vae.training.trainer import Trainer
 
 SMALL = {"encoder_layers": [8], "decoder_layers": [8], "manager_layers": [8], "batch_size": 20}

@@ -9,9 +9,9 @@ from reference import DATA, assert_weights_close, load_trace, train_and_compare,
 
 from moe_vae import DataSet, build_conditional_vae, build_dmvae, build_vade
 from moe_vae.compat import tf
-from moe_vae.compiled import CompiledTrainer, compiled
-from moe_vae.fused import build_fused_mixture_of_vaes
-from moe_vae.looped import LoopedTrainer
+from moe_vae.engines.compiled import CompiledTrainer, compiled
+from moe_vae.engines.fused import build_fused_mixture_of_vaes
+from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.models.information_encoder import build_information_encoder
 from moe_vae.models.mixture_of_experts import build_mixture_of_experts
 from moe_vae.training.trainer import start_trainer

@@ -6,7 +6,7 @@ from reference import DATA, load_trace
 
 from moe_vae import DataSet, ParameterError, build_mixture_of_vaes
 from moe_vae.compat import tf
-from moe_vae.fused import (
+from moe_vae.engines.fused import (
     FusedManager,
     _Images,
     _Layers,
@@ -14,7 +14,7 @@ from moe_vae.fused import (
     build_fused_hierarchical_mixture,
     build_fused_mixture_of_vaes,
 )
-from moe_vae.looped import LoopedTrainer
+from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.models.hierarchy import build_hierarchical_mixture
 from moe_vae.training.trainer import Trainer, start_trainer
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_PIXELS, check_images
-from moe_vae.looped import LoopedTrainer
+from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.models.hierarchy import HierarchicalMixture
 from moe_vae.nn.layers import activation_function, bounded_variance, kl_to_standard_normal
 from moe_vae.nn.noise import noise_key, noise_numbers, numbered_noise

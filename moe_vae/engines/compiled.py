@@ -8,7 +8,7 @@ the same numbers, and splits large products over the cores.
 import functools
 
 from moe_vae.compat import tf
-from moe_vae.looped import LoopedTrainer
+from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.nn.noise import noise_key
 from moe_vae.training.trainer import trained_by
 

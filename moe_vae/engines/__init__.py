@@ -1,0 +1,1 @@
+"""Faster ways to run a plain graph."""
