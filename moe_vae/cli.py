@@ -15,16 +15,6 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from moe_vae.bench import BenchError, add_bench_command
-from moe_vae.cluster import ClusterError
-from moe_vae.cluster_commands import (
-    add_cluster_command,
-    add_task_options,
-    chief_of,
-    cluster_record,
-    join_cluster,
-    run_cluster,
-    take_part,
-)
 from moe_vae.cluster_scaling import add_scaling_command
 from moe_vae.clustering import CLUSTERING_STEPS, score_baselines, score_code_baselines
 from moe_vae.compat import tf
@@ -38,6 +28,16 @@ from moe_vae.data.mnist import (
     read_data_sets,
     read_small_digits,
 )
+from moe_vae.distributed.processes import (
+    add_cluster_command,
+    add_task_options,
+    chief_of,
+    cluster_record,
+    join_cluster,
+    run_cluster,
+    take_part,
+)
+from moe_vae.distributed.servers import ClusterError
 from moe_vae.experiments import (
     CLUSTERING_MODELS,
     ENGINES,

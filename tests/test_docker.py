@@ -17,7 +17,7 @@ import yaml
 from dockerfile_parse import DockerfileParser
 
 from moe_vae import cli
-from moe_vae.cluster import read_cluster
+from moe_vae.distributed.servers import read_cluster
 
 ROOT = Path(__file__).parent.parent
 DOCKER = ROOT / "docker"

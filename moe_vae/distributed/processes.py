@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from moe_vae.cluster import JOBS, TITLES, ClusterError, read_cluster, start_server
-from moe_vae.cluster_training import Member, serve, start_cluster_trainer
+from moe_vae.distributed.servers import JOBS, TITLES, ClusterError, read_cluster, start_server
+from moe_vae.distributed.trainer import Member, serve, start_cluster_trainer
 from moe_vae.experiments import builder
 from moe_vae.files import write_whole
 

@@ -18,15 +18,15 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from moe_vae.cluster import (
+from moe_vae.compat import tf
+from moe_vae.data.mnist import DataSet
+from moe_vae.distributed.servers import (
     ClusterError,
     own_tcp_sockets,
     place_on_servers,
     unreached,
     wait_for_servers,
 )
-from moe_vae.compat import tf
-from moe_vae.data.mnist import DataSet
 from moe_vae.nn.sessions import session_config
 from moe_vae.params import ParameterError
 from moe_vae.training.trainer import Trainer, set_seeds
