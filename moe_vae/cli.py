@@ -16,7 +16,6 @@ from tqdm import tqdm
 
 from moe_vae.bench import BenchError, add_bench_command
 from moe_vae.cluster_scaling import add_scaling_command
-from moe_vae.clustering import CLUSTERING_STEPS, score_baselines, score_code_baselines
 from moe_vae.compat import tf
 from moe_vae.data.mnist import (
     IMAGE_PIXELS,
@@ -38,6 +37,19 @@ from moe_vae.distributed.processes import (
     take_part,
 )
 from moe_vae.distributed.servers import ClusterError
+from moe_vae.evaluation.clustering import CLUSTERING_STEPS, score_baselines, score_code_baselines
+from moe_vae.evaluation.metrics import match_clusters
+from moe_vae.evaluation.mixture_of_experts import (
+    CLUSTERING_GATES,
+    SYSTEMS,
+    TABLE_1_PARAMS,
+    TABLE_2_PARAMS,
+)
+from moe_vae.evaluation.specialists import (
+    SPECIALIST_EXPERIMENTS,
+    SPECIALIST_STEPS,
+    score_specialists,
+)
 from moe_vae.experiments import (
     CLUSTERING_MODELS,
     ENGINES,
@@ -56,16 +68,9 @@ from moe_vae.experiments import (
 )
 from moe_vae.figures import plot_image_rows, plot_points
 from moe_vae.files import write_whole
-from moe_vae.gating import CLUSTERING_GATES, SYSTEMS, TABLE_1_PARAMS, TABLE_2_PARAMS
-from moe_vae.metrics import match_clusters
 from moe_vae.params import TASK_OBJECTIVES, ParameterError, check_params
 from moe_vae.posts.mixture_of_vaes import ROUTINGS, SpecialistManager
 from moe_vae.reports import RESULTS, fill_tables
-from moe_vae.specialists import (
-    SPECIALIST_EXPERIMENTS,
-    SPECIALIST_STEPS,
-    score_specialists,
-)
 from moe_vae.timing import time_clustering_vaes
 from moe_vae.training.checkpoints import CheckpointError, Checkpoints, locked
 from moe_vae.training.tensorboard import TensorBoardLog

@@ -7,13 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from moe_vae.clustering import (
-    class_name,
-    draw_clustering_vae,
-    draw_information_encoder,
-    draw_points,
-    score_clustering,
-)
 from moe_vae.compat import tf
 from moe_vae.data.mnist import (
     IMAGE_PIXELS,
@@ -28,6 +21,16 @@ from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
 from moe_vae.diagrams import draw_modules, draw_vae_expert
 from moe_vae.engines.compiled import compiled
 from moe_vae.engines.fused import build_fused_hierarchical_mixture, build_fused_mixture_of_vaes
+from moe_vae.evaluation.clustering import (
+    class_name,
+    draw_clustering_vae,
+    draw_information_encoder,
+    draw_points,
+    score_clustering,
+)
+from moe_vae.evaluation.mixture_of_experts import draw_mixture_of_experts, score_mixture_of_experts
+from moe_vae.evaluation.recogniser import build_recogniser
+from moe_vae.evaluation.specialists import plot_styles
 from moe_vae.figures import (
     expert_colour,
     plot_confusion,
@@ -38,7 +41,6 @@ from moe_vae.figures import (
     plot_parabolas,
     plot_samples,
 )
-from moe_vae.gating import draw_mixture_of_experts, score_mixture_of_experts
 from moe_vae.models.clustering_vae import SPIRAL_PARAMS
 from moe_vae.models.dmvae import DMVAE_PARAMS, build_dmvae
 from moe_vae.models.hierarchy import HIERARCHY_PARAMS, build_hierarchical_mixture
@@ -49,8 +51,6 @@ from moe_vae.params import ParameterError
 from moe_vae.posts.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
 from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes, mixture_of_vaes_params
 from moe_vae.posts.parabolas import fit_after_kmeans, fit_mixture, parabola_data
-from moe_vae.recogniser import build_recogniser
-from moe_vae.specialists import plot_styles
 from moe_vae.training.trainer import start_trainer
 
 __all__ = [

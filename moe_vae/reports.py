@@ -5,9 +5,9 @@ import re
 import numpy as np
 from scipy.stats import spearmanr
 
-from moe_vae.gating import SYSTEMS
+from moe_vae.evaluation.mixture_of_experts import SYSTEMS
+from moe_vae.evaluation.specialists import N_STYLES, SPECIALIST_STEPS
 from moe_vae.params import ParameterError
-from moe_vae.specialists import N_STYLES, SPECIALIST_STEPS
 
 __all__ = ["RESULTS", "TABLES", "fill_tables"]
 

@@ -18,9 +18,9 @@ from PIL import Image
 from moe_vae import CONDITIONAL_VAE_PARAMS, MIXTURE_OF_VAES_PARAMS, DataSet, cli, experiments
 from moe_vae.cli import main
 from moe_vae.compat import tf
-from moe_vae.metrics import clustering_scores, match_clusters
+from moe_vae.evaluation.metrics import clustering_scores, match_clusters
+from moe_vae.evaluation.recogniser import RECOGNISER_PARAMS
 from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes
-from moe_vae.recogniser import RECOGNISER_PARAMS
 
 ROOT = Path(__file__).parent.parent
 SAMPLE_NAME = "sample of 5,000 MNIST digits"

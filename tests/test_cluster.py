@@ -24,7 +24,6 @@ from moe_vae import (
     make_spiral,
 )
 from moe_vae.cli import main
-from moe_vae.clustering import score_clustering
 from moe_vae.compat import tf
 from moe_vae.distributed.processes import free_addresses
 from moe_vae.distributed.servers import (
@@ -36,6 +35,7 @@ from moe_vae.distributed.servers import (
     wait_for_servers,
 )
 from moe_vae.distributed.trainer import Member, Shard, serve, start_cluster_trainer
+from moe_vae.evaluation.clustering import score_clustering
 from moe_vae.nn.noise import key_value, noise_key
 from moe_vae.training.checkpoints import Checkpoints
 from moe_vae.training.trainer import start_trainer

@@ -3,7 +3,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from moe_vae.metrics import clustering_scores, confusion_table, match_clusters
+from moe_vae.evaluation.metrics import clustering_scores, confusion_table, match_clusters
 
 
 def test_confusion_counts_classes_by_clusters():

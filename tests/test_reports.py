@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from moe_vae.evaluation.specialists import N_STYLES
 from moe_vae.params import ParameterError
 from moe_vae.reports import (
     RESULTS,
@@ -20,7 +21,6 @@ from moe_vae.reports import (
     specialists_table,
     spiral_table,
 )
-from moe_vae.specialists import N_STYLES
 
 ROOT = Path(__file__).parent.parent
 

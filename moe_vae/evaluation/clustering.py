@@ -8,6 +8,7 @@ from sklearn.manifold import TSNE
 from sklearn.mixture import GaussianMixture
 
 from moe_vae.data.mnist import NUM_CLASSES, POINT_FEATURES
+from moe_vae.evaluation.metrics import clustering_scores, confusion_table, match_clusters
 from moe_vae.figures import (
     expert_colour,
     plot_confusion,
@@ -16,7 +17,6 @@ from moe_vae.figures import (
     plot_points,
     plot_samples,
 )
-from moe_vae.metrics import clustering_scores, confusion_table, match_clusters
 from moe_vae.nn.gaussian_mixture import EM_VARIANCE_FLOOR
 
 __all__ = [

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.metrics import r2_score
 
+from moe_vae.evaluation.metrics import clustering_scores, confusion_table
 from moe_vae.figures import plot_confusion, plot_losses, plot_points
-from moe_vae.metrics import clustering_scores, confusion_table
 
 __all__ = [
     "CLUSTERING_GATES",
