@@ -66,9 +66,9 @@ from moe_vae.experiments import (
     score_generation,
     train_recogniser,
 )
-from moe_vae.figures import plot_image_rows, plot_points
 from moe_vae.files import write_whole
 from moe_vae.params import TASK_OBJECTIVES, ParameterError, check_params
+from moe_vae.plots.charts import plot_image_rows, plot_points
 from moe_vae.posts.mixture_of_vaes import ROUTINGS, SpecialistManager
 from moe_vae.reports import RESULTS, fill_tables
 from moe_vae.timing import time_clustering_vaes

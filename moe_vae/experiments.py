@@ -18,7 +18,6 @@ from moe_vae.data.mnist import (
     add_affine_targets,
 )
 from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
-from moe_vae.diagrams import draw_modules, draw_vae_expert
 from moe_vae.engines.compiled import compiled
 from moe_vae.engines.fused import build_fused_hierarchical_mixture, build_fused_mixture_of_vaes
 from moe_vae.evaluation.clustering import (
@@ -31,7 +30,14 @@ from moe_vae.evaluation.clustering import (
 from moe_vae.evaluation.mixture_of_experts import draw_mixture_of_experts, score_mixture_of_experts
 from moe_vae.evaluation.recogniser import build_recogniser
 from moe_vae.evaluation.specialists import plot_styles
-from moe_vae.figures import (
+from moe_vae.models.clustering_vae import SPIRAL_PARAMS
+from moe_vae.models.dmvae import DMVAE_PARAMS, build_dmvae
+from moe_vae.models.hierarchy import HIERARCHY_PARAMS, build_hierarchical_mixture
+from moe_vae.models.information_encoder import INFORMATION_PARAMS, build_information_encoder
+from moe_vae.models.mixture_of_experts import build_mixture_of_experts, mixture_of_experts_params
+from moe_vae.models.vade import VADE_PARAMS, build_vade
+from moe_vae.params import ParameterError
+from moe_vae.plots.charts import (
     expert_colour,
     plot_confusion,
     plot_image_rows,
@@ -41,13 +47,7 @@ from moe_vae.figures import (
     plot_parabolas,
     plot_samples,
 )
-from moe_vae.models.clustering_vae import SPIRAL_PARAMS
-from moe_vae.models.dmvae import DMVAE_PARAMS, build_dmvae
-from moe_vae.models.hierarchy import HIERARCHY_PARAMS, build_hierarchical_mixture
-from moe_vae.models.information_encoder import INFORMATION_PARAMS, build_information_encoder
-from moe_vae.models.mixture_of_experts import build_mixture_of_experts, mixture_of_experts_params
-from moe_vae.models.vade import VADE_PARAMS, build_vade
-from moe_vae.params import ParameterError
+from moe_vae.plots.diagrams import draw_modules, draw_vae_expert
 from moe_vae.posts.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
 from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes, mixture_of_vaes_params
 from moe_vae.posts.parabolas import fit_after_kmeans, fit_mixture, parabola_data

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from moe_vae.explorer import explore, plot_traversals
 from moe_vae.models.hierarchy import build_hierarchical_mixture
+from moe_vae.plots.explorer import explore, plot_traversals
 from moe_vae.training.trainer import start_trainer
 
 TINY = {

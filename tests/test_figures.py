@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from moe_vae.diagrams import draw_modules
 from moe_vae.experiments import concept_figures
-from moe_vae.figures import (
+from moe_vae.plots.charts import (
     expert_colour,
     plot_confusion,
     plot_image_rows,
     plot_losses,
     plot_samples,
 )
+from moe_vae.plots.diagrams import draw_modules
 
 IMAGES = np.random.default_rng(0).random([100, 10, 784])
 

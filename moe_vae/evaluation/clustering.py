@@ -9,7 +9,8 @@ from sklearn.mixture import GaussianMixture
 
 from moe_vae.data.mnist import NUM_CLASSES, POINT_FEATURES
 from moe_vae.evaluation.metrics import clustering_scores, confusion_table, match_clusters
-from moe_vae.figures import (
+from moe_vae.nn.gaussian_mixture import EM_VARIANCE_FLOOR
+from moe_vae.plots.charts import (
     expert_colour,
     plot_confusion,
     plot_image_rows,
@@ -17,7 +18,6 @@ from moe_vae.figures import (
     plot_points,
     plot_samples,
 )
-from moe_vae.nn.gaussian_mixture import EM_VARIANCE_FLOOR
 
 __all__ = [
     "CLUSTERING_STEPS",

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.metrics import r2_score
 
 from moe_vae.evaluation.metrics import clustering_scores, confusion_table
-from moe_vae.figures import plot_confusion, plot_losses, plot_points
+from moe_vae.plots.charts import plot_confusion, plot_losses, plot_points
 
 __all__ = [
     "CLUSTERING_GATES",

@@ -6,7 +6,7 @@ import numpy as np
 
 from moe_vae.evaluation.clustering import ClusteringStep
 from moe_vae.evaluation.metrics import match_clusters
-from moe_vae.figures import plot_image_rows
+from moe_vae.plots.charts import plot_image_rows
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = [

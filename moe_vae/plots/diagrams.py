@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from moe_vae.figures import expert_colour
+from moe_vae.plots.charts import expert_colour
 
 __all__ = [
     "draw_experts_graph",

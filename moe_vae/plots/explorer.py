@@ -5,7 +5,7 @@ import io
 import ipywidgets as widgets
 import numpy as np
 
-from moe_vae.figures import plot_image_rows
+from moe_vae.plots.charts import plot_image_rows
 
 __all__ = ["explore", "plot_traversals"]
 
