@@ -50,7 +50,7 @@ from moe_vae.evaluation.specialists import (
     SPECIALIST_STEPS,
     score_specialists,
 )
-from moe_vae.experiments import (
+from moe_vae.experiments.registry import (
     CLUSTERING_MODELS,
     ENGINES,
     MODELS,
@@ -66,11 +66,11 @@ from moe_vae.experiments import (
     score_generation,
     train_recogniser,
 )
+from moe_vae.experiments.tables import RESULTS, fill_tables
 from moe_vae.files import write_whole
 from moe_vae.params import TASK_OBJECTIVES, ParameterError, check_params
 from moe_vae.plots.charts import plot_image_rows, plot_points
 from moe_vae.posts.mixture_of_vaes import ROUTINGS, SpecialistManager
-from moe_vae.reports import RESULTS, fill_tables
 from moe_vae.timing import time_clustering_vaes
 from moe_vae.training.checkpoints import CheckpointError, Checkpoints, locked
 from moe_vae.training.tensorboard import TensorBoardLog

@@ -10,7 +10,7 @@ from tensorflow.python.framework.kernels import get_registered_kernels_for_op
 
 from moe_vae.compat import tf
 from moe_vae.engines.compiled import CompiledTrainer
-from moe_vae.experiments import _FUSED, MODELS
+from moe_vae.experiments.registry import _FUSED, MODELS
 from moe_vae.nn.sessions import session_config
 from moe_vae.training.trainer import start_trainer
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from moe_vae.experiments import concept_figures
+from moe_vae.experiments.registry import concept_figures
 from moe_vae.plots.charts import (
     expert_colour,
     plot_confusion,

@@ -11,7 +11,7 @@ from moe_vae.compat import tf
 from moe_vae.data.mnist import DataError, DataSet, check_points, make_spiral
 from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
 from moe_vae.evaluation.metrics import clustering_scores
-from moe_vae.experiments import prepare_data
+from moe_vae.experiments.registry import prepare_data
 from moe_vae.models.dmvae import build_dmvae
 from moe_vae.models.information_encoder import (
     affine_view,

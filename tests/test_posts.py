@@ -15,7 +15,7 @@ import pytest
 from scipy import stats
 
 from moe_vae.data.mnist import read_data_sets
-from moe_vae.experiments import (
+from moe_vae.experiments.registry import (
     MODELS,
     run_record,
     score_generation,

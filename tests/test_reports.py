@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from moe_vae.evaluation.specialists import N_STYLES
-from moe_vae.params import ParameterError
-from moe_vae.reports import (
+from moe_vae.experiments.tables import (
     RESULTS,
     TABLES,
     ablation_table,
@@ -21,6 +20,7 @@ from moe_vae.reports import (
     specialists_table,
     spiral_table,
 )
+from moe_vae.params import ParameterError
 
 ROOT = Path(__file__).parent.parent
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from moe_vae.distributed.servers import JOBS, TITLES, ClusterError, read_cluster, start_server
 from moe_vae.distributed.trainer import Member, serve, start_cluster_trainer
-from moe_vae.experiments import builder
+from moe_vae.experiments.registry import builder
 from moe_vae.files import write_whole
 
 __all__ = [
