@@ -14,8 +14,9 @@ from nbclient.exceptions import CellExecutionError
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from moe_vae.bench import BenchError, add_bench_command
-from moe_vae.cluster_scaling import add_scaling_command
+from moe_vae.bench.clustering_vaes import time_clustering_vaes
+from moe_vae.bench.engines import BenchError, add_bench_command
+from moe_vae.bench.workers import add_scaling_command
 from moe_vae.compat import tf
 from moe_vae.data.mnist import (
     IMAGE_PIXELS,
@@ -71,7 +72,6 @@ from moe_vae.files import write_whole
 from moe_vae.params import TASK_OBJECTIVES, ParameterError, check_params
 from moe_vae.plots.charts import plot_image_rows, plot_points
 from moe_vae.posts.mixture_of_vaes import ROUTINGS, SpecialistManager
-from moe_vae.timing import time_clustering_vaes
 from moe_vae.training.checkpoints import CheckpointError, Checkpoints, locked
 from moe_vae.training.tensorboard import TensorBoardLog
 from moe_vae.training.trainer import TrainingError, start_trainer

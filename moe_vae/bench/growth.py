@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from moe_vae.bench_worker import peak_bytes
+from moe_vae.bench.worker import peak_bytes
 from moe_vae.compat import tf
 from moe_vae.data.mnist import IMAGE_SIDE
 from moe_vae.engines.fused import FusedManager
@@ -52,7 +52,7 @@ def measure_scaling(axes=None):
     ]
     for point in tqdm(points, unit="point", file=sys.stdout):
         words = [str(point[name]) for name in POINT]
-        command = [sys.executable, "-m", "moe_vae.bench_scaling", *words]
+        command = [sys.executable, "-m", "moe_vae.bench.growth", *words]
         said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         point |= json.loads(said)
     return points

@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from tqdm import tqdm
 
-from moe_vae.bench_scaling import measure_scaling, plot_growth
-from moe_vae.bench_worker import BENCH_ENGINES, BENCH_MODELS
+from moe_vae.bench.floor import measure_floor
+from moe_vae.bench.growth import measure_scaling, plot_growth
+from moe_vae.bench.worker import BENCH_ENGINES, BENCH_MODELS
 from moe_vae.compat import tf
 from moe_vae.data.mnist import SOURCES, read_data_sets
 from moe_vae.files import write_whole
-from moe_vae.floor import measure_floor
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = ["BenchError", "add_bench_command", "plot_epochs", "run_bench"]
@@ -87,7 +87,7 @@ def _engine_commands(arguments, model=""):
     """Returns dict of engine to the command of a model's worker; without a model post 3's."""
     source = [arguments.data, arguments.data_dir or ""]
     return {
-        engine: [sys.executable, "-m", "moe_vae.bench_worker", model, engine, *source]
+        engine: [sys.executable, "-m", "moe_vae.bench.worker", model, engine, *source]
         for engine in BENCH_ENGINES
     }
 
