@@ -1,5 +1,5 @@
 """`python -m moe_vae`."""
 
-from moe_vae.cli import main
+from moe_vae.cli.main import main
 
 raise SystemExit(main())

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from moe_vae import CONDITIONAL_VAE_PARAMS, MIXTURE_OF_VAES_PARAMS, DataSet, cli, experiments
-from moe_vae.cli import main
+from moe_vae.cli.main import main
 from moe_vae.compat import tf
 from moe_vae.evaluation.metrics import clustering_scores, match_clusters
 from moe_vae.evaluation.recogniser import RECOGNISER_PARAMS

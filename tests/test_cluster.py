@@ -23,7 +23,7 @@ from moe_vae import (
     cluster_training,
     make_spiral,
 )
-from moe_vae.cli import main
+from moe_vae.cli.main import main
 from moe_vae.compat import tf
 from moe_vae.distributed.processes import free_addresses
 from moe_vae.distributed.servers import (
@@ -74,7 +74,7 @@ def two_workers(n_servers=1):
 def context():
     """Processes forked from one that has imported the package, which takes seconds."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["moe_vae.cli"])
+    context.set_forkserver_preload(["moe_vae.cli.main"])
     return context
 
 

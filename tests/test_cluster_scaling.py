@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from moe_vae.bench.workers import draw_out, fit_model, plot_scaling, step_seconds
-from moe_vae.cli import main
+from moe_vae.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 BATCH = 100
