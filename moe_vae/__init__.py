@@ -1,21 +1,19 @@
 """Mixtures of experts with variational autoencoders, in the style of TensorFlow 1."""
 
-from moe_vae.data.mnist import (
-    DataError,
-    DataSet,
-    DataSets,
-    add_affine_targets,
-    make_spiral,
-    read_data_sets,
-)
+from moe_vae.data.checks import DataError
+from moe_vae.data.dataset import DataSet, DataSets
+from moe_vae.data.mnist import read_data_sets
+from moe_vae.data.spiral import make_spiral
+from moe_vae.data.targets import add_affine_targets
 from moe_vae.models.dmvae import DMVAE, DMVAE_PARAMS, build_dmvae
+from moe_vae.models.gates import GATES
 from moe_vae.models.hierarchy import HierarchicalMixture, build_hierarchical_mixture
 from moe_vae.models.mixture_of_experts import (
-    GATES,
     MixtureOfExperts,
     build_mixture_of_experts,
     mixture_of_experts_params,
 )
+from moe_vae.models.specialists import SpecialistManager, build_mixture_of_vaes
 from moe_vae.models.vade import VADE_PARAMS, VaDE, build_vade
 from moe_vae.params import ParameterError
 from moe_vae.posts.conditional_vae import (
@@ -23,13 +21,7 @@ from moe_vae.posts.conditional_vae import (
     ConditionalVAE,
     build_conditional_vae,
 )
-from moe_vae.posts.mixture_of_vaes import (
-    MIXTURE_OF_VAES_PARAMS,
-    VAE,
-    Manager,
-    SpecialistManager,
-    build_mixture_of_vaes,
-)
+from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, VAE, Manager
 from moe_vae.training.trainer import Trainer, set_seeds
 
 __all__ = [

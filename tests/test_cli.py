@@ -20,7 +20,7 @@ from moe_vae.cli.main import main
 from moe_vae.compat import tf
 from moe_vae.evaluation.metrics import clustering_scores, match_clusters
 from moe_vae.evaluation.recogniser import RECOGNISER_PARAMS
-from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes
+from moe_vae.models.specialists import build_mixture_of_vaes
 
 ROOT = Path(__file__).parent.parent
 SAMPLE_NAME = "sample of 5,000 MNIST digits"

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from moe_vae import DataSet, cli, clustering
-from moe_vae.data.mnist import check_points, make_spiral
+from moe_vae.data.checks import check_points
+from moe_vae.data.spiral import make_spiral
 from moe_vae.evaluation.clustering import score_baselines
 
 SMALL = {

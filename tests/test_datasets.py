@@ -14,7 +14,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from moe_vae import DataError, DataSet, datasets, read_data_sets
-from moe_vae.data.mnist import read_small_digits, square_side
+from moe_vae.data.checks import square_side
+from moe_vae.data.digits import read_small_digits
 
 DATA = Path(__file__).parent / "data"
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

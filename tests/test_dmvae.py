@@ -6,7 +6,8 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from moe_vae.compat import tf, tfd
-from moe_vae.data.mnist import DataError, make_spiral
+from moe_vae.data.checks import DataError
+from moe_vae.data.spiral import make_spiral
 from moe_vae.models.dmvae import build_dmvae
 from moe_vae.params import ParameterError
 from moe_vae.training.trainer import Trainer, fit_restarts, set_seeds

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from moe_vae.experiments.registry import concept_figures
 from moe_vae.plots.charts import (
     expert_colour,
     plot_confusion,
@@ -10,6 +9,7 @@ from moe_vae.plots.charts import (
     plot_samples,
 )
 from moe_vae.plots.diagrams import draw_modules
+from moe_vae.plots.posts import concept_figures
 
 IMAGES = np.random.default_rng(0).random([100, 10, 784])
 

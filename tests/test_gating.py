@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from moe_vae import DataSet, DataSets, cli, clustering
-from moe_vae.data.mnist import add_affine_targets, make_spiral
-from moe_vae.evaluation.clustering import ClusteringStep
-from moe_vae.evaluation.mixture_of_experts import SYSTEMS, score_mixture_of_experts
+from moe_vae.data.spiral import make_spiral
+from moe_vae.data.targets import add_affine_targets
+from moe_vae.evaluation.mixture_of_experts import score_mixture_of_experts
+from moe_vae.experiments.recipes import ClusteringStep
 from moe_vae.experiments.registry import builder
+from moe_vae.models.gates import SYSTEMS
 from moe_vae.training.trainer import start_trainer
 
 FEW = {"epochs": 2, "batch_size": 50}

@@ -8,20 +8,22 @@ from sklearn.metrics import mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import DataError, DataSet, check_points, make_spiral
+from moe_vae.data.checks import DataError, check_points
+from moe_vae.data.dataset import DataSet
 from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
+from moe_vae.data.spiral import make_spiral
 from moe_vae.evaluation.metrics import clustering_scores
-from moe_vae.experiments.registry import prepare_data
+from moe_vae.experiments.sources import prepare_data
 from moe_vae.models.dmvae import build_dmvae
-from moe_vae.models.information_encoder import (
-    affine_view,
-    build_information_encoder,
+from moe_vae.models.information_encoder import build_information_encoder
+from moe_vae.nn.mutual_information import (
     grouped_information,
     joint_probs,
     merge_by_information,
     move_by_information,
     mutual_information,
 )
+from moe_vae.nn.views import affine_view
 from moe_vae.params import ParameterError
 from moe_vae.training.trainer import start_trainer
 

@@ -8,11 +8,12 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import log_loss
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import DataError, add_affine_targets, make_spiral
+from moe_vae.data.checks import DataError
+from moe_vae.data.spiral import make_spiral
+from moe_vae.data.targets import add_affine_targets
+from moe_vae.models.gates import GATES, SoftmaxGate
 from moe_vae.models.mixture_of_experts import (
-    GATES,
     MixtureOfExperts,
-    SoftmaxGate,
     build_mixture_of_experts,
     mixture_of_experts_params,
 )

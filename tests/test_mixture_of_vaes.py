@@ -12,11 +12,8 @@ from scipy.stats import entropy
 
 from moe_vae import VAE, Manager, ParameterError
 from moe_vae.compat import tf
-from moe_vae.posts.mixture_of_vaes import (
-    BALANCED_PARAMS,
-    MIXTURE_OF_VAES_PARAMS,
-    build_mixture_of_vaes,
-)
+from moe_vae.models.specialists import BALANCED_PARAMS, build_mixture_of_vaes
+from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 SMALL = {"encoder_layers": [16], "decoder_layers": [16], "manager_layers": [16], "z_dim": 3}
 N_SMALL = 4

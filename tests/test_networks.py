@@ -2,12 +2,8 @@ import numpy as np
 from scipy.stats import norm
 
 from moe_vae.compat import tf, tfd
-from moe_vae.nn.layers import (
-    gaussian_code,
-    gaussian_reconstruction_loss,
-    kl_to_standard_normal,
-    reparametrise,
-)
+from moe_vae.nn.layers import gaussian_code, reparametrise
+from moe_vae.nn.losses import gaussian_reconstruction_loss, kl_to_standard_normal
 
 MU = np.array([[0.5, -1.0, 2.0], [0.0, 0.0, 0.0]], np.float32)
 VAR = np.array([[0.3, 1.0, 2.5], [1.0, 1.0, 1.0]], np.float32)

@@ -15,12 +15,10 @@ import pytest
 from scipy import stats
 
 from moe_vae.data.mnist import read_data_sets
-from moe_vae.experiments.registry import (
-    MODELS,
-    run_record,
-    score_generation,
-    train_recogniser,
-)
+from moe_vae.evaluation.conditional_vae import score_generation
+from moe_vae.evaluation.recogniser import train_recogniser
+from moe_vae.experiments.registry import MODELS
+from moe_vae.experiments.runs import run_record
 from moe_vae.training.trainer import start_trainer
 
 RESULTS = Path(__file__).parent.parent / "results"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from moe_vae.evaluation.specialists import N_STYLES
+from moe_vae.experiments.recipes import N_STYLES
 from moe_vae.experiments.tables import (
     RESULTS,
     TABLES,

@@ -8,10 +8,11 @@ from scipy.special import softmax
 
 from moe_vae import DataError, DataSet, Manager, ParameterError
 from moe_vae.compat import tf
-from moe_vae.data.mnist import check_points
+from moe_vae.data.checks import check_points
 from moe_vae.evaluation.specialists import score_specialists
 from moe_vae.models.hierarchy import HierarchicalMixture, build_hierarchical_mixture, group_styles
-from moe_vae.posts.mixture_of_vaes import VAE, SpecialistManager, build_mixture_of_vaes
+from moe_vae.models.specialists import SpecialistManager, build_mixture_of_vaes
+from moe_vae.posts.mixture_of_vaes import VAE
 from moe_vae.training.trainer import start_trainer
 
 N_EXPERTS = 3

@@ -3,14 +3,10 @@
 import numpy as np
 import pytest
 
-from moe_vae.data.mnist import (
-    DataError,
-    DataSet,
-    add_affine_targets,
-    check_points,
-    make_affine_targets,
-    make_spiral,
-)
+from moe_vae.data.checks import DataError, check_points
+from moe_vae.data.dataset import DataSet
+from moe_vae.data.spiral import make_spiral
+from moe_vae.data.targets import add_affine_targets, make_affine_targets
 
 
 @pytest.fixture(scope="module")

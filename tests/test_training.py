@@ -6,8 +6,8 @@ import pytest
 
 from moe_vae import DataSet, ParameterError, Trainer
 from moe_vae.compat import tf
+from moe_vae.models.specialists import build_mixture_of_vaes
 from moe_vae.posts.conditional_vae import build_conditional_vae
-from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes
 from moe_vae.training.trainer import start_trainer
 
 SMALL = {

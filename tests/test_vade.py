@@ -6,9 +6,10 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from moe_vae.compat import tf, tfd
-from moe_vae.data.mnist import DataError, make_spiral
+from moe_vae.data.checks import DataError
+from moe_vae.data.spiral import make_spiral
 from moe_vae.models.vade import build_vade
-from moe_vae.nn.layers import kl_between_categoricals, kl_between_gaussians
+from moe_vae.nn.losses import kl_between_categoricals, kl_between_gaussians
 from moe_vae.params import ParameterError
 from moe_vae.training.trainer import Trainer, set_seeds
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import IMAGE_PIXELS
+from moe_vae.data.checks import IMAGE_PIXELS
 from moe_vae.nn.sessions import session_config
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, N_EXPERTS
 

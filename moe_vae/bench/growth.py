@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from moe_vae.bench.worker import peak_bytes
 from moe_vae.compat import tf
-from moe_vae.data.mnist import IMAGE_SIDE
+from moe_vae.data.checks import IMAGE_SIDE
 from moe_vae.engines.fused import FusedManager
 from moe_vae.nn.sessions import open_session
 from moe_vae.posts.mixture_of_vaes import N_EXPERTS

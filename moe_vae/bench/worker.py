@@ -19,9 +19,9 @@ from moe_vae.engines.compiled import compiled
 from moe_vae.engines.fused import build_fused_mixture_of_vaes
 from moe_vae.models.dmvae import build_dmvae
 from moe_vae.models.mixture_of_experts import build_mixture_of_experts
+from moe_vae.models.specialists import build_mixture_of_vaes
 from moe_vae.models.vade import build_vade
 from moe_vae.posts.conditional_vae import build_conditional_vae
-from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes
 from moe_vae.training.trainer import Trainer, set_seeds, start_trainer
 
 __all__ = ["BENCH_ENGINES", "BENCH_MODELS", "main", "peak_bytes", "profile_step"]

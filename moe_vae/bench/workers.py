@@ -22,13 +22,14 @@ from matplotlib.figure import Figure
 from scipy.optimize import nnls
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import IMAGE_PIXELS, DataSet
+from moe_vae.data.checks import IMAGE_PIXELS
+from moe_vae.data.dataset import DataSet
 from moe_vae.distributed.processes import free_addresses, start_task, stopped_in_the_end, watch
 from moe_vae.distributed.servers import JOBS, ClusterError, read_cluster, start_server
 from moe_vae.distributed.trainer import Member, serve, start_cluster_trainer
 from moe_vae.files import write_whole
+from moe_vae.models.specialists import build_mixture_of_vaes
 from moe_vae.params import ParameterError
-from moe_vae.posts.mixture_of_vaes import build_mixture_of_vaes
 from moe_vae.training.trainer import start_trainer
 
 __all__ = ["add_scaling_command", "draw_out", "fit_model", "plot_scaling", "step_seconds"]

@@ -18,16 +18,10 @@ from moe_vae.bench.clustering_vaes import time_clustering_vaes
 from moe_vae.bench.engines import BenchError, add_bench_command
 from moe_vae.bench.workers import add_scaling_command
 from moe_vae.compat import tf
-from moe_vae.data.mnist import (
-    IMAGE_PIXELS,
-    IMAGE_SIDE,
-    POINT_FEATURES,
-    SOURCES,
-    DataError,
-    make_spiral,
-    read_data_sets,
-    read_small_digits,
-)
+from moe_vae.data.checks import IMAGE_PIXELS, IMAGE_SIDE, POINT_FEATURES, DataError
+from moe_vae.data.digits import read_small_digits
+from moe_vae.data.mnist import SOURCES, read_data_sets
+from moe_vae.data.spiral import make_spiral
 from moe_vae.distributed.processes import (
     add_cluster_command,
     add_task_options,
@@ -38,40 +32,36 @@ from moe_vae.distributed.processes import (
     take_part,
 )
 from moe_vae.distributed.servers import ClusterError
-from moe_vae.evaluation.clustering import CLUSTERING_STEPS, score_baselines, score_code_baselines
+from moe_vae.evaluation.clustering import score_baselines, score_code_baselines
+from moe_vae.evaluation.conditional_vae import score_generation
 from moe_vae.evaluation.metrics import match_clusters
-from moe_vae.evaluation.mixture_of_experts import (
-    CLUSTERING_GATES,
-    SYSTEMS,
-    TABLE_1_PARAMS,
-    TABLE_2_PARAMS,
-)
-from moe_vae.evaluation.specialists import (
+from moe_vae.evaluation.recogniser import train_recogniser
+from moe_vae.evaluation.specialists import score_specialists
+from moe_vae.experiments.recipes import (
+    CLUSTERING_STEPS,
     SPECIALIST_EXPERIMENTS,
     SPECIALIST_STEPS,
-    score_specialists,
+    TABLE_1_PARAMS,
+    TABLE_2_PARAMS,
 )
 from moe_vae.experiments.registry import (
     CLUSTERING_MODELS,
     ENGINES,
     MODELS,
-    N_FEATURES,
     POST_MODELS,
     builder,
-    concept_figures,
     default_params,
     inherited_params,
-    prepare_data,
-    run_identity,
-    run_record,
-    score_generation,
-    train_recogniser,
 )
+from moe_vae.experiments.runs import run_identity, run_record
+from moe_vae.experiments.sources import N_FEATURES, prepare_data
 from moe_vae.experiments.tables import RESULTS, fill_tables
 from moe_vae.files import write_whole
+from moe_vae.models.gates import CLUSTERING_GATES, SYSTEMS
+from moe_vae.models.specialists import ROUTINGS, SpecialistManager
 from moe_vae.params import TASK_OBJECTIVES, ParameterError, check_params
 from moe_vae.plots.charts import plot_image_rows, plot_points
-from moe_vae.posts.mixture_of_vaes import ROUTINGS, SpecialistManager
+from moe_vae.plots.posts import concept_figures
 from moe_vae.training.checkpoints import CheckpointError, Checkpoints, locked
 from moe_vae.training.tensorboard import TensorBoardLog
 from moe_vae.training.trainer import TrainingError, start_trainer

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 from tqdm import tqdm
 
-from moe_vae.data.mnist import square_side
+from moe_vae.data.checks import square_side
 from moe_vae.params import ParameterError
 
 __all__ = ["deskew", "nearest_neighbours", "walk_steps"]

@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import DataSet
+from moe_vae.data.dataset import DataSet
 from moe_vae.distributed.servers import (
     ClusterError,
     own_tcp_sockets,

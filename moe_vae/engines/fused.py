@@ -24,21 +24,21 @@ from typing import NamedTuple
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import IMAGE_PIXELS, check_images
+from moe_vae.data.checks import IMAGE_PIXELS, check_images
 from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.models.hierarchy import HierarchicalMixture
-from moe_vae.nn.layers import activation_function, bounded_variance, kl_to_standard_normal
-from moe_vae.nn.noise import noise_key, noise_numbers, numbered_noise
-from moe_vae.nn.sessions import run_in_chunks
-from moe_vae.params import ParameterError, check_params
-from moe_vae.posts.mixture_of_vaes import (
-    N_EXPERTS,
+from moe_vae.models.specialists import (
     BalancedManager,
-    Manager,
     SpecialistManager,
     mixture_of_vaes_params,
     vae_params,
 )
+from moe_vae.nn.layers import activation_function, bounded_variance
+from moe_vae.nn.losses import kl_to_standard_normal
+from moe_vae.nn.noise import noise_key, noise_numbers, numbered_noise
+from moe_vae.nn.sessions import run_in_chunks
+from moe_vae.params import ParameterError, check_params
+from moe_vae.posts.mixture_of_vaes import N_EXPERTS, Manager
 
 __all__ = [
     "FusedBalancedManager",

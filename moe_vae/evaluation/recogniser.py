@@ -4,11 +4,13 @@ It shares nothing with the models that it judges, and is trained on labels that 
 """
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import IMAGE_PIXELS, IMAGE_SIDE, NUM_CLASSES, check_images
+from moe_vae.data.checks import IMAGE_PIXELS, IMAGE_SIDE, NUM_CLASSES, check_images
+from moe_vae.data.dataset import DataSet
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
+from moe_vae.training.trainer import start_trainer
 
-__all__ = ["RECOGNISER_PARAMS", "Recogniser", "build_recogniser"]
+__all__ = ["RECOGNISER_PARAMS", "Recogniser", "build_recogniser", "train_recogniser"]
 
 RECOGNISER_PARAMS = {
     "epochs": 5,
@@ -71,3 +73,20 @@ def build_recogniser(params):
     images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
     digits = tf.placeholder(tf.int32, [None], name="digits")
     return Recogniser(params, images, digits)
+
+
+def train_recogniser(data_sets, seed=0):
+    """Trains the independent classifier that judges generated digits.
+
+    Args:
+      data_sets: a `DataSets`; the classifier learns from the training labels.
+      seed: its seed.
+
+    Returns:
+      Its `Trainer`, and its accuracy on the test images.
+    """
+    trainer = start_trainer(build_recogniser, {}, seed)
+    # Without the neighbours or targets that other models have of them.
+    trainer.fit(DataSet(data_sets.train.images, data_sets.train.labels), sample=False)
+    predicted = trainer.model.predict(trainer.session, data_sets.test.images)
+    return trainer, float((predicted == data_sets.test.labels).mean())

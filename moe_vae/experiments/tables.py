@@ -5,8 +5,8 @@ import re
 import numpy as np
 from scipy.stats import spearmanr
 
-from moe_vae.evaluation.mixture_of_experts import SYSTEMS
-from moe_vae.evaluation.specialists import N_STYLES, SPECIALIST_STEPS
+from moe_vae.experiments.recipes import N_STYLES, SPECIALIST_STEPS
+from moe_vae.models.gates import SYSTEMS
 from moe_vae.params import ParameterError
 
 __all__ = ["RESULTS", "TABLES", "fill_tables"]

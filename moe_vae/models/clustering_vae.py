@@ -3,16 +3,14 @@
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import DataError, check_points
+from moe_vae.data.checks import DataError, check_points
 from moe_vae.nn.gaussian_mixture import GaussianMixture
-from moe_vae.nn.layers import (
+from moe_vae.nn.layers import gaussian_code, hidden_layers, reparametrise
+from moe_vae.nn.losses import (
     bernoulli_reconstruction_loss,
-    gaussian_code,
     gaussian_reconstruction_loss,
-    hidden_layers,
     kl_between_categoricals,
     kl_between_gaussians,
-    reparametrise,
 )
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError

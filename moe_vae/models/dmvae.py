@@ -3,11 +3,11 @@
 import numpy as np
 
 from moe_vae.compat import tf, tfd
-from moe_vae.data.mnist import IMAGE_PIXELS
+from moe_vae.data.checks import IMAGE_PIXELS
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.cluster_encoder import ClusterEncoder
 from moe_vae.nn.gaussian_mixture import GaussianMixture
-from moe_vae.nn.layers import kl_between_gaussians
+from moe_vae.nn.losses import kl_between_gaussians
 from moe_vae.nn.noise import noise_seed
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params

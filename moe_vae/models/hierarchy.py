@@ -3,21 +3,15 @@
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import IMAGE_PIXELS, check_images
-from moe_vae.models.information_encoder import merge_by_information
+from moe_vae.data.checks import IMAGE_PIXELS, check_images
+from moe_vae.models.specialists import SPECIALIST_PARAMS, SpecialistManager, vae_params
 from moe_vae.nn.cluster_encoder import CLOSED
 from moe_vae.nn.layers import hidden_layers
+from moe_vae.nn.losses import log_likelihood_bound
+from moe_vae.nn.mutual_information import merge_by_information
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
-from moe_vae.posts.mixture_of_vaes import (
-    MIXTURE_OF_VAES_PARAMS,
-    N_EXPERTS,
-    SPECIALIST_PARAMS,
-    VAE,
-    SpecialistManager,
-    log_likelihood_bound,
-    vae_params,
-)
+from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, N_EXPERTS, VAE
 
 __all__ = [
     "HIERARCHY_PARAMS",

@@ -5,26 +5,23 @@ together are the mutual information between the clusters of the two views.
 """
 
 import numpy as np
-from scipy.special import xlogy
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import IMAGE_PIXELS, check_points, square_side
+from moe_vae.data.checks import IMAGE_PIXELS, check_points
 from moe_vae.nn.cluster_encoder import ClusterEncoder
-from moe_vae.nn.noise import noise_seed
+from moe_vae.nn.mutual_information import (
+    grouped_information,
+    joint_probs,
+    merge_by_information,
+    move_by_information,
+    mutual_information,
+)
 from moe_vae.nn.sessions import run_in_chunks
+from moe_vae.nn.views import _random_view
 from moe_vae.params import ParameterError, check_params
 from moe_vae.training.schedules import cosine_decay
 
-__all__ = [
-    "INFORMATION_PARAMS",
-    "InformationEncoder",
-    "affine_view",
-    "build_information_encoder",
-    "joint_probs",
-    "merge_by_information",
-    "move_by_information",
-    "mutual_information",
-]
+__all__ = ["INFORMATION_PARAMS", "InformationEncoder", "build_information_encoder"]
 
 INFORMATION_PARAMS = {
     "n_clusters": 10,
@@ -43,191 +40,6 @@ INFORMATION_PARAMS = {
     "batch_size": 500,
     "learning_rate": 0.001,
 }
-
-# How far a view may be from its image, to either side:
-ROTATION = 0.2  # radians
-SCALE = 0.12
-SHEAR = 0.25
-SHIFT = 0.075  # of the image's side
-
-LEAST_GAIN = 1e-9  # nats: a move that gains less is rounding
-
-
-def affine_view(images, draws):
-    """Puts every image under a small affine map of its own, about its centre.
-
-    The map takes each place of the view to the place in the image that it shows,
-
-        (1 + s) R(r) [[1, h], [0, 1]],  then a shift by t
-
-    with r, s, h and both t the draws times 0.2 radians, 0.12, 0.25 and 7.5 % of the side. Between
-    pixels it is bilinear, beyond the edge 0.
-
-    Args:
-      images: float tensor [batch, side * side].
-      draws: float tensor [batch, 5] in [-1, 1], for r, s, h, and t along a row and down a column.
-
-    Returns:
-      Float tensor [batch, side * side]; no gradient goes through it.
-
-    Raises:
-      DataError: the images are not square.
-    """
-    n_features = int(images.shape[1])
-    side = square_side(n_features)
-    with tf.name_scope("affine_view"):
-        angle, scale, shear = ROTATION * draws[:, 0], 1 + SCALE * draws[:, 1], SHEAR * draws[:, 2]
-        cos, sin = scale * tf.cos(angle), scale * tf.sin(angle)
-        rows = [[cos, shear * cos - sin], [sin, shear * sin + cos]]
-        centre = (side - 1) / 2
-        shifts = [
-            centre - centre * (row[0] + row[1]) + SHIFT * side * draws[:, 3 + axis]
-            for axis, row in enumerate(rows)
-        ]
-        none = tf.zeros_like(angle)
-        views = tf.raw_ops.ImageProjectiveTransformV3(
-            images=tf.reshape(images, [-1, side, side, 1]),
-            transforms=tf.stack([*rows[0], shifts[0], *rows[1], shifts[1], none, none], axis=1),
-            output_shape=[side, side],
-            fill_value=0.0,
-            interpolation="BILINEAR",
-            fill_mode="CONSTANT",
-        )
-        return tf.stop_gradient(tf.reshape(views, [-1, n_features]))
-
-
-def _random_view(images):
-    shape = [tf.shape(images)[0], 5]
-    return affine_view(images, tf.random.stateless_uniform(shape, noise_seed(), -1.0, 1.0))
-
-
-def joint_probs(probs, other_probs):
-    """Sums over the batch (p p'^T + p' p^T) / 2: how often two views fall into which clusters.
-
-    Args:
-      probs, other_probs: float tensors [batch, n_clusters]; rows sum to 1.
-
-    Returns:
-      Symmetric float tensor [n_clusters, n_clusters]; its entries sum to the batch's size.
-    """
-    with tf.name_scope("joint_probs"):
-        joint = tf.matmul(probs, other_probs, transpose_a=True)
-        return (joint + tf.transpose(joint)) / 2
-
-
-def mutual_information(joint):
-    """Computes I = sum_ab P_ab log(P_ab / (P_a P_b)) with P the `joint` over its sum, in nats.
-
-    It is at most the logarithm of the number of clusters: then each example has one cluster
-    for certain, both its views the same, and all clusters are of one size.
-
-    Args:
-      joint: float tensor [n_clusters, n_clusters], not negative.
-
-    Returns:
-      Scalar tensor.
-    """
-    with tf.name_scope("mutual_information"):
-        joint = joint / tf.reduce_sum(joint)
-        # xlogy is 0 at 0, with a gradient that is finite for any P above 0.
-        entropy = -tf.reduce_sum(tf.math.xlogy(joint, joint))
-        marginals = [tf.reduce_sum(joint, axis=axis) for axis in (0, 1)]
-        return -tf.add_n([tf.reduce_sum(tf.math.xlogy(p, p)) for p in marginals]) - entropy
-
-
-def merge_by_information(joint, n_groups):
-    """Merges clusters, two at a time, so that each merger loses the least mutual information.
-
-    Two parts of one digit share views and neighbours, parts of two digits do not: what a merger
-    of the first kind loses is little, and of the second kind much. (This is the agglomerative
-    information bottleneck of Slonim and Tishby, with the second view as what is to be kept.)
-
-    Args:
-      joint: symmetric float array [n_clusters, n_clusters]; see `joint_probs`.
-      n_groups: how many are to be left, from 1 to n_clusters.
-
-    Returns:
-      Whole-number array [n_clusters]: the group of each cluster, from 0.
-    """
-    joint = np.asarray(joint, np.float64) / np.sum(joint)
-    members = [[cluster] for cluster in range(len(joint))]
-    while len(members) > n_groups:
-        left = _information_after_mergers(joint)
-        left[np.tril_indices_from(left)] = -np.inf  # each pair once
-        kept, dropped = np.unravel_index(left.argmax(), left.shape)
-        joint = _merge(joint, kept, dropped)
-        members[kept] += members.pop(dropped)
-    groups = np.empty(sum(map(len, members)), int)
-    for group, clusters in enumerate(members):
-        groups[clusters] = group
-    return groups
-
-
-def move_by_information(joint, groups):
-    """Moves clusters from group to group, one at a time, while the mutual information grows.
-
-    A merger cannot be undone by later ones; a move can correct it.
-
-    Args:
-      joint: symmetric float array [n_clusters, n_clusters]; see `joint_probs`.
-      groups: whole-number array [n_clusters]: the group of each cluster, from 0.
-
-    Returns:
-      Whole-number array [n_clusters]: groups from which no single move gains information.
-    """
-    n_groups, joint = groups.max() + 1, np.asarray(joint, np.float64)
-    kept = grouped_information(joint, groups)
-    while True:
-        moves = [
-            (np.where(np.arange(len(groups)) == cluster, group, groups))
-            for cluster in range(len(groups))
-            for group in range(n_groups)
-        ]
-        left = [grouped_information(joint, moved) for moved in moves]
-        best = int(np.argmax(left))
-        if left[best] <= kept + LEAST_GAIN:
-            return groups
-        groups, kept = moves[best], left[best]
-
-
-def grouped_information(joint, groups):
-    """Computes `mutual_information` of a joint's groups, in NumPy and double precision."""
-    one_hot = np.eye(groups.max() + 1)[groups]
-    return _information(one_hot.T @ joint @ one_hot)
-
-
-def _information_after_mergers(joint):
-    """The information that is left when row and column a are merged with b, for every a and b."""
-
-    def entropy_part(x):
-        return xlogy(x, x)
-
-    # What is in row a or b, or in column a or b, is all that changes.
-    parts = entropy_part(joint)
-    own, row_sums = np.diag(joint), joint.sum(axis=1)
-    rows_before = parts.sum(axis=1)
-    before = 2 * (rows_before[:, None] + rows_before) - np.diag(parts)[:, None] - np.diag(parts)
-    before -= 2 * parts
-    merged_rows = entropy_part(joint[:, None, :] + joint).sum(axis=2)
-    merged_rows -= entropy_part(own[:, None] + joint) + entropy_part(own + joint)
-    after = 2 * merged_rows + entropy_part(own[:, None] + own + 2 * joint)
-    marginals = entropy_part(row_sums[:, None] + row_sums)
-    marginals -= entropy_part(row_sums)[:, None] + entropy_part(row_sums)
-    return _information(joint) + after - before - 2 * marginals
-
-
-def _merge(joint, kept, dropped):
-    merged = joint.copy()
-    merged[kept] += merged[dropped]
-    merged[:, kept] += merged[:, dropped]
-    return np.delete(np.delete(merged, dropped, axis=0), dropped, axis=1)
-
-
-def _information(joint):
-    """`mutual_information` in NumPy and double precision."""
-    joint = joint / joint.sum()
-    marginal = joint.sum(axis=0)
-    return xlogy(joint, joint).sum() - 2 * xlogy(marginal, marginal).sum()
 
 
 class InformationEncoder:

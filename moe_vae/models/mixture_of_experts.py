@@ -9,30 +9,23 @@ are such objects as they are; the others stand here.
 import numpy as np
 from scipy.special import softmax
 
-from moe_vae.compat import tf, tfd
-from moe_vae.data.mnist import IMAGE_PIXELS, DataError, check_labels, check_targets
-from moe_vae.models.clustering_vae import ClusteringVAE, check_inputs
-from moe_vae.models.dmvae import DMVAE, DMVAE_PARAMS
-from moe_vae.models.vade import VADE_PARAMS, VaDE
-from moe_vae.nn.gaussian_mixture import GaussianMixture
-from moe_vae.nn.layers import bounded_variance, hidden_layers
+from moe_vae.compat import tf
+from moe_vae.data.checks import IMAGE_PIXELS, DataError, check_labels, check_targets
+from moe_vae.models.clustering_vae import ClusteringVAE
+from moe_vae.models.experts import (
+    ClassificationExperts,
+    RegressionExperts,
+)
+from moe_vae.models.gates import (
+    _VAE_GATE_PARAMS,
+    GATES,
+)
+from moe_vae.models.vade import VaDE
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
 from moe_vae.training.schedules import cosine_decay
 
-__all__ = [
-    "GATES",
-    "ClassificationExperts",
-    "DeepGate",
-    "GaussianMixtureGate",
-    "MixtureOfExperts",
-    "RegressionExperts",
-    "SoftmaxGate",
-    "build_mixture_of_experts",
-    "mixture_of_experts_params",
-]
-
-RIDGE = 1e-3
+__all__ = ["MixtureOfExperts", "build_mixture_of_experts", "mixture_of_experts_params"]
 
 _TRAINING_PARAMS = {
     "epochs": 100,
@@ -41,6 +34,7 @@ _TRAINING_PARAMS = {
     "cosine_decay": False,
 }
 
+
 _TASK_PARAMS = {
     "task": "regression",
     "task_objective": "likelihood",
@@ -48,113 +42,6 @@ _TASK_PARAMS = {
     "targets_seed": 0,
     "min_expert_var": 1e-3,
     "expert_em_steps": 0,
-}
-
-_SOFTMAX_GATE_PARAMS = {"n_clusters": 10}
-_DEEP_GATE_PARAMS = {"n_clusters": 10, "gate_layers": [512, 256], "activation": "relu"}
-_GAUSSIAN_MIXTURE_GATE_PARAMS = {"n_clusters": 10, "gmm_restarts": 5, "gmm_examples": 0}
-_VAE_GATE_PARAMS = {"gate_weight": 1.0, "gate_epochs": 100}
-
-
-class _Gate:
-    """What the gates that learn from the task alone have in common: no loss of their own."""
-
-    def __init__(self, params, inputs):
-        self.params = params
-        self.inputs = inputs
-        self.n_features = int(inputs.shape[1])
-        self.n_clusters = params["n_clusters"]
-        self.loss = tf.zeros([], name="loss")
-        self.losses, self.phases, self.batch_means = {}, {}, []
-
-    def check(self, inputs):
-        """Returns `inputs` if the gate can read them, or raises `DataError`."""
-        return check_inputs(inputs, self.n_features, "gaussian")
-
-    def pretrain(self, trainer, train_set):
-        """Does nothing: the gate learns together with the experts."""
-
-
-class SoftmaxGate(_Gate):
-    """The classic gate: g(x) = softmax(V x + a).
-
-    Attributes:
-      log_probs, predicted_log_probs: float tensors [batch, n_clusters], both log g(x).
-
-    Args:
-      params: dict with `n_clusters`.
-      inputs: float tensor [batch, n_features].
-      scope: name of the gate's variable scope.
-
-    Source: the paper, section 4.
-    """
-
-    def __init__(self, params, inputs, scope="gate"):
-        super().__init__(params, inputs)
-        with tf.variable_scope(scope):
-            logits = tf.layers.dense(self._features(inputs), self.n_clusters)
-            self.log_probs = tf.nn.log_softmax(logits, name="log_probs")
-        self.predicted_log_probs = self.log_probs
-
-    def _features(self, inputs):
-        return inputs
-
-
-class DeepGate(SoftmaxGate):
-    """The gate of "Deep MoE": a softmax on top of hidden layers.
-
-    Args:
-      params: dict with `n_clusters`, `gate_layers` and `activation`.
-      inputs, scope: as for `SoftmaxGate`.
-
-    Source: the paper, section 4.
-    """
-
-    def _features(self, inputs):
-        return hidden_layers(inputs, self.params["gate_layers"], self.params["activation"])
-
-
-class GaussianMixtureGate(_Gate):
-    """The naive gate: the responsibilities p(c|x) of a Gaussian mixture fitted to the inputs.
-
-    EM fits it before the experts are trained; their training leaves it as it is.
-
-    Attributes:
-      mixture: the `GaussianMixture` of the inputs.
-      log_probs, predicted_log_probs: float tensors [batch, n_clusters], both log p(c|x).
-
-    Args:
-      params: dict with `n_clusters`, `gmm_restarts` and `gmm_examples`.
-      inputs: float tensor [batch, n_features].
-
-    Source: the paper, section 2.2.
-    """
-
-    def __init__(self, params, inputs):
-        super().__init__(params, inputs)
-        with tf.variable_scope("gate"):
-            self.mixture = GaussianMixture(self.n_clusters, self.n_features, trainable=False)
-            self.log_probs = self.mixture.log_responsibilities(inputs)
-        self.predicted_log_probs = self.log_probs
-
-    def pretrain(self, trainer, train_set):
-        """Fits the mixture to the images of `train_set` by EM.
-
-        With `gmm_examples` above 0 to so many of them at most, spread over the whole set.
-        """
-        n_all = train_set.num_examples
-        rows = np.linspace(0, n_all - 1, min(self.params["gmm_examples"] or n_all, n_all))
-        rows = rows.astype(int)
-        self.mixture.fit(trainer.session, train_set.images[rows], self.params["gmm_restarts"])
-
-
-# Each gate's class and parameters, by the name that the parameter `gate` has.
-GATES = {
-    "softmax": (SoftmaxGate, _SOFTMAX_GATE_PARAMS),
-    "deep": (DeepGate, _DEEP_GATE_PARAMS),
-    "gmm": (GaussianMixtureGate, _GAUSSIAN_MIXTURE_GATE_PARAMS),
-    "vade": (VaDE, VADE_PARAMS),
-    "dmvae": (DMVAE, DMVAE_PARAMS),
 }
 
 
@@ -183,115 +70,6 @@ def mixture_of_experts_params(gate):
     if gate_class is VaDE:
         params["task_objective"] = "expected_likelihood"
     return params
-
-
-class RegressionExperts:
-    """Linear-Gaussian experts: p_k(y|x) = N(y; W_k x + b_k, diag var_k).
-
-    Attributes:
-      means: float tensor [batch, n_experts, n_outputs], W_k x + b_k.
-      var: float tensor [n_experts, n_outputs], at least `min_expert_var`.
-      targets: float tensor [batch, n_outputs], y.
-      log_likelihoods: float tensor [batch, n_experts], log p_k(y|x), in nats.
-
-    Args:
-      params: dict with `n_outputs` and `min_expert_var`.
-      inputs: float tensor [batch, n_features].
-      n_experts: number of experts.
-      labels: float tensor [batch, n_outputs].
-
-    Source: the paper, section 4.1.
-    """
-
-    def __init__(self, params, inputs, n_experts, labels):
-        n_outputs = params["n_outputs"]
-        self._layer = _linear_layer(n_experts, n_outputs)
-        self.means = _by_expert(self._layer(inputs), n_experts)
-        self._min_var = params["min_expert_var"]
-        self._raw_var = tf.get_variable(
-            "raw_var", [n_experts, n_outputs], initializer=tf.zeros_initializer()
-        )
-        self.var = bounded_variance(self._raw_var, self._min_var)
-        self.targets = labels
-        density = tfd.MultivariateNormalDiag(self.means, tf.sqrt(self.var))
-        self.log_likelihoods = density.log_prob(labels[:, None, :])
-
-    def fit(self, session, inputs, targets, responsibilities):
-        """Fits every expert by weighted least squares, an M-step of EM, in closed form.
-
-            W_k, b_k = argmin sum_n r_nk |y_n - W_k x_n - b_k|^2
-            var_k    = the weighted mean of the squared residuals, or `min_expert_var` if more
-
-        A ridge far below the inputs' own squares keeps features that are always 0 at weight 0.
-
-        Args:
-          session: an open session.
-          inputs: float32 array [n, n_features].
-          targets: float32 array [n, n_outputs].
-          responsibilities: float array [n, n_experts], r.
-        """
-        with_one = np.hstack([inputs, np.ones([len(inputs), 1], np.float32)])
-        ridge = RIDGE * np.eye(with_one.shape[1])
-        maps, variances = [], []
-        for weights in responsibilities.T.astype(np.float32):
-            weighted = with_one * weights[:, None]
-            fitted = np.linalg.solve(weighted.T @ with_one + ridge, weighted.T @ targets)
-            squares = np.square(targets - with_one @ fitted)
-            maps.append(fitted)
-            variances.append(weights @ squares / max(weights.sum(), RIDGE))
-        columns = np.stack(maps, axis=1).reshape(with_one.shape[1], -1)  # expert by expert
-        self._layer.kernel.load(columns[:-1], session)
-        self._layer.bias.load(columns[-1], session)
-        above = np.maximum(np.array(variances) - self._min_var, RIDGE)
-        self._raw_var.load(np.log(above), session)
-
-    @staticmethod
-    def error(predicted, targets):
-        """Returns the mean over the batch of the squared error, summed over output dimensions."""
-        squares = tf.math.squared_difference(predicted, targets)
-        return tf.reduce_mean(tf.reduce_sum(squares, axis=1))
-
-
-class ClassificationExperts:
-    """Softmax experts: p_k(y|x) is entry y of softmax(W_k x + b_k).
-
-    Attributes:
-      means: float tensor [batch, n_experts, n_outputs], the probabilities of the classes.
-      targets: float tensor [batch, n_outputs], y as one-hot rows.
-      log_likelihoods: float tensor [batch, n_experts], log p_k(y|x), in nats.
-
-    Args:
-      params: dict with `n_outputs`, the number of classes.
-      inputs: float tensor [batch, n_features].
-      n_experts: number of experts.
-      labels: whole-number tensor [batch] in 0 to n_outputs - 1.
-
-    Source: the paper, section 4.2.
-    """
-
-    def __init__(self, params, inputs, n_experts, labels):
-        n_outputs = params["n_outputs"]
-        outputs = _linear_layer(n_experts, n_outputs)(inputs)
-        log_probs = tf.nn.log_softmax(_by_expert(outputs, n_experts))
-        self.means = tf.exp(log_probs)
-        self.targets = tf.one_hot(labels, n_outputs)
-        self.log_likelihoods = tf.reduce_sum(self.targets[:, None, :] * log_probs, axis=2)
-
-    @staticmethod
-    def error(predicted, targets):
-        """Returns the share of the batch whose likeliest class is not the right one."""
-        wrong = tf.not_equal(tf.argmax(predicted, axis=1), tf.argmax(targets, axis=1))
-        return tf.reduce_mean(tf.cast(wrong, tf.float32))
-
-
-def _linear_layer(n_experts, n_outputs):
-    """Returns the layer that computes W_k x + b_k for all experts, one after the other."""
-    return tf.layers.Dense(n_experts * n_outputs, name="dense")
-
-
-def _by_expert(outputs, n_experts):
-    """Reshapes a linear layer's outputs to [batch, n_experts, n_outputs]."""
-    return tf.reshape(outputs, [-1, n_experts, outputs.shape[1] // n_experts])
 
 
 class MixtureOfExperts:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import IMAGE_PIXELS
+from moe_vae.data.checks import IMAGE_PIXELS
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.noise import normal_noise
 from moe_vae.nn.sessions import run_in_chunks

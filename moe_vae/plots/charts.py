@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from moe_vae.data.mnist import square_side
+from moe_vae.data.checks import square_side
 from moe_vae.posts.parabolas import SPLIT, two_parabolas
 
 __all__ = [

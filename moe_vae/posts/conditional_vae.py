@@ -7,15 +7,9 @@ encoded, and a digit without an image can be drawn by feeding the prediction.
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import IMAGE_PIXELS, NUM_CLASSES, DataError, check_images
-from moe_vae.nn.layers import (
-    activation_function,
-    gaussian_code,
-    gaussian_reconstruction_loss,
-    hidden_layers,
-    kl_to_standard_normal,
-    reparametrise,
-)
+from moe_vae.data.checks import IMAGE_PIXELS, NUM_CLASSES, DataError, check_images
+from moe_vae.nn.layers import activation_function, gaussian_code, hidden_layers, reparametrise
+from moe_vae.nn.losses import gaussian_reconstruction_loss, kl_to_standard_normal
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
 

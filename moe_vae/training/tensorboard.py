@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from moe_vae.compat import tf
-from moe_vae.data.mnist import IMAGE_PIXELS, IMAGE_SIDE
+from moe_vae.data.checks import IMAGE_PIXELS, IMAGE_SIDE
 
 __all__ = ["TensorBoardLog"]
 

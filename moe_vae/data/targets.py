@@ -1,0 +1,51 @@
+"""The paper's regression targets: one affine map for each class."""
+
+import numpy as np
+
+from moe_vae.data.checks import NUM_CLASSES, DataError, check_labels, check_points
+from moe_vae.data.dataset import DataSets
+
+__all__ = ["add_affine_targets", "make_affine_targets"]
+
+
+def make_affine_targets(images, labels, n_outputs, seed):
+    """Computes targets y = W_c x + b_c by one affine map for each class c, without noise.
+
+    Every entry of W_c and b_c is drawn from N(0, 1). The maps follow from `seed`, the number of
+    features and `n_outputs` alone, so that training and test sets get the same ones.
+
+    Args:
+      images: float32 array [n, n_features].
+      labels: whole-number array [n] in 0 to 9, the classes.
+      n_outputs: number of columns of y, at least 1.
+      seed: whole number of at least 0.
+
+    Returns:
+      Float32 array [n, n_outputs].
+
+    Raises:
+      DataError: the arrays are not of that form, or `n_outputs` is below 1.
+
+    Source: the paper, section 8, data.
+    """
+    images = check_points(images)
+    labels = check_labels(labels, len(images))
+    if n_outputs < 1:
+        raise DataError(f"n_outputs is {n_outputs}: it must be at least 1")
+    random = np.random.default_rng(seed)
+    weights = random.standard_normal([NUM_CLASSES, images.shape[1], n_outputs])
+    biases = random.standard_normal([NUM_CLASSES, n_outputs])
+    targets = np.empty([len(images), n_outputs], np.float32)
+    for label in np.unique(labels):
+        rows = labels == label
+        targets[rows] = images[rows] @ weights[label] + biases[label]
+    return targets
+
+
+def add_affine_targets(data_sets, n_outputs, seed):
+    """Returns `data_sets` with `make_affine_targets` as every part's targets."""
+    parts = [
+        part.with_targets(make_affine_targets(part.images, part.labels, n_outputs, seed))
+        for part in (data_sets.train, data_sets.validation, data_sets.test)
+    ]
+    return DataSets(*parts, name=data_sets.name)

@@ -1,0 +1,67 @@
+"""Random views of an image: small affine maps."""
+
+from moe_vae.compat import tf
+from moe_vae.data.checks import square_side
+from moe_vae.nn.noise import noise_seed
+
+__all__ = ["affine_view"]
+
+# How far a view may be from its image, to either side:
+ROTATION = 0.2  # radians
+
+
+SCALE = 0.12
+
+
+SHEAR = 0.25
+
+
+SHIFT = 0.075  # of the image's side
+
+
+def affine_view(images, draws):
+    """Puts every image under a small affine map of its own, about its centre.
+
+    The map takes each place of the view to the place in the image that it shows,
+
+        (1 + s) R(r) [[1, h], [0, 1]],  then a shift by t
+
+    with r, s, h and both t the draws times 0.2 radians, 0.12, 0.25 and 7.5 % of the side. Between
+    pixels it is bilinear, beyond the edge 0.
+
+    Args:
+      images: float tensor [batch, side * side].
+      draws: float tensor [batch, 5] in [-1, 1], for r, s, h, and t along a row and down a column.
+
+    Returns:
+      Float tensor [batch, side * side]; no gradient goes through it.
+
+    Raises:
+      DataError: the images are not square.
+    """
+    n_features = int(images.shape[1])
+    side = square_side(n_features)
+    with tf.name_scope("affine_view"):
+        angle, scale, shear = ROTATION * draws[:, 0], 1 + SCALE * draws[:, 1], SHEAR * draws[:, 2]
+        cos, sin = scale * tf.cos(angle), scale * tf.sin(angle)
+        rows = [[cos, shear * cos - sin], [sin, shear * sin + cos]]
+        centre = (side - 1) / 2
+        shifts = [
+            centre - centre * (row[0] + row[1]) + SHIFT * side * draws[:, 3 + axis]
+            for axis, row in enumerate(rows)
+        ]
+        none = tf.zeros_like(angle)
+        views = tf.raw_ops.ImageProjectiveTransformV3(
+            images=tf.reshape(images, [-1, side, side, 1]),
+            transforms=tf.stack([*rows[0], shifts[0], *rows[1], shifts[1], none, none], axis=1),
+            output_shape=[side, side],
+            fill_value=0.0,
+            interpolation="BILINEAR",
+            fill_mode="CONSTANT",
+        )
+        return tf.stop_gradient(tf.reshape(views, [-1, n_features]))
+
+
+def _random_view(images):
+    shape = [tf.shape(images)[0], 5]
+    return affine_view(images, tf.random.stateless_uniform(shape, noise_seed(), -1.0, 1.0))
