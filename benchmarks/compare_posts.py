@@ -1,0 +1,110 @@
+"""Scores what `tensorflow_1_posts.py` saved, by the same measures as this package's own runs.
+
+Writes results/tensorflow_1_15_seeds.json: one record for each post and seed, of the same form as
+those in results/posts.json (`history`, `seconds`, `test`, `evaluation`), so that the two can be
+laid side by side. The judge of post 2's pictures is trained here, once, as for our own.
+
+Usage: python benchmarks/compare_posts.py [--runs DIR] [--data-dir DIR] [--out FILE.json]
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from moe_vae.data.checks import NUM_CLASSES
+from moe_vae.data.mnist import read_data_sets
+from moe_vae.evaluation.metrics import clustering_scores, confusion_table
+from moe_vae.evaluation.recogniser import train_recogniser
+from moe_vae.files import write_whole
+
+JUDGE_SEED = 0
+
+
+def score_digits(labels, predicted):
+    """Scores post 2's digit classifier."""
+    return {"accuracy": float((predicted == labels).mean())}
+
+
+def score_clusters(labels, predicted):
+    """Scores post 3's manager, of as many experts as there are digits."""
+    sizes = (NUM_CLASSES, NUM_CLASSES)
+    return {
+        **clustering_scores(labels, predicted, *sizes),
+        "confusion": confusion_table(labels, predicted, *sizes).tolist(),
+    }
+
+
+SCORES = {"conditional-vae": score_digits, "mixture-of-vaes": score_clusters}
+
+
+def score_pictures(recogniser, pictures):
+    """Returns the share of pictures that show their digit; each digit has as many, in turn."""
+    digits = np.repeat(np.arange(NUM_CLASSES), len(pictures) // NUM_CLASSES)
+    right = recogniser.model.predict(recogniser.session, pictures) == digits
+    by_digit = right.reshape(NUM_CLASSES, -1).mean(axis=1)
+    return {"share": float(right.mean()), "share_by_digit": by_digit.tolist()}
+
+
+def score_run(path, labels, judge):
+    """Returns the record of a saved run, with its scores.
+
+    Args:
+      path: a file that `tensorflow_1_posts.py` wrote.
+      labels: whole-number array [n], those of the test images.
+      judge: a `Recogniser`'s `Trainer`, and its accuracy.
+    """
+    with np.load(path) as saved:
+        record = json.loads(str(saved["record"]))
+        predictions = saved["predictions"]
+        pictures = saved.get("pictures")
+    score = SCORES[record["model"]]
+    record["test"] = {**score(labels, predictions[-1]), "losses": record.pop("test_losses")}
+    record["test_accuracy_by_epoch"] = [
+        score(labels, of_epoch)["accuracy"] for of_epoch in predictions
+    ]
+    if pictures is not None:
+        recogniser, accuracy = judge
+        record["evaluation"] = {
+            "recogniser_accuracy": accuracy,
+            "generation": score_pictures(recogniser, pictures),
+        }
+    return record
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs/tensorflow_1_15"),
+        help="directory of the saved runs; default: %(default)s",
+    )
+    parser.add_argument("--data-dir", help="where MNIST's four files are; see `read_data_sets`")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results/tensorflow_1_15_seeds.json"),
+        help="default: %(default)s",
+    )
+    arguments = parser.parse_args()
+    paths = [path for path in arguments.runs.glob("*.npz") if not path.stem.endswith(".part")]
+    if not paths:
+        parser.error(f"{arguments.runs}: there are no saved runs")
+
+    data_sets = read_data_sets(arguments.data_dir, data="mnist")
+    judge = train_recogniser(data_sets, JUDGE_SEED)
+    runs = [score_run(path, data_sets.test.labels, judge) for path in paths]
+    runs.sort(key=lambda run: (run["model"], run["seed"]))
+    results = {"command": " ".join(["python", *sys.argv]), "data": data_sets.name, "runs": runs}
+    write_whole(arguments.out, (json.dumps(results, indent=1) + "\n").encode())
+    for run in runs:
+        generation = run.get("evaluation", {}).get("generation", {}).get("share")
+        print(run["model"], run["seed"], run["test"]["accuracy"], generation or "")
+    print(f"{len(runs)} runs are in {arguments.out}.")
+
+
+if __name__ == "__main__":
+    main()
