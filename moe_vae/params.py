@@ -1,30 +1,61 @@
-"""Model parameters as in the posts: one flat dictionary, checked at the door."""
+"""The rules for model parameters, which the posts keep in one flat dictionary."""
 
 import copy
 import math
 import numbers
+from collections.abc import Callable, Mapping
+from typing import Any
 
 __all__ = ["TASK_OBJECTIVES", "ParameterError", "check_params"]
 
+TASK_OBJECTIVES = ("likelihood", "expected_likelihood", "mixture_mean", "batch_sum")
+ACTIVATIONS = ("sigmoid", "tanh", "relu")
+
 
 class ParameterError(ValueError):
-    """A parameter has a name or a value that no model can work with."""
+    """A parameter is unknown, or its value is not allowed."""
 
 
-def _is_number(value):
+def check_params(params: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides `defaults` with `params` and checks every value.
+
+    Args:
+      params: parameter names and values; parameters left out take their default.
+      defaults: every parameter of the model, with its default.
+
+    Returns:
+      A new dict with the keys of `defaults`; its lists are copies.
+
+    Raises:
+      ParameterError: a name is not a key of `defaults`, or a value is not allowed.
+    """
+    unknown = sorted(set(params) - set(defaults))
+    if unknown:
+        raise ParameterError(
+            f"unknown parameter {unknown[0]!r}: allowed are {', '.join(sorted(defaults))}"
+        )
+    checked = copy.deepcopy({**defaults, **params})
+    for name, value in checked.items():
+        is_allowed, allowed = _RULES[name]
+        if not is_allowed(value):
+            raise ParameterError(f"parameter {name!r} is {value!r}: it must be {allowed}")
+    return checked
+
+
+def _is_number(value: Any) -> bool:
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:  # a whole number that no float holds
+    except OverflowError:  # a whole number too large for a float
         return False
 
 
-def _is_whole(value):
+def _is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _is_layer_list(value):
+def _is_layer_list(value: Any) -> bool:
     return (
         isinstance(value, (list, tuple))
         and len(value) > 0
@@ -32,28 +63,30 @@ def _is_layer_list(value):
     )
 
 
-TASK_OBJECTIVES = ("likelihood", "expected_likelihood", "mixture_mean", "batch_sum")
-ACTIVATIONS = ("sigmoid", "tanh", "relu")
+# A rule: whether a value is allowed, and the words for what is allowed.
+_Rule = tuple[Callable[[Any], bool], str]
 
-_LAYERS = (_is_layer_list, "a non-empty list of whole numbers of at least 1")
-_COUNT = (lambda value: _is_whole(value) and value >= 1, "a whole number of at least 1")
-_STEPS = (lambda value: _is_whole(value) and value >= 0, "a whole number of at least 0")
-_POSITIVE = (lambda value: _is_number(value) and value > 0, "a number above 0")
-_WEIGHT = (lambda value: _is_number(value) and value >= 0, "a number of at least 0")
-_SHARE = (lambda value: _is_number(value) and 0 <= value <= 1, "a number in 0 to 1")
-_SWITCH = (lambda value: isinstance(value, bool), "True or False")
-_ACTIVATION = (
+
+def _choice(*names: str) -> _Rule:
+    return (lambda value: value in names, f"one of {', '.join(names)}")
+
+
+_LAYERS: _Rule = (_is_layer_list, "a non-empty list of whole numbers of at least 1")
+_COUNT: _Rule = (lambda value: _is_whole(value) and value >= 1, "a whole number of at least 1")
+_STEPS: _Rule = (lambda value: _is_whole(value) and value >= 0, "a whole number of at least 0")
+_POSITIVE: _Rule = (lambda value: _is_number(value) and value > 0, "a number above 0")
+_WEIGHT: _Rule = (lambda value: _is_number(value) and value >= 0, "a number of at least 0")
+_SHARE: _Rule = (lambda value: _is_number(value) and 0 <= value <= 1, "a number in 0 to 1")
+_SWITCH: _Rule = (lambda value: isinstance(value, bool), "True or False")
+_NAME: _Rule = (lambda value: isinstance(value, str), "a string")
+_ACTIVATION: _Rule = (
     lambda value: callable(value) or value in ACTIVATIONS,
     f"one of {', '.join(ACTIVATIONS)}, or a function of a tensor",
 )
 
-
-def _choice(*names):
-    return (lambda value: value in names, f"one of {', '.join(names)}")
-
-
-# What each parameter may be, by its name: a name means the same thing in every model.
-_RULES = {
+# The rule for each parameter. A name means the same in every model. Which gates and routings there
+# are, only their registries know, so their builders check these two names.
+_RULES: dict[str, _Rule] = {
     "encoder_layers": _LAYERS,
     "decoder_layers": _LAYERS,
     "digit_classification_layers": _LAYERS,
@@ -79,9 +112,9 @@ _RULES = {
     "output_activation": _choice("sigmoid", "linear"),
     "likelihood": _choice("bernoulli", "gaussian"),
     "objective": _choice("relaxed", "exact"),
-    "routing": _choice("post", "balanced", "information"),
+    "routing": _NAME,
     "style_routing": _choice("post", "information"),
-    "gate": _choice("softmax", "deep", "gmm", "vade", "dmvae"),
+    "gate": _NAME,
     "targets_seed": _STEPS,
     "task": _choice("regression", "classification"),
     "task_objective": _choice(*TASK_OBJECTIVES),
@@ -107,29 +140,3 @@ _RULES = {
     "batch_size": _COUNT,
     "learning_rate": _POSITIVE,
 }
-
-
-def check_params(params, defaults):
-    """Returns `defaults` overridden by `params`, every value checked.
-
-    Args:
-      params: dict of parameter name to value; names left out take their default.
-      defaults: dict with every parameter that the model knows.
-
-    Returns:
-      A new dict with the keys of `defaults`, its lists its own.
-
-    Raises:
-      ParameterError: a name is not a key of `defaults`, or a value is not allowed.
-    """
-    unknown = sorted(set(params) - set(defaults))
-    if unknown:
-        raise ParameterError(
-            f"unknown parameter {unknown[0]!r}: allowed are {', '.join(sorted(defaults))}"
-        )
-    checked = copy.deepcopy({**defaults, **params})
-    for name, value in checked.items():
-        is_allowed, allowed = _RULES[name]
-        if not is_allowed(value):
-            raise ParameterError(f"parameter {name!r} is {value!r}: it must be {allowed}")
-    return checked

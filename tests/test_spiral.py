@@ -52,7 +52,8 @@ def test_spiral_leaves_numpys_global_generator_alone():
     np.random.seed(0)
     expected = np.random.normal()
     np.random.seed(0)
-    make_affine_targets(*make_spiral(1, 2, 2, 2).train.examples(slice(None)), 1, seed=1)
+    points, labels = make_spiral(1, 2, 2, 2).train.examples(slice(None))[:2]
+    make_affine_targets(points, labels, 1, seed=1)
     assert np.random.normal() == expected
 
 
@@ -88,13 +89,22 @@ def test_targets_maps_are_standard_normal():
 
 
 def test_batches_keep_targets_beside_their_points(spiral):
-    data_set = add_affine_targets(spiral, 3, seed=1).train
-    points, labels, targets = data_set.next_batch(50)
-    np.testing.assert_allclose(targets, make_affine_targets(points, labels, 3, 1), rtol=1e-5)
+    batch = add_affine_targets(spiral, 3, seed=1).train.take_batch(50)
+    expected = make_affine_targets(batch.images, batch.labels, 3, 1)
+    np.testing.assert_allclose(batch.targets, expected, rtol=1e-5)
 
 
-def test_batches_without_targets_are_pairs(spiral):
-    assert len(spiral.train.next_batch(5)) == 2
+def test_batches_as_the_tutorials_are_pairs(spiral):
+    for data_set in (spiral.train, add_affine_targets(spiral, 3, seed=1).train):
+        points, labels = data_set.next_batch(5)
+        assert points.shape == (5, 2)
+        assert labels.shape == (5,)
+
+
+def test_a_batch_has_targets_and_partners_only_if_the_data_set_does(spiral):
+    batch = spiral.train.take_batch(5)
+    assert batch.targets is None
+    assert batch.partners is None
 
 
 POINTS = np.zeros([4, 2], np.float32)

@@ -1,1 +1,1 @@
-"""Data sets: reading, checking, drawing from a formula, and looking up neighbours."""
+"""Data sets: MNIST, small digits, the spiral; and the checks of what the models read."""

@@ -1,11 +1,18 @@
-"""What arrays the models read, and one-line errors for all others."""
+"""The forms of array that the models read, and one-line errors for all others."""
 
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = [
+    "IMAGE_PIXELS",
+    "IMAGE_SIDE",
+    "NUM_CLASSES",
+    "POINT_FEATURES",
+    "SMALL_PIXELS",
     "DataError",
+    "as_images",
     "check_examples",
     "check_images",
     "check_labels",
@@ -14,36 +21,25 @@ __all__ = [
     "square_side",
 ]
 
-IMAGE_SIDE = 28
-
-
+IMAGE_SIDE = 28  # pixels of MNIST's images
 IMAGE_PIXELS = IMAGE_SIDE * IMAGE_SIDE
-
-
-POINT_FEATURES = 2  # of the spiral
-
-
 SMALL_PIXELS = 64  # of scikit-learn's digits
-
-
+POINT_FEATURES = 2  # of the spiral's points
 NUM_CLASSES = 10
 
 
 class DataError(ValueError):
-    """A file, an array or a source is not the data that was asked for."""
+    """A file, an array or a data source is not what is needed."""
 
 
-def check_images(images):
-    """Checks that `images` is what the models read: float32 [n, 784] with values in [0, 1].
-
-    Args:
-      images: array-like.
+def check_images(images: ArrayLike) -> np.ndarray:
+    """Checks that `images` are MNIST-like: float32 [n, 784] with values in [0, 1].
 
     Returns:
-      `images`, as it is.
+      `images`, unchanged.
 
     Raises:
-      DataError: wrong type, shape or values; the message says what came.
+      DataError: the type, the shape or a value is wrong.
     """
     images = np.asarray(images)
     if images.dtype != np.float32:
@@ -52,7 +48,8 @@ def check_images(images):
         raise DataError(
             f"images have shape {list(images.shape)}: it must be [n, {IMAGE_PIXELS}] with n >= 1"
         )
-    # min and max pass a NaN on, so two passes without a copy cover all three faults.
+    # The minimum and the maximum are NaN if any value is, so they show all three faults without
+    # a copy of the images.
     low, high = images.min(), images.max()
     if np.isnan(low):
         raise DataError("images hold NaN: every value must be in [0, 1]")
@@ -61,40 +58,18 @@ def check_images(images):
     return images
 
 
-def check_examples(examples, n_features):
-    """Checks `examples` as images where they have an image's features, otherwise as points.
-
-    Args, Returns and Raises are those of `check_images` and `check_points`.
-    """
-    if n_features == IMAGE_PIXELS:
-        return check_images(examples)
-    return check_points(examples, n_features)
-
-
-def square_side(n_pixels):
-    """Returns how many pixels a side has of images that are square.
-
-    Raises:
-      DataError: so many pixels make no square.
-    """
-    side = math.isqrt(n_pixels)
-    if side * side != n_pixels:
-        raise DataError(f"images have {n_pixels} pixels: they must be square")
-    return side
-
-
-def check_points(points, n_features=None):
+def check_points(points: ArrayLike, n_features: int | None = None) -> np.ndarray:
     """Checks that `points` are real-valued examples: float32 [n, n_features], all finite.
 
     Args:
-      points: array-like.
-      n_features: number of columns; None allows any from 1.
+      points: the examples.
+      n_features: the number of columns; None allows any number from 1.
 
     Returns:
-      `points`, as they are.
+      `points`, unchanged.
 
     Raises:
-      DataError: wrong type, shape or values; the message says what came.
+      DataError: the type, the shape or a value is wrong.
     """
     points = np.asarray(points)
     columns = "n_features" if n_features is None else n_features
@@ -108,14 +83,24 @@ def check_points(points, n_features=None):
     return points
 
 
-def check_labels(labels, n_examples, n_classes=NUM_CLASSES):
+def check_examples(examples: ArrayLike, n_features: int) -> np.ndarray:
+    """Checks `examples` with `check_images` if they have 784 features, else with `check_points`.
+
+    Returns and Raises are those of the two functions.
+    """
+    if n_features == IMAGE_PIXELS:
+        return check_images(examples)
+    return check_points(examples, n_features)
+
+
+def check_labels(labels: ArrayLike, n_examples: int, n_classes: int = NUM_CLASSES) -> np.ndarray:
     """Checks that `labels` are whole numbers [n_examples] in 0 to n_classes - 1.
 
     Returns:
-      `labels`, as they are.
+      `labels`, unchanged.
 
     Raises:
-      DataError: wrong type, shape or values; the message says what came.
+      DataError: the type, the shape or a value is wrong.
     """
     labels = np.asarray(labels)
     if labels.shape != (n_examples,):
@@ -130,19 +115,19 @@ def check_labels(labels, n_examples, n_classes=NUM_CLASSES):
     return labels
 
 
-def check_targets(targets, n_examples, n_outputs=None):
-    """Checks that `targets` are to be regressed on: float32 [n_examples, n_outputs], all finite.
+def check_targets(targets: ArrayLike, n_examples: int, n_outputs: int | None = None) -> np.ndarray:
+    """Checks that `targets` are regression targets: float32 [n_examples, n_outputs], all finite.
 
     Args:
-      targets: array-like.
-      n_examples: number of rows.
-      n_outputs: number of columns; None allows any from 1.
+      targets: one row for each example.
+      n_examples: the number of rows.
+      n_outputs: the number of columns; None allows any number from 1.
 
     Returns:
-      `targets`, as they are.
+      `targets`, unchanged.
 
     Raises:
-      DataError: wrong type, shape or values; the message says what came.
+      DataError: the type, the shape or a value is wrong.
     """
     targets = np.asarray(targets)
     columns = "n_outputs" if n_outputs is None else n_outputs
@@ -160,7 +145,26 @@ def check_targets(targets, n_examples, n_outputs=None):
     return targets
 
 
-def _check_finite(name, values):
+def as_images(pixels: np.ndarray) -> np.ndarray:
+    """Returns pixels in 0 to 255 of n images as float32 images [n, 784] in [0, 1]."""
+    images = pixels.reshape(len(pixels), IMAGE_PIXELS).astype(np.float32)
+    images *= np.float32(1 / 255)
+    return images
+
+
+def square_side(n_pixels: int) -> int:
+    """Returns the side, in pixels, of a square image with `n_pixels`.
+
+    Raises:
+      DataError: `n_pixels` is not a square number.
+    """
+    side = math.isqrt(n_pixels)
+    if side * side != n_pixels:
+        raise DataError(f"images have {n_pixels} pixels: they must be square")
+    return side
+
+
+def _check_finite(name: str, values: np.ndarray) -> None:
     bad = np.count_nonzero(~np.isfinite(values))
     if bad:
         raise DataError(f"{name} hold {bad} NaN or infinite values: every value must be finite")

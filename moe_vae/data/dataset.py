@@ -1,97 +1,96 @@
-"""A data set that hands out shuffled batches, as TensorFlow's tutorial module did."""
+"""A data set that hands out shuffled batches as TensorFlow's tutorial module did."""
 
-import functools
 import zlib
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from moe_vae.data.checks import (
-    DataError,
-    check_images,
-    check_labels,
-    check_targets,
-)
+from moe_vae.data.checks import DataError, check_images, check_labels, check_targets
 
-__all__ = ["DataSet", "DataSets"]
+__all__ = ["Batch", "Check", "DataSet", "DataSets"]
+
+# Returns the images, or raises `DataError` if their form is wrong.
+Check = Callable[[np.ndarray], np.ndarray]
+
+
+class Batch(NamedTuple):
+    """Some examples of a data set.
+
+    Attributes:
+      images: float32 array [n, n_features].
+      labels: whole-number array [n].
+      targets: float32 array [n, n_outputs], the values to predict from the images, or None.
+      partners: float32 array [n, n_features], a near image for each of `images`, or None.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    targets: np.ndarray | None = None
+    partners: np.ndarray | None = None
 
 
 class DataSet:
-    """Images or points, their labels and their targets if any, handed out in shuffled batches.
+    """Images (or points) with their labels and, if any, regression targets and neighbours.
 
-    The order of the batches follows NumPy's global generator exactly as in TensorFlow's
-    tutorial module: one shuffle before the first batch, one more each time the examples run
-    out, the batch that straddles the two joined from both.
+    NumPy's global generator decides the order of the batches, exactly as in TensorFlow's tutorial
+    module: it shuffles the examples before the first batch and whenever they run out. A batch that
+    reaches past the end takes its last examples from the new order.
 
     Attributes:
-      images, labels, targets: as given.
-      neighbours: whole-number array [n, n_neighbours], for each image the rows of others that
-        are near it, or None; may be set.
-      neighbour_steps: how many steps, each to a neighbour, lead to the one that is drawn; 1, and
-        may be set.
+      images, labels, targets: the arrays that were given.
+      neighbours: whole-number array [n, n_neighbours], for each example the rows of its
+        neighbours; None at first. If set, every batch has `partners`.
+      neighbour_steps: the length of the walk, from neighbour to neighbour, that picks an example's
+        partner; 1 at first.
 
     Args:
-      images: float32 array [n, 784] in [0, 1], or what else `check` lets through.
+      images: float32 array [n, 784] in [0, 1], or whatever `check` allows.
       labels: whole-number array [n] in 0 to 9.
-      targets: float32 array [n, n_outputs] to be regressed on `images`, or None.
-      check: function that returns `images` or raises; `check_points` for points [n, n_features].
+      targets: float32 array [n, n_outputs], the values to predict from `images`, or None.
+      check: function that returns `images` or raises `DataError`; `check_points` allows points
+        [n, n_features].
 
     Raises:
-      DataError: the arrays are not of that form.
+      DataError: the arrays do not have these forms.
     """
 
-    def __init__(self, images, labels, targets=None, check=check_images):
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        targets: np.ndarray | None = None,
+        check: Check = check_images,
+    ) -> None:
         self.images = check(images)
         self.labels = check_labels(labels, len(self.images))
         self.targets = None if targets is None else check_targets(targets, len(self.images))
-        self.neighbours = None
+        self.neighbours: np.ndarray | None = None
         self.neighbour_steps = 1
         self._check = check
-        self._order = None
+        self._order: np.ndarray | None = None
         self._position = 0
 
     @property
-    def num_examples(self):
-        """Number of images."""
+    def num_examples(self) -> int:
+        """The number of examples."""
         return len(self.images)
 
-    def examples(self, rows):
-        """Returns the images and the labels at `rows`, and what else there is of them.
+    def next_batch(self, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the next images [batch_size, 784] and labels [batch_size], as the tutorial's did.
 
-        The third value is their targets. Where the data set has `neighbours`, there is a fourth,
-        for each image one of its neighbours, or the end of a walk of `neighbour_steps` among them,
-        drawn from NumPy's global generator; the third is then None without targets.
+        Args and Raises are those of `take_batch`.
+
+        Source: post 2, cell 7; post 3, cell 7.
         """
-        images, labels = self.images[rows], self.labels[rows]
-        targets = None if self.targets is None else self.targets[rows]
-        if self.neighbours is not None:
-            return images, labels, targets, self.images[self._draw_neighbours(rows)]
-        return (images, labels) if targets is None else (images, labels, targets)
+        images, labels, *_ = self.take_batch(batch_size)
+        return images, labels
 
-    def _draw_neighbours(self, rows):
-        rows = np.arange(self.num_examples)[rows]
-        sizes = [self.neighbour_steps, len(rows)]
-        for columns in np.random.randint(self.neighbours.shape[1], size=sizes):
-            rows = self.neighbours[rows, columns]
-        return rows
-
-    def with_targets(self, targets):
-        """Returns a data set of the same images and labels with other `targets`."""
-        return DataSet(self.images, self.labels, targets, self._check)
-
-    def shuffled(self, seed):
-        """Returns a data set of the same examples in an order that follows from the seed."""
-        order = np.random.default_rng(seed).permutation(self.num_examples)
-        targets = None if self.targets is None else self.targets[order]
-        return DataSet(self.images[order], self.labels[order], targets, self._check)
-
-    def next_batch(self, batch_size):
-        """Returns the next `batch_size` images [batch_size, 784] and labels [batch_size].
-
-        What else the data set has of them follows as in `examples`.
+    def take_batch(self, batch_size: int) -> Batch:
+        """Returns the next `batch_size` examples.
 
         Args:
-          batch_size: from 1 to `num_examples`.
+          batch_size: in 1 to `num_examples`.
 
         Raises:
           DataError: `batch_size` is out of range.
@@ -99,48 +98,82 @@ class DataSet:
         if not 1 <= batch_size <= self.num_examples:
             raise DataError(f"batch_size is {batch_size}: it must be in 1 to {self.num_examples}")
         if self._order is None:
-            self._order = np.arange(self.num_examples)
-            self._shuffle()
+            self._order = _shuffled(np.arange(self.num_examples))
         rows = self._order[self._position : self._position + batch_size]
         self._position += len(rows)
         if len(rows) < batch_size:
-            self._shuffle()
+            self._order = _shuffled(self._order)
             self._position = batch_size - len(rows)
             rows = np.concatenate([rows, self._order[: self._position]])
         return self.examples(rows)
 
+    def examples(self, rows: slice | np.ndarray) -> Batch:
+        """Returns the examples at `rows`.
+
+        If the data set has `neighbours`, NumPy's global generator draws the partners.
+        """
+        return Batch(
+            self.images[rows],
+            self.labels[rows],
+            None if self.targets is None else self.targets[rows],
+            self._draw_partners(rows),
+        )
+
+    def _draw_partners(self, rows: slice | np.ndarray) -> np.ndarray | None:
+        if self.neighbours is None:
+            return None
+        places = np.arange(self.num_examples)[rows]
+        sizes = [self.neighbour_steps, len(places)]
+        for columns in np.random.randint(self.neighbours.shape[1], size=sizes):
+            places = self.neighbours[places, columns]
+        return self.images[places]
+
+    def with_targets(self, targets: np.ndarray) -> "DataSet":
+        """Returns a data set of the same images and labels with other `targets`."""
+        return DataSet(self.images, self.labels, targets, self._check)
+
+    def shuffled(self, seed: int) -> "DataSet":
+        """Returns a data set of the same examples, in an order that depends on the seed alone."""
+        order = np.random.default_rng(seed).permutation(self.num_examples)
+        targets = None if self.targets is None else self.targets[order]
+        return DataSet(self.images[order], self.labels[order], targets, self._check)
+
     @property
-    def batch_state(self):
-        """Where the batches stand: dict of `order`, int array (empty before the first), and
-        `position`, a whole number. Set it to go on from there; NumPy's generator is not in it.
+    def batch_state(self) -> dict[str, Any]:
+        """The place of the next batch; setting it makes the batches continue from there.
+
+        A dict of `order`, a whole-number array that is empty before the first batch, and
+        `position`, a whole number. The state of NumPy's generator is not part of it.
         """
         order = np.empty(0, int) if self._order is None else self._order
         return {"order": order, "position": self._position}
 
     @batch_state.setter
-    def batch_state(self, state):
+    def batch_state(self, state: dict[str, Any]) -> None:
         self._order = state["order"] if len(state["order"]) else None
         self._position = int(state["position"])
 
-    def checksum(self):
-        """Returns a whole number that changes, in all likelihood, with any of the values."""
-        arrays = [self.images, self.labels, *([] if self.targets is None else [self.targets])]
-        return functools.reduce(
-            lambda crc, array: zlib.crc32(np.ascontiguousarray(array), crc), arrays, 0
-        )
-
-    def _shuffle(self):
-        # The tutorial module shuffled 0..n-1 and then the shuffled images by it: permutations
-        # compose, and only the order needs to be kept.
-        permutation = np.arange(self.num_examples)
-        np.random.shuffle(permutation)
-        self._order = self._order[permutation]
+    def checksum(self) -> int:
+        """Returns a CRC-32 of the images, labels and targets."""
+        crc = 0
+        for array in (self.images, self.labels, self.targets):
+            if array is not None:
+                crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
+        return crc
 
 
 class DataSets(NamedTuple):
-    """The three parts of a data set, and what to call it in a title."""
+    """The three parts of a data set, and its name in titles."""
 
     train: DataSet
     validation: DataSet
     test: DataSet
     name: str
+
+
+def _shuffled(order: np.ndarray) -> np.ndarray:
+    # The tutorial module shuffled the rows 0 to n - 1 and indexed the images, as the last shuffle
+    # had left them, with the result. Composing the permutations gives the same order.
+    permutation = np.arange(len(order))
+    np.random.shuffle(permutation)
+    return order[permutation]

