@@ -1,14 +1,16 @@
 """The only door to TensorFlow: `tf` in the style of TensorFlow 1, and `tfd`.
 
-The posts were written for TensorFlow 1. Today's TensorFlow 2 still carries that interface as
-`tf.compat.v1`, on three conditions that this module arranges before anything else is imported:
+Both are imported at the first attribute that is used, so that `import moe_vae`, `--help` and a
+mistyped option take no TensorFlow. Take them from here and not from TensorFlow itself: the posts
+were written for TensorFlow 1, and TensorFlow 2 still carries that interface as
+`tf.compat.v1` on three conditions that this module arranges:
 
 - `tf.layers` exists only with legacy Keras, which `TF_USE_LEGACY_KERAS=1` selects;
-- placeholders and sessions need TensorFlow 2's behaviour (eager execution) off;
-- the deprecation notes that follow from both, and TensorFlow's notes at start-up, are silenced;
-  whatever goes wrong in a graph still comes as a Python exception.
+- placeholders and sessions need graph mode, so eager execution is switched off;
+- deprecation notes and TensorFlow's notes at start-up are silenced; every fault in a graph is still
+  raised as a Python exception.
 
-A GPU multiplies in single precision, as a CPU does: who wants TF32's ten bits says so by
+A GPU multiplies in single precision, as a CPU does. For TF32 products call
 `tf.config.experimental.enable_tensor_float_32_execution(True)`.
 """
 
@@ -16,34 +18,88 @@ import contextlib
 import os
 import sys
 import tempfile
+import types
 import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
-__all__ = ["tf", "tfd"]
+__all__ = ["Session", "Tensor", "tf", "tfd"]
+
+# What type hints call a `tf.Tensor` and a `tf.Session`, which TensorFlow 2 gives no types for.
+Tensor = Any
+Session = Any
 
 _WHAT_TO_DO = (
     "import moe_vae before TensorFlow, or start with TF_USE_LEGACY_KERAS=1 in the environment and "
     "call tensorflow.compat.v1.disable_v2_behavior() right after importing TensorFlow"
 )
 
-_imported_before = "tensorflow" in sys.modules
-if _imported_before and sys.modules["tensorflow"].executing_eagerly():
+if "tensorflow" in sys.modules and sys.modules["tensorflow"].executing_eagerly():
     raise ImportError(
         "moe_vae needs TensorFlow's graph mode, but TensorFlow was imported earlier and runs "
         f"eagerly: {_WHAT_TO_DO}"
     )
 
+# For a TensorFlow that is imported between this module and the first use of `tf`, too.
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-warnings.filterwarnings("ignore", message=r"`tf\.layers\.\w+` is deprecated")
+
+
+class _LazyModule(types.ModuleType):
+    """A stand-in for a module that is imported when its first attribute is used."""
+
+    def __init__(self, name: str, load: Callable[[], Any]) -> None:
+        super().__init__(name)
+        self.__dict__["_load"] = load
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asked by importlib and inspect, which need no TensorFlow
+            if name == "__version__":
+                return self._load().__version__
+            raise AttributeError(name)
+        value = getattr(self._load(), name)
+        self.__dict__[name] = value
+        return value
+
+
+def _load_tensorflow() -> Any:
+    import tensorflow.compat.v1 as loaded
+
+    return loaded
+
+
+def _set_up_tensorflow() -> Any:
+    warnings.filterwarnings("ignore", message=r"`tf\.layers\.\w+` is deprecated")
+    with _stderr_held_back():
+        loaded = _load_tensorflow()
+        loaded.logging.set_verbosity(loaded.logging.ERROR)
+        loaded.disable_v2_behavior()
+        loaded.config.experimental.enable_tensor_float_32_execution(False)
+        if not hasattr(loaded.layers, "dense"):
+            raise ImportError(
+                "moe_vae needs tf.layers, which TensorFlow offers only with legacy Keras (the "
+                "package tf-keras, of TensorFlow's own version): install requirements.txt, then "
+                f"{_WHAT_TO_DO}"
+            )
+    tf.__dict__["_load"] = _load_tensorflow
+    return loaded
+
+
+def _set_up_distributions() -> Any:
+    tf.logging  # noqa: B018, TensorFlow Probability reads the mode that `tf` sets
+    with _stderr_held_back():
+        from tensorflow_probability import distributions
+    return distributions
 
 
 @contextlib.contextmanager
-def _stderr_held_back():
+def _stderr_held_back() -> Iterator[None]:
     """Keeps the process's standard error back, and shows it only if the block fails.
 
-    TensorFlow's first notes (oneDNN, no CUDA driver) are written below Python before any log
-    level is read, so the file descriptor itself has to be turned away.
+    TensorFlow writes its first notes (oneDNN, no CUDA driver) below Python, before it reads any
+    log level, so the file descriptor itself is redirected.
     """
+    sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
@@ -58,17 +114,5 @@ def _stderr_held_back():
             os.close(stderr)
 
 
-with _stderr_held_back():
-    import tensorflow.compat.v1 as tf
-
-    tf.logging.set_verbosity(tf.logging.ERROR)
-    tf.disable_v2_behavior()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-
-    if not hasattr(tf.layers, "dense"):
-        raise ImportError(
-            "moe_vae needs tf.layers, which TensorFlow offers only with legacy Keras (the package "
-            f"tf-keras, of TensorFlow's own version): install requirements.txt, then {_WHAT_TO_DO}"
-        )
-
-    from tensorflow_probability import distributions as tfd
+tf: Any = _LazyModule("moe_vae.compat.tf", _set_up_tensorflow)
+tfd: Any = _LazyModule("moe_vae.compat.tfd", _set_up_distributions)

@@ -222,13 +222,13 @@ class ClusterTrainer(Trainer):
       ClusterError: a parameter server was not reached, or worker 0 did not begin in time.
     """
 
-    def __init__(self, model, member):
+    def __init__(self, model, member, schedule=None):
         self._member = member
         self._shard, self._run_number = None, 0
         self._align, self._now = {}, {}
         self.bytes_a_step = []
         self._build_agreement()
-        super().__init__(model)
+        super().__init__(model, schedule)
         self._check_batch_sizes()
         self.data_note = f", in {member.n_workers} shards"
         self._draws = member.task * (2**32 // member.n_workers)
@@ -237,9 +237,9 @@ class ClusterTrainer(Trainer):
         # Who comes back counts batches, not phases, to know where its shard stands.
         batch_size = self.model.params["batch_size"]
         for phase in self.train_steps:
-            if self._batch_size(phase) != batch_size:
+            if self.model.batch_size(phase) != batch_size:
                 raise ParameterError(
-                    f"a batch of phase {phase!r} has {self._batch_size(phase)} examples: in a "
+                    f"a batch of phase {phase!r} has {self.model.batch_size(phase)} examples: in a "
                     f"cluster it must be 'batch_size', {batch_size}, as in every phase"
                 )
 
@@ -367,10 +367,8 @@ class ClusterTrainer(Trainer):
         return {part: float(norm) for part, norm in norms.items()}
 
     def _batch(self, phase, epoch):
-        schedule = getattr(self.model, "schedule", None)
-        scheduled = {} if schedule is None else schedule(phase, epoch)
-        batch = self._shard.next_batch(self.model.params["batch_size"])
-        return {**self.model.feed(*batch), **scheduled}
+        batch = self._shard.take_batch(self.model.params["batch_size"])
+        return {**self.model.feed(batch), **self._scheduled(phase, epoch)}
 
     def save_state(self, path, train_set):
         """Writes what the chief goes on from; see `Trainer.save_state`."""
@@ -430,7 +428,7 @@ class ClusterTrainer(Trainer):
                 aligned = (told.phase, told.epoch)
             # A worker that was started anew goes on where it would be now.
             while self._member.synchronous and n_taken < step:
-                self._shard.next_batch(self.model.params["batch_size"])
+                self._shard.take_batch(self.model.params["batch_size"])
                 n_taken += 1
                 self._draws += 1
             feed = self._batch(phase, told.epoch)
@@ -463,7 +461,7 @@ def _bytes_over_connections():
     return total
 
 
-def start_cluster_trainer(build, params, seed, member):
+def start_cluster_trainer(build, params, seed, member, schedule=None):
     """Builds a model in a new graph, as `start_trainer` does, for a worker of a cluster.
 
     Args:
@@ -477,7 +475,7 @@ def start_cluster_trainer(build, params, seed, member):
     """
     with tf.Graph().as_default(), tf.device(place_on_servers(member.cluster, member.task)):
         set_seeds(seed)
-        return ClusterTrainer(build(params), member)
+        return ClusterTrainer(build(params), member, schedule)
 
 
 def _left_queue(task):

@@ -9,8 +9,9 @@ import functools
 
 from moe_vae.compat import tf
 from moe_vae.engines.looped import LoopedTrainer
+from moe_vae.model import Model
 from moe_vae.nn.noise import noise_key
-from moe_vae.training.trainer import trained_by
+from moe_vae.training.gradients import trained_by
 
 __all__ = ["CompiledTrainer", "compiled"]
 
@@ -37,9 +38,9 @@ class CompiledTrainer(LoopedTrainer):
 
     _splits_operations = True
 
-    def __init__(self, model):
+    def __init__(self, model: Model, schedule: str | None = None) -> None:
         self._noise = {}
-        super().__init__(model)
+        super().__init__(model, schedule)
 
     def _build_steps(self, phase, loss):
         if self._updates(phase):
@@ -61,7 +62,7 @@ class CompiledTrainer(LoopedTrainer):
         """Returns what an operation of `_NOISE` draws in a run's step."""
         # Of a batch its shape alone is asked. Where nothing can be fed that the shape may follow
         # from, TensorFlow knows it beforehand, and leaves out what else there would be.
-        batch_size, replaced = self._batch_size(phase), {}
+        batch_size, replaced = self.model.batch_size(phase), {}
         for source in _ancestors(op.outputs[0]):
             if source.type == "Placeholder":
                 (fed,) = source.outputs

@@ -7,9 +7,11 @@ given together. Batches, noise, losses and records are those of `Trainer`.
 import numpy as np
 
 from moe_vae.compat import tf
+from moe_vae.model import Model
 from moe_vae.nn.noise import key_value
 from moe_vae.nn.sessions import chunks
-from moe_vae.training.trainer import Trainer, gradient_norms, part_name
+from moe_vae.training.gradients import gradient_norms, part_name
+from moe_vae.training.trainer import Trainer
 
 __all__ = ["LoopedTrainer"]
 
@@ -28,11 +30,11 @@ class LoopedTrainer(Trainer):
     # set in the graph would be 172 more; and Ctrl-C need not wait for the end of an epoch.
     _steps_a_run = 10
 
-    def __init__(self, model):
+    def __init__(self, model: Model, schedule: str | None = None) -> None:
         self._n_steps = tf.placeholder(tf.int32, [], "n_steps")
         self._first_key = tf.placeholder(tf.int32, [2], "first_key")
         self._batches = {}
-        super().__init__(model)
+        super().__init__(model, schedule)
 
     def _build_steps(self, phase, loss):
         self._batches[phase] = {
@@ -87,11 +89,12 @@ class LoopedTrainer(Trainer):
         )
 
     def _run_epoch(self, train_set, phase):
-        batch_size, scheduled = self._batch_size(phase), self._schedule(phase)
+        batch_size = self.model.batch_size(phase)
+        scheduled = self._scheduled(phase, self.epochs_done[phase])
         fetches = self.train_steps[phase], self._norms[phase]
         for steps in chunks(train_set.num_examples // batch_size, self._steps_a_run):
             n_steps = steps.stop - steps.start
-            feeds = [self.model.feed(*train_set.next_batch(batch_size)) for _ in range(n_steps)]
+            feeds = [self.model.feed(train_set.take_batch(batch_size)) for _ in range(n_steps)]
             # One shape for all runs; what a last, short one has too many is not read.
             feeds += feeds[:1] * (self._steps_a_run - n_steps)
             batches = {

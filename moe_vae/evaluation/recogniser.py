@@ -5,7 +5,8 @@ It shares nothing with the models that it judges, and is trained on labels that 
 
 from moe_vae.compat import tf
 from moe_vae.data.checks import IMAGE_PIXELS, IMAGE_SIDE, NUM_CLASSES, check_images
-from moe_vae.data.dataset import DataSet
+from moe_vae.data.dataset import Batch, DataSet
+from moe_vae.model import Model
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
 from moe_vae.training.trainer import start_trainer
@@ -19,7 +20,7 @@ RECOGNISER_PARAMS = {
 }
 
 
-class Recogniser:
+class Recogniser(Model):
     """Two strided 5x5 convolutions (16 and 32 channels), a dense layer of 128, ten logits.
 
     The loss is the mean softmax cross entropy, in nats.
@@ -37,8 +38,11 @@ class Recogniser:
       ParameterError: a parameter is unknown or impossible.
     """
 
+    column = answer = "digit"
+
     def __init__(self, params, images, digits):
         self.params = check_params(params, RECOGNISER_PARAMS)
+        self.n_features, self.n_columns = IMAGE_PIXELS, NUM_CLASSES
         self.images = images
         self.digits = digits
         with tf.variable_scope("recogniser"):
@@ -54,13 +58,20 @@ class Recogniser:
                     labels=digits, logits=self.digit_logits
                 )
             )
-        self.losses = {"loss": self.loss}
-        self.batch_means = [self.loss]
-        self.batch_sums = []
 
-    def feed(self, images, labels):
+    @property
+    def losses(self):
+        """Dict of name to scalar tensor: the loss that a history records."""
+        return {"loss": self.loss}
+
+    @property
+    def batch_means(self):
+        """Tensors that are means over the batch, from which the loss follows."""
+        return [self.loss]
+
+    def feed(self, batch: Batch):
         """Returns the feed dict for a batch."""
-        return {self.images: images, self.digits: labels}
+        return {self.images: batch.images, self.digits: batch.labels}
 
     def predict(self, session, images):
         """Returns the likeliest digit, whole-number array [n], for float32 images [n, 784]."""

@@ -1,8 +1,11 @@
-"""DMVAE: VaDE's generative story, with a second encoder that reads the cluster off the input."""
+"""DMVAE: VaDE's generative story with a second encoder, which reads the cluster from the input."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from moe_vae.compat import tf, tfd
+from moe_vae.compat import Session, Tensor, tf, tfd
 from moe_vae.data.checks import IMAGE_PIXELS
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.cluster_encoder import ClusterEncoder
@@ -11,11 +14,11 @@ from moe_vae.nn.losses import kl_between_gaussians
 from moe_vae.nn.noise import noise_seed
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
-from moe_vae.training.schedules import progress
+from moe_vae.schedules import progress
 
 __all__ = ["DMVAE", "DMVAE_PARAMS", "build_dmvae"]
 
-DMVAE_PARAMS = {
+DMVAE_PARAMS: dict[str, Any] = {
     "n_clusters": 10,
     "encoder_layers": [256, 256, 512],
     "cluster_encoder_layers": [256, 512],
@@ -56,15 +59,15 @@ class DMVAE(ClusteringVAE):
         loss_cluster        = mean over the batch of KL(q(c|x) || uniform)
         loss                = loss_reconstruction + kl_weight (loss_code + loss_cluster)
 
-    "exact" is the expectation over c that "relaxed" estimates from one draw, so it has no
-    gumbel noise and no temperature. `kl_weight` is 1 but for the first `warm_up_epochs`, in
-    which it grows from 0 in equal steps; in the first `anneal_epochs` the temperature goes from
-    `temperature_start` to `temperature` by equal factors. In the first `held_epochs` the cluster
-    encoder stays as it is: one that was trained before waits so for the codes and the prior. (Let
-    loose at once, it gave all of MNIST to one cluster within three epochs.)
+    "exact" is the expectation over c that "relaxed" estimates from one draw; it needs neither
+    Gumbel noise nor a temperature. `kl_weight` grows from 0 to 1 in equal steps over the first
+    `warm_up_epochs` and is 1 afterwards. Over the first `anneal_epochs` the temperature goes from
+    `temperature_start` to `temperature` by equal factors. During the first `held_epochs` the
+    cluster encoder is not trained, so that codes and prior can adapt to one that was trained
+    before. (Without held epochs all of MNIST was in one cluster within three epochs.)
 
-    The clusters start close together (`prior_mean_std`) and part as the codes form. Started far
-    apart, as VaDE's are, the cluster that is nearest to the first codes takes them all.
+    The clusters start close together (`prior_mean_std`) and separate as the codes form. When they
+    start far apart, as VaDE's do, the cluster nearest to the first codes takes all of them.
 
     Attributes:
       cluster_logits: float tensor [batch, n_clusters].
@@ -85,28 +88,30 @@ class DMVAE(ClusteringVAE):
     Source: the paper, section 6.
     """
 
-    def __init__(self, params, inputs):
+    scope = "dmvae"
+
+    def __init__(self, params: Mapping[str, Any], inputs: Tensor) -> None:
         super().__init__(check_params(params, DMVAE_PARAMS), inputs)
 
-    def _build_prior(self):
+    def _build_prior(self) -> GaussianMixture:
         return GaussianMixture(
             self.n_clusters, self.params["z_dim"], self.params["prior_mean_std"], uniform=True
         )
 
-    def _build_cluster_probs(self):
+    def _build_cluster_probs(self) -> None:
         self.temperature = tf.placeholder_with_default(
             float(self.params["temperature"]), [], "temperature"
         )
         encoder = ClusterEncoder(self.params, self.n_clusters)
         logits = encoder.logits(encoder.outputs(self.inputs))
         self.held = tf.placeholder_with_default(0.0, [], "held")
-        # Whatever `held` is, these are the logits; at 1 no gradient reaches their encoder.
+        # The value is that of `logits` for any `held`; at 1 no gradient reaches their encoder.
         self.cluster_logits = logits + self.held * (tf.stop_gradient(logits) - logits)
         self.log_probs = tf.nn.log_softmax(self.cluster_logits, name="log_probs")
         self.predicted_log_probs = self.log_probs
         self._relax()
 
-    def _relax(self):
+    def _relax(self) -> None:
         """Draws zeta as `tfd.RelaxedOneHotCategorical` does, with noise that can be fed."""
         with tf.name_scope("relax"):
             standard_gumbel = tfd.Gumbel(loc=0.0, scale=1.0)
@@ -120,7 +125,7 @@ class DMVAE(ClusteringVAE):
             self.relaxed_mu = self.zeta @ self.prior.mu
             self.relaxed_var = tf.exp(self.zeta @ tf.log(self.prior.var))
 
-    def _build_losses(self):
+    def _build_losses(self) -> None:
         self._build_reconstruction_loss()
         with tf.name_scope("loss_code"):
             relaxed = self.params["objective"] == "relaxed"
@@ -134,7 +139,7 @@ class DMVAE(ClusteringVAE):
             name="loss",
         )
 
-    def _relaxed_code_kl(self):
+    def _relaxed_code_kl(self) -> Tensor:
         """Computes the mean over the batch of KL(q(z|x) || p(z|zeta))."""
         return tf.reduce_mean(
             kl_between_gaussians(
@@ -142,18 +147,18 @@ class DMVAE(ClusteringVAE):
             )
         )
 
-    def schedule(self, phase, epoch):
-        """Returns an epoch's learning rate, temperature and weight of the prior's terms."""
+    def schedule(self, phase: str, epoch: int) -> dict[Tensor, float]:
+        """Returns an epoch's temperature, weight of the prior's terms, and `held`."""
+        del phase
         start, end = self.params["temperature_start"], self.params["temperature"]
         annealed = progress(epoch, self.params["anneal_epochs"])
         return {
-            **super().schedule(phase, epoch),
             self.temperature: start * (end / start) ** annealed,
             self.kl_weight: progress(epoch, self.params["warm_up_epochs"]),
             self.held: float(epoch < self.params["held_epochs"]),
         }
 
-    def predict_proba(self, session, inputs):
+    def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns q(cluster | x), float array [n, n_clusters], for float32 [n, n_features]."""
         log_probs = run_in_chunks(
             session, self.predicted_log_probs, {self.inputs: self.check(inputs)}
@@ -161,7 +166,7 @@ class DMVAE(ClusteringVAE):
         return np.exp(log_probs)
 
 
-def build_dmvae(params, n_features=IMAGE_PIXELS):
+def build_dmvae(params: Mapping[str, Any], n_features: int = IMAGE_PIXELS) -> DMVAE:
     """Builds the placeholder and the model in the current graph.
 
     Args:

@@ -1,12 +1,15 @@
 """The linear experts of a mixture of experts."""
 
+from typing import Any
+
 import numpy as np
 
-from moe_vae.compat import tf, tfd
+from moe_vae.compat import Session, Tensor, tf, tfd
 from moe_vae.nn.layers import bounded_variance
 
 __all__ = ["ClassificationExperts", "RegressionExperts"]
 
+# Added to the squares of the inputs in a fit, far below them.
 RIDGE = 1e-3
 
 
@@ -28,7 +31,9 @@ class RegressionExperts:
     Source: the paper, section 4.1.
     """
 
-    def __init__(self, params, inputs, n_experts, labels):
+    def __init__(
+        self, params: dict[str, Any], inputs: Tensor, n_experts: int, labels: Tensor
+    ) -> None:
         n_outputs = params["n_outputs"]
         self._layer = _linear_layer(n_experts, n_outputs)
         self.means = _by_expert(self._layer(inputs), n_experts)
@@ -41,13 +46,19 @@ class RegressionExperts:
         density = tfd.MultivariateNormalDiag(self.means, tf.sqrt(self.var))
         self.log_likelihoods = density.log_prob(labels[:, None, :])
 
-    def fit(self, session, inputs, targets, responsibilities):
+    def fit(
+        self,
+        session: Session,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        responsibilities: np.ndarray,
+    ) -> None:
         """Fits every expert by weighted least squares, an M-step of EM, in closed form.
 
             W_k, b_k = argmin sum_n r_nk |y_n - W_k x_n - b_k|^2
-            var_k    = the weighted mean of the squared residuals, or `min_expert_var` if more
+            var_k    = the weighted mean of the squared residuals, at least `min_expert_var`
 
-        A ridge far below the inputs' own squares keeps features that are always 0 at weight 0.
+        A small ridge gives weight 0 to features that are always 0.
 
         Args:
           session: an open session.
@@ -71,7 +82,7 @@ class RegressionExperts:
         self._raw_var.load(np.log(above), session)
 
     @staticmethod
-    def error(predicted, targets):
+    def error(predicted: Tensor, targets: Tensor) -> Tensor:
         """Returns the mean over the batch of the squared error, summed over output dimensions."""
         squares = tf.math.squared_difference(predicted, targets)
         return tf.reduce_mean(tf.reduce_sum(squares, axis=1))
@@ -94,7 +105,9 @@ class ClassificationExperts:
     Source: the paper, section 4.2.
     """
 
-    def __init__(self, params, inputs, n_experts, labels):
+    def __init__(
+        self, params: dict[str, Any], inputs: Tensor, n_experts: int, labels: Tensor
+    ) -> None:
         n_outputs = params["n_outputs"]
         outputs = _linear_layer(n_experts, n_outputs)(inputs)
         log_probs = tf.nn.log_softmax(_by_expert(outputs, n_experts))
@@ -103,17 +116,17 @@ class ClassificationExperts:
         self.log_likelihoods = tf.reduce_sum(self.targets[:, None, :] * log_probs, axis=2)
 
     @staticmethod
-    def error(predicted, targets):
+    def error(predicted: Tensor, targets: Tensor) -> Tensor:
         """Returns the share of the batch whose likeliest class is not the right one."""
         wrong = tf.not_equal(tf.argmax(predicted, axis=1), tf.argmax(targets, axis=1))
         return tf.reduce_mean(tf.cast(wrong, tf.float32))
 
 
-def _linear_layer(n_experts, n_outputs):
+def _linear_layer(n_experts: int, n_outputs: int) -> Any:
     """Returns the layer that computes W_k x + b_k for all experts, one after the other."""
     return tf.layers.Dense(n_experts * n_outputs, name="dense")
 
 
-def _by_expert(outputs, n_experts):
+def _by_expert(outputs: Tensor, n_experts: int) -> Tensor:
     """Reshapes a linear layer's outputs to [batch, n_experts, n_outputs]."""
     return tf.reshape(outputs, [-1, n_experts, outputs.shape[1] // n_experts])

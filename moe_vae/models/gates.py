@@ -1,48 +1,92 @@
-"""The gates of a mixture of experts, and their register."""
+"""The gates of a mixture of experts, and their register `GATES`.
+
+To add a gate, write its class here and give it an entry in `GATES`. Parameters, command line,
+figures and tables read the register. `VaDE` and `DMVAE` are gates, too.
+"""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from moe_vae.compat import tf
-from moe_vae.models.clustering_vae import check_inputs
+from moe_vae.compat import Session, Tensor, tf
+from moe_vae.data.dataset import Batch, DataSet
+from moe_vae.model import Model
+from moe_vae.models.clustering_vae import ClusteringVAE, check_inputs
 from moe_vae.models.dmvae import DMVAE, DMVAE_PARAMS
 from moe_vae.models.vade import VADE_PARAMS, VaDE
 from moe_vae.nn.gaussian_mixture import GaussianMixture
 from moe_vae.nn.layers import hidden_layers
+from moe_vae.nn.sessions import run_in_chunks
 
-__all__ = ["CLUSTERING_GATES", "GATES", "SYSTEMS", "DeepGate", "GaussianMixtureGate", "SoftmaxGate"]
-
-_SOFTMAX_GATE_PARAMS = {"n_clusters": 10}
-
-
-_DEEP_GATE_PARAMS = {"n_clusters": 10, "gate_layers": [512, 256], "activation": "relu"}
-
-
-_GAUSSIAN_MIXTURE_GATE_PARAMS = {"n_clusters": 10, "gmm_restarts": 5, "gmm_examples": 0}
-
-
-_VAE_GATE_PARAMS = {"gate_weight": 1.0, "gate_epochs": 100}
+__all__ = [
+    "GATES",
+    "DeepGate",
+    "Gate",
+    "GateEntry",
+    "GaussianMixtureGate",
+    "SoftmaxGate",
+]
 
 
-class _Gate:
-    """What the gates that learn from the task alone have in common: no loss of their own."""
+class Gate(Model):
+    """A gate that has no loss of its own: it learns from the task, or not at all.
 
-    def __init__(self, params, inputs):
+    A gate is a `Model`. A mixture of experts reads its `n_clusters` and these tensors as well:
+
+    Attributes:
+      log_probs: float tensor [batch, n_clusters], log g(x) in the loss.
+      predicted_log_probs: float tensor [batch, n_clusters], log g(x) in a prediction.
+
+    Args:
+      params: dict of the gate's parameters, already checked; `n_clusters` is among them.
+      inputs: float tensor [batch, n_features].
+    """
+
+    answer = "expert"
+    log_probs: Tensor
+    predicted_log_probs: Tensor
+
+    def __init__(self, params: dict[str, Any], inputs: Tensor) -> None:
         self.params = params
         self.inputs = inputs
         self.n_features = int(inputs.shape[1])
-        self.n_clusters = params["n_clusters"]
+        self.n_clusters = self.n_columns = params["n_clusters"]
         self.loss = tf.zeros([], name="loss")
-        self.losses, self.phases, self.batch_means = {}, {}, []
 
-    def check(self, inputs):
+    @property
+    def losses(self) -> dict[str, Tensor]:
+        """Dict of name to scalar tensor: none."""
+        return {}
+
+    @property
+    def batch_means(self) -> list[Tensor]:
+        """Tensors that are means over the batch: none."""
+        return []
+
+    @property
+    def phases(self) -> dict[str, Tensor]:
+        """Dict of phase to loss: none."""
+        return {}
+
+    def feed(self, batch: Batch) -> dict[Tensor, Any]:
+        """Returns the feed dict for a batch; its labels and targets are not used."""
+        return {self.inputs: self.check(batch.images)}
+
+    def check(self, inputs: Any) -> np.ndarray:
         """Returns `inputs` if the gate can read them, or raises `DataError`."""
         return check_inputs(inputs, self.n_features, "gaussian")
 
-    def pretrain(self, trainer, train_set):
-        """Does nothing: the gate learns together with the experts."""
+    def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns g(x), float array [n, n_clusters], for float32 inputs [n, n_features]."""
+        feed = {self.inputs: self.check(inputs)}
+        return np.exp(run_in_chunks(session, self.predicted_log_probs, feed))
+
+    def predict(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns each example's likeliest expert, whole-number array [n]."""
+        return self.predict_proba(session, inputs).argmax(axis=1)
 
 
-class SoftmaxGate(_Gate):
+class SoftmaxGate(Gate):
     """The classic gate: g(x) = softmax(V x + a).
 
     Attributes:
@@ -56,14 +100,14 @@ class SoftmaxGate(_Gate):
     Source: the paper, section 4.
     """
 
-    def __init__(self, params, inputs, scope="gate"):
+    def __init__(self, params: dict[str, Any], inputs: Tensor, scope: str = "gate") -> None:
         super().__init__(params, inputs)
         with tf.variable_scope(scope):
             logits = tf.layers.dense(self._features(inputs), self.n_clusters)
             self.log_probs = tf.nn.log_softmax(logits, name="log_probs")
         self.predicted_log_probs = self.log_probs
 
-    def _features(self, inputs):
+    def _features(self, inputs: Tensor) -> Tensor:
         return inputs
 
 
@@ -77,14 +121,14 @@ class DeepGate(SoftmaxGate):
     Source: the paper, section 4.
     """
 
-    def _features(self, inputs):
+    def _features(self, inputs: Tensor) -> Tensor:
         return hidden_layers(inputs, self.params["gate_layers"], self.params["activation"])
 
 
-class GaussianMixtureGate(_Gate):
+class GaussianMixtureGate(Gate):
     """The naive gate: the responsibilities p(c|x) of a Gaussian mixture fitted to the inputs.
 
-    EM fits it before the experts are trained; their training leaves it as it is.
+    EM fits the mixture before the experts are trained; training the experts does not change it.
 
     Attributes:
       mixture: the `GaussianMixture` of the inputs.
@@ -97,17 +141,17 @@ class GaussianMixtureGate(_Gate):
     Source: the paper, section 2.2.
     """
 
-    def __init__(self, params, inputs):
+    def __init__(self, params: dict[str, Any], inputs: Tensor) -> None:
         super().__init__(params, inputs)
         with tf.variable_scope("gate"):
             self.mixture = GaussianMixture(self.n_clusters, self.n_features, trainable=False)
             self.log_probs = self.mixture.log_responsibilities(inputs)
         self.predicted_log_probs = self.log_probs
 
-    def pretrain(self, trainer, train_set):
+    def pretrain(self, trainer: Any, train_set: DataSet) -> None:
         """Fits the mixture to the images of `train_set` by EM.
 
-        With `gmm_examples` above 0 to so many of them at most, spread over the whole set.
+        With `gmm_examples` above 0 it reads at most that many, spread evenly over the set.
         """
         n_all = train_set.num_examples
         rows = np.linspace(0, n_all - 1, min(self.params["gmm_examples"] or n_all, n_all))
@@ -115,25 +159,50 @@ class GaussianMixtureGate(_Gate):
         self.mixture.fit(trainer.session, train_set.images[rows], self.params["gmm_restarts"])
 
 
-# Each gate's class and parameters, by the name that the parameter `gate` has.
-GATES = {
-    "softmax": (SoftmaxGate, _SOFTMAX_GATE_PARAMS),
-    "deep": (DeepGate, _DEEP_GATE_PARAMS),
-    "gmm": (GaussianMixtureGate, _GAUSSIAN_MIXTURE_GATE_PARAMS),
-    "vade": (VaDE, VADE_PARAMS),
-    "dmvae": (DMVAE, DMVAE_PARAMS),
+class GateEntry(NamedTuple):
+    """What a mixture of experts and the tables need to know of a gate.
+
+    Attributes:
+      gate: the gate's class, called with its parameters and the inputs.
+      defaults: dict of the gate's own parameters; `n_clusters` is among them.
+      label: what figures and tables call a mixture of experts with this gate.
+      mixture_defaults: dict of parameters of the mixture whose defaults differ with this gate.
+      begins_with: the step of the clustering study whose trained model the tables' runs begin
+        with, or None.
+    """
+
+    gate: type[Gate] | type[ClusteringVAE]
+    defaults: dict[str, Any]
+    label: str
+    mixture_defaults: dict[str, Any] = {}  # noqa: RUF012, never written to
+    begins_with: str | None = None
+
+
+# With a VAE as the gate, `gate_epochs` is how long it is trained alone, and `gate_weight` is the
+# weight of its loss beside the task's.
+_VAE_GATE = {"gate_weight": 1.0, "gate_epochs": 100}
+
+# The gates by the value of the parameter `gate`, in the order of the tables.
+GATES: dict[str, GateEntry] = {
+    "softmax": GateEntry(SoftmaxGate, {"n_clusters": 10}, "softmax ME"),
+    "gmm": GateEntry(
+        GaussianMixtureGate,
+        {"n_clusters": 10, "gmm_restarts": 5, "gmm_examples": 0},
+        "GMM-gated ME",
+    ),
+    "deep": GateEntry(
+        DeepGate,
+        {"n_clusters": 10, "gate_layers": [512, 256], "activation": "relu"},
+        "Deep MoE",
+    ),
+    # VaDE's q(c|x) is a function of one sample of z. The paper takes the expectation over that
+    # sample outside the logarithm.
+    "vade": GateEntry(
+        VaDE,
+        VADE_PARAMS,
+        "VaDE-ME",
+        {**_VAE_GATE, "task_objective": "expected_likelihood"},
+        begins_with="vade",
+    ),
+    "dmvae": GateEntry(DMVAE, DMVAE_PARAMS, "DVMoE", _VAE_GATE, begins_with="dmvae"),
 }
-
-
-# The paper's names of the mixtures, by gate, in the tables' order.
-SYSTEMS = {
-    "softmax": "softmax ME",
-    "gmm": "GMM-gated ME",
-    "deep": "Deep MoE",
-    "vade": "VaDE-ME",
-    "dmvae": "DVMoE",
-}
-
-
-# The gates that begin with a clustering of the same name.
-CLUSTERING_GATES = ("vade", "dmvae")

@@ -1,9 +1,14 @@
-"""A mixture whose experts are mixtures of VAEs themselves: an expert a digit, a VAE a style."""
+"""A mixture whose experts are mixtures of VAEs: each expert draws a digit, each VAE a style."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from moe_vae.compat import tf
+from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_PIXELS, check_images
+from moe_vae.data.dataset import DataSet
+from moe_vae.model import Model
 from moe_vae.models.specialists import SPECIALIST_PARAMS, SpecialistManager, vae_params
 from moe_vae.nn.cluster_encoder import CLOSED
 from moe_vae.nn.layers import hidden_layers
@@ -20,7 +25,7 @@ __all__ = [
     "group_styles",
 ]
 
-HIERARCHY_PARAMS = {
+HIERARCHY_PARAMS: dict[str, Any] = {
     **SPECIALIST_PARAMS,
     "n_styles": 3,
     "style_routing": "post",
@@ -29,13 +34,13 @@ HIERARCHY_PARAMS = {
 }
 
 
-def group_styles(joint, groups, n_styles):
-    """Puts the outputs of each group together into styles, by `merge_by_information`.
+def group_styles(joint: np.ndarray, groups: np.ndarray, n_styles: int) -> np.ndarray:
+    """Groups the outputs of each group into styles, by `merge_by_information`.
 
     Args:
       joint: symmetric float array [n_outputs, n_outputs]; see `joint_probs`.
       groups: whole-number array [n_outputs]: the group of each output, from 0.
-      n_styles: how many styles a group is to have; one of fewer outputs has one for each.
+      n_styles: number of styles of a group; a group with fewer outputs has one style an output.
 
     Returns:
       Whole-number array [n_outputs] in 0 to n_styles - 1: the style of each output in its group.
@@ -50,25 +55,24 @@ def group_styles(joint, groups, n_styles):
 class HierarchicalMixture(SpecialistManager):
     """Experts that are mixtures of VAEs, with a manager on each of two levels.
 
-    The first manager is the `SpecialistManager`'s, p(k|x). The second reads an image, too, and
-    gives for each expert k the styles' p(m|x, k). With L_km the VAEs' losses, level by level,
+    The first manager is the `SpecialistManager`'s, p(k|x). The second reads the image as well and
+    gives the styles' p(m|x, k) for each expert k. With L_km the losses of the VAEs,
 
         expected_expert_loss = mean over the batch of sum_k p(k|x) sum_m p(m|x, k) L_km
         style_balancing_loss = sum_k of the variance over m of sum_batch p(k|x) p(m|x, k)
         loss                 = the flat mixture's + balancing_weight * style_balancing_loss
 
-    so that the second level is the post's routing, for each expert. With one style it is the flat
-    mixture: the same losses, and no choice to learn.
+    so the second level is the post's routing, once for each expert. With one style the losses are
+    those of the flat mixture.
 
-    That routing learns what saves the decoders most, which is slant and width. With the
-    `style_routing` "information" a style is a group of the router's finer outputs instead: what two
-    views of an image have in common beside the digit, which is trained to be nothing that a small
-    affine map changes. `group_styles` makes the groups once the router is trained, and nobody
-    learns them after that: the loss is the flat mixture's, and neither `manager_layers` nor
-    `balancing_weight` has a part in it.
+    The post's routing finds the styles that help the decoders most, which are slant and width. With
+    the `style_routing` "information" a style is a group of the router's finer outputs instead. The
+    router is trained to ignore small affine maps, so these styles differ in shape. `group_styles`
+    makes the groups once, after the router's training. The loss is then the flat mixture's, and
+    `manager_layers` and `balancing_weight` are not used.
 
     Attributes:
-      experts: list, an entry for each expert, of lists of `n_styles` `VAE`s.
+      experts: list with one list of `n_styles` `VAE`s for each expert.
       style_probs: float tensor [batch, experts, n_styles], p(m|x, k); the last axis sums to 1.
       style_losses: float tensor [batch, experts, n_styles], L_km, in nats.
       leaf_probs: float tensor [batch, experts * n_styles], p(k|x) p(m|x, k); rows sum to 1.
@@ -78,7 +82,7 @@ class HierarchicalMixture(SpecialistManager):
 
     Args:
       params: dict; see `HIERARCHY_PARAMS` for names and defaults.
-      vaes: list, an entry for each expert, of lists of `n_styles` `VAE`s.
+      vaes: list with one list of `n_styles` `VAE`s for each expert.
       images: float tensor [batch, 784] in [0, 1].
 
     Raises:
@@ -87,7 +91,9 @@ class HierarchicalMixture(SpecialistManager):
 
     defaults = HIERARCHY_PARAMS
 
-    def __init__(self, params, vaes, images):
+    def __init__(
+        self, params: Mapping[str, Any], vaes: Sequence[Sequence[Any]], images: Tensor
+    ) -> None:
         self.n_styles = check_params(params, self.defaults)["n_styles"]
         for group in vaes:
             if len(group) != self.n_styles:
@@ -96,13 +102,13 @@ class HierarchicalMixture(SpecialistManager):
                 )
         super().__init__(params, vaes, images)
 
-    def _calc_expert_losses(self):
+    def _calc_expert_losses(self) -> Tensor:
         with tf.name_scope("styles"):
             self.style_probs = self._calc_style_probs()
             self.style_losses = self._calc_style_losses()
             return tf.reduce_sum(self.style_probs * self.style_losses, axis=2)
 
-    def _calc_style_probs(self):
+    def _calc_style_probs(self) -> Tensor:
         with tf.variable_scope("style"):
             if not self._learns_styles:
                 return self._calc_output_styles()
@@ -110,24 +116,24 @@ class HierarchicalMixture(SpecialistManager):
             logits = tf.layers.dense(h, self.n_columns * self.n_styles)
             return tf.nn.softmax(tf.reshape(logits, [-1, self.n_columns, self.n_styles]))
 
-    def _calc_output_styles(self):
+    def _calc_output_styles(self) -> Tensor:
         n_over = self.params["n_over_clusters"]
         evenly = np.eye(self.n_styles)[np.arange(n_over) // self.n_columns % self.n_styles]
         styles = tf.get_variable(
             "styles", initializer=tf.constant(evenly, tf.float32), trainable=False
         )
-        # A finalised graph takes no new operation, so the assignment is there already.
+        # The trainer finalises the graph, so the assignment must be built now.
         self._new_styles = tf.placeholder(tf.float32, [n_over, self.n_styles])
         self._assign_styles = tf.assign(styles, self._new_styles)
         in_style = self.router.encoder.groups[:, :, None] * styles[:, None, :]
         logits = self.router.outputs[:, :, None, None] + CLOSED * (1 - in_style)
         return tf.stop_gradient(tf.nn.softmax(tf.reduce_logsumexp(logits, axis=1)))
 
-    def _calc_style_losses(self):
+    def _calc_style_losses(self) -> Tensor:
         losses = [tf.stack([vae.loss for vae in group], axis=1) for group in self.experts]
         return tf.stack(losses, axis=1)
 
-    def _build_mixture_losses(self):
+    def _build_mixture_losses(self) -> None:
         super()._build_mixture_losses()
         joint = self._routed[:, :, None] * self.style_probs
         by_leaf = [-1, self.n_columns * self.n_styles]
@@ -143,13 +149,13 @@ class HierarchicalMixture(SpecialistManager):
             self.loss = tf.add(self.loss, weighted, name="loss_of_both_levels")
 
     @property
-    def _learns_styles(self):
+    def _learns_styles(self) -> bool:
         return self.params["style_routing"] == "post"
 
-    # What the training loop needs of a model.
+    # Training.
 
-    def pretrain(self, trainer, train_set):
-        """Trains the router, and then groups its finer outputs, if they are the styles.
+    def pretrain(self, trainer: Any, train_set: DataSet) -> None:
+        """Trains the router, then groups its finer outputs if they are the styles.
 
         Args:
           trainer: the `Trainer` of this model.
@@ -163,39 +169,29 @@ class HierarchicalMixture(SpecialistManager):
             trainer.session.run(self._assign_styles, {self._new_styles: styles})
 
     @property
-    def losses(self):
+    def losses(self) -> dict[str, Tensor]:
         """Dict of name to scalar tensor: the losses that a history records."""
         balancing = {"style_balancing_loss": self.style_balancing_loss}
         return {**super().losses, **(balancing if self._learns_styles else {})}
 
     @property
-    def batch_sums(self):
+    def batch_sums(self) -> list[Tensor]:
         """Tensors that are sums over the batch, from which the losses follow."""
         return [*super().batch_sums, *([self._style_sums] if self._learns_styles else [])]
 
-    def generate_row(self, session, z):
-        """Lets the first style of every expert draw one and the same code.
+    def generate_row(self, session: Session, z: np.ndarray) -> np.ndarray:
+        """Draws one code with the first style of every expert; see `Model.generate_row`."""
+        return Model.generate_row(self, session, z)
 
-        Args:
-          session: a session that holds trained variables.
-          z: float array [1, z_dim].
+    # What a trained mixture can do.
 
-        Returns:
-          Float array [experts, 784].
-        """
-        return np.concatenate(
-            [self.generate(session, z, number) for number in range(self.n_columns)]
-        )
-
-    # What can be done with a trained model.
-
-    def generate(self, session, z, expert):
-        """Lets the styles of one expert draw, in turn: code i is drawn by style i mod n_styles.
+    def generate(self, session: Session, z: np.ndarray, column: Any) -> np.ndarray:
+        """Draws with the styles of one expert in turn: style i mod n_styles draws code i.
 
         Args:
           session: a session that holds trained variables.
           z: float array [n, z_dim].
-          expert: number of the expert, from 0.
+          column: number of the expert, from 0.
 
         Returns:
           Float array [n, 784] in (0, 1).
@@ -203,47 +199,51 @@ class HierarchicalMixture(SpecialistManager):
         Raises:
           ParameterError: there is no such expert.
         """
-        self._check_expert(expert)
+        self._check_expert(column)
         drawn = np.empty([len(z), IMAGE_PIXELS], np.float32)
         for style in range(self.n_styles):
             turn = slice(style, None, self.n_styles)
             if len(z[turn]):
-                drawn[turn] = self._draw(session, z[turn], expert, style)
+                drawn[turn] = self._draw(session, z[turn], column, style)
         return drawn
 
-    def _draw(self, session, z, expert, style):
+    def _draw(self, session: Session, z: np.ndarray, expert: int, style: int) -> np.ndarray:
         vae = self.experts[expert][style]
         return run_in_chunks(session, vae.decoded_images, {vae.z: z})
 
-    def _mean_codes(self, session, images, expert, style):
+    def _mean_codes(
+        self, session: Session, images: np.ndarray, expert: int, style: int
+    ) -> np.ndarray:
         vae = self.experts[expert][style]
         return run_in_chunks(session, vae.encoder_mu, {self.images: images})
 
-    def predict_leaves(self, session, images):
+    def predict_leaves(self, session: Session, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns each image's likeliest expert and style, two whole-number arrays [n]."""
         probs = run_in_chunks(session, self.leaf_probs, {self.images: check_images(images)})
         return np.divmod(probs.argmax(axis=1), self.n_styles)
 
-    def reconstruct(self, session, images):
-        """Returns, by each image's likeliest expert and style, the decoding of its mean code.
+    def reconstruct(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns the decoding of each image's mean code by its likeliest expert and style.
 
         Args:
           session: a session that holds trained variables.
-          images: float32 array [n, 784] in [0, 1].
+          inputs: float32 array [n, 784] in [0, 1].
 
         Returns:
           Float array [n, 784] in (0, 1).
         """
-        experts, styles = self.predict_leaves(session, images)
-        decoded = np.empty_like(images)
+        experts, styles = self.predict_leaves(session, inputs)
+        decoded = np.empty_like(inputs)
         for number, style in sorted(set(zip(experts, styles, strict=True))):
             rows = (experts == number) & (styles == style)
-            codes = self._mean_codes(session, images[rows], number, style)
+            codes = self._mean_codes(session, inputs[rows], number, style)
             decoded[rows] = self._draw(session, codes, number, style)
         return decoded
 
 
-def build_hierarchical_mixture(params, n_experts=N_EXPERTS):
+def build_hierarchical_mixture(
+    params: Mapping[str, Any], n_experts: int = N_EXPERTS
+) -> HierarchicalMixture:
     """Builds the placeholder, the VAEs and their managers in the current graph.
 
     Args:

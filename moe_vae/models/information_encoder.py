@@ -1,13 +1,18 @@
-"""Clusters without a decoder: an encoder q(c|x) that agrees with itself on two views of an image.
+"""An encoder q(c|x) that clusters without a decoder, trained on two views of each example.
 
-Two views of one example should fall into one cluster, and the clusters should be told apart: both
+The two views of an example should fall into one cluster, and all clusters should be used. Both aims
 together are the mutual information between the clusters of the two views.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from moe_vae.compat import tf
+from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_PIXELS, check_points
+from moe_vae.data.dataset import Batch, DataSet
+from moe_vae.model import Model
 from moe_vae.nn.cluster_encoder import ClusterEncoder
 from moe_vae.nn.mutual_information import (
     grouped_information,
@@ -16,14 +21,15 @@ from moe_vae.nn.mutual_information import (
     move_by_information,
     mutual_information,
 )
+from moe_vae.nn.seeds import reserve_operations
 from moe_vae.nn.sessions import run_in_chunks
-from moe_vae.nn.views import _random_view
+from moe_vae.nn.views import random_view
 from moe_vae.params import ParameterError, check_params
-from moe_vae.training.schedules import cosine_decay
+from moe_vae.schedules import Schedule
 
 __all__ = ["INFORMATION_PARAMS", "InformationEncoder", "build_information_encoder"]
 
-INFORMATION_PARAMS = {
+INFORMATION_PARAMS: dict[str, Any] = {
     "n_clusters": 10,
     "n_over_clusters": 50,
     "cluster_encoder_layers": [1200, 1200],
@@ -42,54 +48,57 @@ INFORMATION_PARAMS = {
 }
 
 
-class InformationEncoder:
+class InformationEncoder(Model):
     """A perceptron q(c|x) that is trained by the mutual information of two views' clusters.
 
-    The first view shows an example, the second one of its nearest neighbours (or, where they are
-    too near to tell anything new, the end of a walk among neighbours; see `walk_steps`, which
-    `neighbour_reach` is for), both under `affine_view`s with draws of their own. The joints are of
-    batches that batch normalisation has normalised by themselves, so that a data set is to be in
-    random order. The encoder has more outputs than there are clusters. In the first phase, "over",
-    they are trained for themselves; in the second both they and the clusters are:
+    The first view shows an example, the second one of its nearest neighbours. Where neighbours are
+    too close to add anything, the second view is the end of a walk among them (see `walk_steps`,
+    which reads `neighbour_reach`). An `affine_view` with draws of its own distorts each. Batch
+    normalisation uses the batch's own statistics in the joints, so a data set must be in random
+    order.
+
+    The encoder has more outputs than there are clusters. The first phase, "over", trains the
+    outputs alone; the second trains outputs and clusters:
 
         loss = -(information + over_information)
 
-    After each epoch `merge_by_information` and `move_by_information` put the outputs together into
-    clusters; without `regroup` the former does it once, after the first phase. Trained with one
-    output a cluster from the start, the encoder ends as a rule with two digits in one cluster and
-    a third in two. The finer outputs part the digits; they go on being trained because they keep
-    the layers from forgetting what they part. The learning rate falls to 0 along half a cosine,
-    over both phases.
+    After each epoch `merge_by_information` and `move_by_information` group the outputs into
+    clusters. Without `regroup`, `merge_by_information` does so once, after the first phase. With
+    one output a cluster from the start, training usually ends with two digits in one cluster and
+    a third digit in two. The finer outputs separate the digits. They stay in the loss so that the
+    layers do not forget these distinctions. The learning rate falls to 0 along half a cosine over
+    both phases.
 
     Attributes:
       encoder: the `ClusterEncoder`.
       inputs: float tensor [batch, n_features].
-      partners: float tensor [batch, n_features], what the second view shows; where it is not fed,
-        `inputs`.
+      partners: float tensor [batch, n_features], what the second view shows; `inputs` unless fed.
       views: pair of float tensors [batch, n_features].
-      outputs: float tensor [batch, n_over_clusters], the logits of the inputs as they are.
-      probs: float tensor [batch, n_clusters], q(c|x) of the inputs as they are.
+      outputs: float tensor [batch, n_over_clusters], the logits of the undistorted inputs.
+      probs: float tensor [batch, n_clusters], q(c|x) of the undistorted inputs.
       joint, output_joint: float tensors [n_clusters, n_clusters] and [n_over_clusters,
         n_over_clusters], the `joint_probs` of the two views' clusters and of their outputs.
-      information, over_information: scalars, in nats: of the clusters and of the outputs. In
-        training they are those of a batch, in a history those of the whole data set.
+      information, over_information: scalars, in nats: of the clusters and of the outputs. A
+        training step computes them over its batch, a history over the whole data set.
       loss: scalar, in nats.
-      learning_rate: scalar; may be fed.
-      n_columns: number of clusters.
 
     Args:
       params: dict; see `INFORMATION_PARAMS` for names and defaults.
       inputs: float tensor [batch, n_features].
-      probs_first: whether `probs` are computed before a training step moves the averages that they
-        are normalised with. Whoever trains by them needs that: it is one or the other else, as the
-        threads happen to run.
+      probs_first: whether a training step computes `probs` before it updates the moving averages
+        of batch normalisation. Required if `probs` enter the loss; otherwise thread timing decides
+        which averages are used.
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
-      DataError: `augment` is set and the inputs are no square images.
+      DataError: `augment` is set and the inputs are not square images.
     """
 
-    def __init__(self, params, inputs, probs_first=False):
+    column = answer = "cluster"
+
+    def __init__(
+        self, params: Mapping[str, Any], inputs: Tensor, probs_first: bool = False
+    ) -> None:
         self.params = check_params(params, INFORMATION_PARAMS)
         if self.params["n_over_clusters"] < self.params["n_clusters"]:
             raise ParameterError(
@@ -99,9 +108,7 @@ class InformationEncoder:
         self.inputs = inputs
         self.n_features = int(inputs.shape[1])
         self.n_clusters = self.n_columns = self.params["n_clusters"]
-        self.learning_rate = tf.placeholder_with_default(
-            float(self.params["learning_rate"]), [], "learning_rate"
-        )
+        reserve_operations(2)
         self.partners = tf.placeholder_with_default(inputs, [None, self.n_features], "partners")
         with tf.variable_scope("information"):
             self.encoder = ClusterEncoder(self.params, self.n_clusters)
@@ -111,8 +118,8 @@ class InformationEncoder:
                 self._build_probs()
         self._build_losses()
 
-    def _build_joints(self):
-        view = _random_view if self.params["augment"] else tf.identity
+    def _build_joints(self) -> None:
+        view = random_view if self.params["augment"] else tf.identity
         with tf.name_scope("views"):
             self.views = view(self.inputs), view(self.partners)
         with tf.name_scope("joints"):
@@ -121,24 +128,24 @@ class InformationEncoder:
             joints = [joint_probs(*tf.split(tf.nn.softmax(logits), 2)) for logits in both]
             self.joint, self.output_joint = joints
 
-    def _build_probs(self):
+    def _build_probs(self) -> Tensor:
         self.outputs = self.encoder.outputs(self.inputs)
         self.probs = tf.nn.softmax(self.encoder.logits(self.outputs), name="probs")
         return self.probs
 
-    def _build_losses(self):
+    def _build_losses(self) -> None:
         self.information, self.over_information = map(mutual_information, self.batch_sums)
         self.loss = tf.negative(self.information + self.over_information, name="loss")
 
-    # What the training loop needs of a model.
+    # Training.
 
     @property
-    def phases(self):
+    def phases(self) -> dict[str, Tensor]:
         """Dict of phase to the loss that it minimises: of the outputs alone, then of both."""
         return {"over": -self.over_information, "loss": self.loss}
 
     @property
-    def losses(self):
+    def losses(self) -> dict[str, Tensor]:
         """Dict of name to scalar tensor: what a history records."""
         return {
             "information": self.information,
@@ -147,34 +154,30 @@ class InformationEncoder:
         }
 
     @property
-    def batch_means(self):
+    def batch_means(self) -> list[Tensor]:
         """Tensors that are means over the batch, from which the losses follow: none."""
         return []
 
     @property
-    def batch_sums(self):
+    def batch_sums(self) -> list[Tensor]:
         """Tensors that are sums over the batch, from which the losses follow."""
         return [self.joint, self.output_joint]
 
-    def schedule(self, phase, epoch):
-        """Returns the learning rate in the steps of an epoch."""
+    def rate_schedule(self, phase: str) -> Schedule:
+        """Returns how the learning rate changes: one cosine over both phases."""
         before = self.params["pretrain_epochs"]
-        done = epoch + (before if phase == "loss" else 0)
-        share = cosine_decay(done, before + self.params["epochs"])
-        return {self.learning_rate: share * self.params["learning_rate"]}
+        n_epochs = before + self.params["epochs"]
+        return Schedule("cosine", n_epochs, before if phase == "loss" else 0)
 
-    def feed(self, inputs, labels=None, targets=None, partners=None):
-        """Returns the feed dict for a batch; labels and targets are not used."""
-        del labels, targets
-        feed = {self.inputs: check_points(inputs, self.n_features)}
-        if partners is not None:
-            feed[self.partners] = partners
+    def feed(self, batch: Batch) -> dict[Tensor, Any]:
+        """Returns the feed dict for a batch; its labels and targets are not used."""
+        feed = {self.inputs: check_points(batch.images, self.n_features)}
+        if batch.partners is not None:
+            feed[self.partners] = batch.partners
         return feed
 
-    def pretrain(self, trainer, train_set):
-        """Trains the outputs for themselves, then puts them together into clusters.
-
-        Of the phase's epochs only those are trained that are not over.
+    def pretrain(self, trainer: Any, train_set: DataSet) -> None:
+        """Trains the outputs alone for the epochs that are left, then groups them into clusters.
 
         Args:
           trainer: the `Trainer` of this model.
@@ -186,14 +189,14 @@ class InformationEncoder:
             joint = trainer.sum_over(train_set, self.output_joint)
             self.encoder.assign(trainer.session, merge_by_information(joint, self.n_clusters))
 
-    def after_epoch(self, phase, session, sums):
-        """Puts the outputs together anew, if `regroup` is set.
+    def after_epoch(self, phase: str, session: Session, sums: list[np.ndarray]) -> None:
+        """Groups the outputs anew, if `regroup` is set.
 
-        Of what `move_by_information` makes of the groups as they are and of
-        `merge_by_information`'s, that is taken which keeps more information.
+        `move_by_information` starts once from the present groups and once from those of
+        `merge_by_information`. The result with more information is kept.
 
         Args:
-          phase: either.
+          phase: either phase.
           session: the session that is trained in.
           sums: the joints of clusters and outputs over the training set.
         """
@@ -205,20 +208,22 @@ class InformationEncoder:
             best = max(found, key=lambda groups: grouped_information(joint, groups))
             self.encoder.assign(session, best)
 
-    # What can be done with a trained model.
+    # What a trained encoder can do.
 
-    def predict_proba(self, session, inputs):
+    def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns q(cluster | x), float array [n, n_clusters], for float32 [n, n_features]."""
         return run_in_chunks(
             session, self.probs, {self.inputs: check_points(inputs, self.n_features)}
         )
 
-    def predict(self, session, inputs):
+    def predict(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns each example's likeliest cluster, whole-number array [n]."""
         return np.argmax(self.predict_proba(session, inputs), axis=1)
 
 
-def build_information_encoder(params, n_features=IMAGE_PIXELS):
+def build_information_encoder(
+    params: Mapping[str, Any], n_features: int = IMAGE_PIXELS
+) -> InformationEncoder:
     """Builds the placeholder and the model in the current graph.
 
     Args:

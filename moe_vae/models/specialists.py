@@ -1,26 +1,34 @@
-"""Mixtures of VAEs with other routings than the post's."""
+"""Mixtures of VAEs whose images are routed in another way than the post's.
+
+`BalancedManager` measures balance by an entropy. `SpecialistManager` first learns to put two views
+of one image together, and so makes each expert draw one digit. `ROUTINGS` holds all three by name.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from moe_vae.compat import tf
+from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_PIXELS
+from moe_vae.data.dataset import Batch, DataSet
 from moe_vae.models.information_encoder import INFORMATION_PARAMS, InformationEncoder
-from moe_vae.nn.losses import (
-    log_likelihood_bound,
-)
+from moe_vae.nn.losses import log_likelihood_bound
 from moe_vae.params import ParameterError, check_params
 from moe_vae.posts.mixture_of_vaes import (
     MIXTURE_OF_VAES_PARAMS,
     N_EXPERTS,
-    VAE,
     Manager,
+    build_experts,
 )
+from moe_vae.schedules import Schedule
 
 __all__ = [
     "BALANCED_PARAMS",
     "ROUTINGS",
     "SPECIALIST_PARAMS",
     "BalancedManager",
+    "Routing",
     "SpecialistManager",
     "build_mixture_of_vaes",
     "mixture_of_vaes_params",
@@ -29,11 +37,14 @@ __all__ = [
 
 # The weight at which, near balance, the entropy's curvature is the variance's in a post's batch:
 # 2 * 0.1 * 100^2 / 10^2.
-BALANCED_PARAMS = {**MIXTURE_OF_VAES_PARAMS, "routing": "balanced", "balancing_weight": 20.0}
+BALANCED_PARAMS: dict[str, Any] = {
+    **MIXTURE_OF_VAES_PARAMS,
+    "routing": "balanced",
+    "balancing_weight": 20.0,
+}
 
-
-# What the encoder that routes has of its own parameters, under their names there.
-_ENCODER_PARAMS = (
+# The router's own parameters, under the names that they have in `INFORMATION_PARAMS`.
+_ROUTER_PARAMS = (
     "n_over_clusters",
     "cluster_encoder_layers",
     "normalise",
@@ -46,15 +57,14 @@ _ENCODER_PARAMS = (
     "pretrain_epochs",
 )
 
-
-# In the place of the manager's layers and its balancing stand the encoder's.
-SPECIALIST_PARAMS = {
+# The router's parameters replace the post's manager layers and balancing.
+SPECIALIST_PARAMS: dict[str, Any] = {
     **{
         name: value
         for name, value in MIXTURE_OF_VAES_PARAMS.items()
         if name not in ("manager_layers", "balancing_weight")
     },
-    **{name: INFORMATION_PARAMS[name] for name in _ENCODER_PARAMS},
+    **{name: INFORMATION_PARAMS[name] for name in _ROUTER_PARAMS},
     "routing": "information",
     "routing_epochs": INFORMATION_PARAMS["epochs"],
     "routing_batch_size": INFORMATION_PARAMS["batch_size"],
@@ -64,14 +74,14 @@ SPECIALIST_PARAMS = {
 
 
 class BalancedManager(Manager):
-    """The post's manager with the other measure of balance, which does not grow with the batch.
+    """The post's manager with a measure of balance that does not grow with the batch.
 
     With H the entropy of the mean over the batch of p, in nats,
 
         balancing_loss = log(experts) - H
 
-    which is also what the information of `SpecialistManager` has of balance; what it has besides,
-    that two views of an image be routed alike, is left out here.
+    The information of `SpecialistManager` contains the same term for balance. It also asks that two
+    views of an image go to one expert, which this manager does not.
 
     Args:
       params: dict; see `BALANCED_PARAMS` for names and defaults.
@@ -83,37 +93,35 @@ class BalancedManager(Manager):
 
     defaults = BALANCED_PARAMS
 
-    def _calc_balancing_loss(self):
+    def _calc_balancing_loss(self) -> Tensor:
         mean_probs = self.prob_sums / tf.reduce_sum(self.prob_sums)
         return np.log(self.n_columns) + tf.reduce_sum(tf.math.xlogy(mean_probs, mean_probs))
 
 
-def vae_params(params):
-    """Returns those of a mixture's parameters, a dict, that its `VAE`s and the post's have, too."""
+def vae_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters of a mixture that the post's mixture has as well."""
     return {name: value for name, value in params.items() if name in MIXTURE_OF_VAES_PARAMS}
 
 
 class SpecialistManager(Manager):
-    """A manager that makes specialists: its network is an `InformationEncoder`.
+    """A manager whose experts specialise: its network, the router, is an `InformationEncoder`.
 
-    The encoder is trained in two phases of its own, "over" and "routing", before the experts. The
-    information of its clusters does what the post's balancing loss is for, and makes the choice
-    sharp as well. Then, in phase "loss",
+    Two phases, "over" and "routing", train the router before the experts. The information of its
+    clusters keeps the experts balanced, as the post's balancing loss does, and makes each choice
+    certain. Then phase "loss" minimises
 
         loss = expected_expert_loss - information_weight (information + over_information)
 
-    is trained by experts and encoder together or, with `information_weight` 0, the
-    expected_expert_loss by the experts alone, and the encoder stays as it is. With a uniform prior
-    over the experts,
+    over experts and router. With `information_weight` 0 it trains the experts alone and leaves the
+    router as it is. With a uniform prior over the experts,
 
         bound = -expected_expert_loss - KL(p || uniform)
 
-    is a lower bound on the mean of log p(x), of which the encoder is the posterior over experts.
+    is a lower bound on the mean of log p(x), in which the router is the posterior over experts.
 
     Attributes:
       router: the `InformationEncoder`.
       bound: scalar, in nats an image.
-      learning_rate: scalar; may be fed.
       And those of `Manager`, without `prob_sums` and `balancing_loss`.
 
     Args:
@@ -126,14 +134,14 @@ class SpecialistManager(Manager):
 
     defaults = SPECIALIST_PARAMS
 
-    def calc_probs(self, images):
+    def calc_probs(self, images: Tensor) -> Tensor:
         """Returns p(expert | image), float tensor [batch, experts]."""
         params = self.params
         self.router = InformationEncoder(
             {
-                **{name: params[name] for name in _ENCODER_PARAMS},
+                **{name: params[name] for name in _ROUTER_PARAMS},
                 "n_clusters": self.n_columns,
-                # One that comes trained has none; its schedule is not asked then.
+                # A router that is trained beforehand has 0 epochs here and needs no schedule.
                 "epochs": params["routing_epochs"] or INFORMATION_PARAMS["epochs"],
                 "batch_size": params["routing_batch_size"],
                 "learning_rate": params["learning_rate"],
@@ -141,12 +149,11 @@ class SpecialistManager(Manager):
             images,
             probs_first=self._trains_router,
         )
-        self.learning_rate = self.router.learning_rate
         return self.router.probs
 
-    def _build_mixture_losses(self):
+    def _build_mixture_losses(self) -> None:
         with tf.name_scope("expected_expert_loss"):
-            # Held, the router gets no gradient from what the experts lose.
+            # A router that is held gets no gradient from the experts' losses.
             held = tf.stop_gradient(self.probs)
             self._routed = self.probs if self._trains_router else held
             self.expected_expert_loss = tf.reduce_mean(
@@ -159,34 +166,34 @@ class SpecialistManager(Manager):
             self.loss = tf.add(self.loss, weight * self.router.loss, name="loss")
 
     @property
-    def _trains_router(self):
-        """Whether the router goes on learning beside the experts."""
+    def _trains_router(self) -> bool:
+        """Whether the router is trained together with the experts."""
         return self.params["information_weight"] > 0
 
-    # What the training loop needs of a model.
+    # Training.
 
     @property
-    def phases(self):
+    def phases(self) -> dict[str, Tensor]:
         """Dict of phase to the loss that it minimises."""
         over, routing = self.router.phases.values()
         return {"over": over, "routing": routing, "loss": self.loss}
 
-    def batch_size(self, phase):
+    def batch_size(self, phase: str) -> int:
         """Returns the number of examples in a batch of a phase."""
         return self.params["batch_size" if phase == "loss" else "routing_batch_size"]
 
-    def moves_averages(self, phase):
-        """Whether a phase moves the means and variances that batch normalisation keeps."""
+    def moves_averages(self, phase: str) -> bool:
+        """Whether a phase updates the moving averages of batch normalisation."""
         return phase != "loss" or self._trains_router
 
-    def schedule(self, phase, epoch):
-        """Returns the learning rate in the steps of an epoch."""
+    def rate_schedule(self, phase: str) -> Schedule:
+        """Returns how a phase's learning rate changes: the router's cosine, then constant."""
         if phase == "loss":
-            return {}
-        return self.router.schedule("over" if phase == "over" else "loss", epoch)
+            return Schedule()
+        return self.router.rate_schedule("over" if phase == "over" else "loss")
 
-    def pretrain(self, trainer, train_set):
-        """Trains the router: what is left of its epochs.
+    def pretrain(self, trainer: Any, train_set: DataSet) -> None:
+        """Trains the router for the epochs that are left.
 
         Args:
           trainer: the `Trainer` of this model.
@@ -197,19 +204,19 @@ class SpecialistManager(Manager):
         if not trainer.interrupted:
             trainer.fit(train_set, left, sample=False, phase="routing")
 
-    def after_epoch(self, phase, session, sums):
-        """Lets the router group its outputs anew, until there are experts that know their group."""
+    def after_epoch(self, phase: str, session: Session, sums: list[np.ndarray]) -> None:
+        """Groups the router's outputs anew, in the phases before the experts' own."""
         if phase != "loss":
             self.router.after_epoch(phase, session, sums[: len(self.router.batch_sums)])
 
     @property
-    def _learns_to_route(self):
-        """Whether there is a router's training to record: not where it comes trained."""
+    def _learns_to_route(self) -> bool:
+        """Whether this run trains the router, so that there is a history of it."""
         epochs = self.params["pretrain_epochs"] + self.params["routing_epochs"]
         return epochs > 0 or self._trains_router
 
     @property
-    def losses(self):
+    def losses(self) -> dict[str, Tensor]:
         """Dict of name to scalar tensor: the losses that a history records."""
         information = {
             "information": self.router.information,
@@ -223,29 +230,41 @@ class SpecialistManager(Manager):
         }
 
     @property
-    def batch_means(self):
+    def batch_means(self) -> list[Tensor]:
         """Tensors that are means over the batch, from which the losses follow."""
         return [self.expected_expert_loss, self.bound]
 
     @property
-    def batch_sums(self):
+    def batch_sums(self) -> list[Tensor]:
         """Tensors that are sums over the batch, from which the losses follow."""
         return self.router.batch_sums if self._learns_to_route else []
 
-    def feed(self, images, labels=None, targets=None, partners=None):
-        """Returns the feed dict for a batch; labels and targets are not used."""
-        return self.router.feed(images, labels, targets, partners)
+    def feed(self, batch: Batch) -> dict[Tensor, Any]:
+        """Returns the feed dict for a batch; its labels and targets are not used."""
+        return self.router.feed(batch)
 
 
-# The routings, and the parameters of each.
-ROUTINGS = {
-    "post": {**MIXTURE_OF_VAES_PARAMS, "routing": "post"},
-    "balanced": BALANCED_PARAMS,
-    "information": SPECIALIST_PARAMS,
+class Routing(NamedTuple):
+    """A way to route images to experts.
+
+    Attributes:
+      manager: the class of the manager.
+      defaults: dict of all parameters of the mixture.
+    """
+
+    manager: type[Manager]
+    defaults: dict[str, Any]
+
+
+# The routings by the value of the parameter `routing`.
+ROUTINGS: dict[str, Routing] = {
+    "post": Routing(Manager, {**MIXTURE_OF_VAES_PARAMS, "routing": "post"}),
+    "balanced": Routing(BalancedManager, BALANCED_PARAMS),
+    "information": Routing(SpecialistManager, SPECIALIST_PARAMS),
 }
 
 
-def mixture_of_vaes_params(params):
+def mixture_of_vaes_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the defaults of a mixture of VAEs with the `routing` in `params`, or the post's.
 
     Raises:
@@ -256,11 +275,13 @@ def mixture_of_vaes_params(params):
         raise ParameterError(
             f"parameter 'routing' is {routing!r}: it must be one of {', '.join(ROUTINGS)}"
         )
-    return ROUTINGS[routing]
+    return ROUTINGS[routing].defaults
 
 
-def build_mixture_of_vaes(params, n_experts=N_EXPERTS, n_features=IMAGE_PIXELS):
-    """Builds the placeholder, the experts and their manager in the current graph.
+def build_mixture_of_vaes(
+    params: Mapping[str, Any], n_experts: int = N_EXPERTS, n_features: int = IMAGE_PIXELS
+) -> Manager:
+    """Builds the placeholder, the experts and the manager of a routing in the current graph.
 
     Args:
       params: dict as for `VAE` and, by its `routing`, for `Manager` ("post", the default),
@@ -274,13 +295,10 @@ def build_mixture_of_vaes(params, n_experts=N_EXPERTS, n_features=IMAGE_PIXELS):
     Raises:
       ParameterError: a parameter is unknown or impossible.
 
-    Source: post 3, cell 6.
+    Source: post 3, cell 6, for the routing "post".
     """
     params = check_params(params, mixture_of_vaes_params(params))
     shared = vae_params(params)
-    images = tf.placeholder(tf.float32, [None, n_features], name="images")
-    experts = [VAE(shared, images) for _ in range(n_experts)]
-    if params["routing"] == "post":
-        return Manager(shared, experts, images)
-    manager = {"balanced": BalancedManager, "information": SpecialistManager}[params["routing"]]
-    return manager(params, experts, images)
+    images, experts = build_experts(shared, n_experts, n_features)
+    manager = ROUTINGS[params["routing"]].manager
+    return manager(shared if manager is Manager else params, experts, images)

@@ -1,8 +1,11 @@
 """VaDE: a variational autoencoder whose prior is a Gaussian mixture, for clustering."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from moe_vae.compat import tf
+from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_PIXELS
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.noise import normal_noise
@@ -11,7 +14,7 @@ from moe_vae.params import ParameterError, check_params
 
 __all__ = ["VADE_PARAMS", "VaDE", "build_vade"]
 
-VADE_PARAMS = {
+VADE_PARAMS: dict[str, Any] = {
     "n_clusters": 10,
     "encoder_layers": [512, 256],
     "decoder_layers": [256, 512],
@@ -42,13 +45,13 @@ class VaDE(ClusteringVAE):
         loss_cluster = mean over the batch of KL(gamma || pi)
         loss         = loss_reconstruction + loss_code + loss_cluster
 
-    Written out, `loss` is the paper's objective with its sign changed. For any fixed gamma the
-    negative loss is a lower bound of log p(x), hence also for this one, on average over z.
+    `loss` is the negative of the paper's objective. For any fixed gamma the negative loss is a
+    lower bound on log p(x), so it is one for this gamma, too, on average over z.
 
     Attributes:
       responsibilities: float tensor [batch, n_clusters], gamma; rows sum to 1.
       log_probs: float tensor [batch, n_clusters], log gamma.
-      n_samples: scalar, how many codes a prediction averages over; may be fed.
+      n_samples: scalar, the number of codes that a prediction averages over; may be fed.
       eps_samples: float tensor [batch, n_samples, z_dim], their noise; may be fed.
       predicted_log_probs: float tensor [batch, n_clusters], log of the mean of p(c|z) over the
         samples.
@@ -65,10 +68,12 @@ class VaDE(ClusteringVAE):
     Source: the paper, section 3.
     """
 
-    def __init__(self, params, inputs):
+    scope = "vade"
+
+    def __init__(self, params: Mapping[str, Any], inputs: Tensor) -> None:
         super().__init__(check_params(params, VADE_PARAMS), inputs)
 
-    def _build_cluster_probs(self):
+    def _build_cluster_probs(self) -> None:
         self.log_probs = self.prior.log_responsibilities(self.z)
         self.responsibilities = tf.exp(self.log_probs, name="responsibilities")
         self.n_samples = tf.placeholder_with_default(self.params["n_samples"], [], "n_samples")
@@ -81,7 +86,7 @@ class VaDE(ClusteringVAE):
             n_samples = tf.cast(tf.shape(z)[1], tf.float32)
             self.predicted_log_probs = tf.reduce_logsumexp(log_probs, axis=1) - tf.log(n_samples)
 
-    def _build_losses(self):
+    def _build_losses(self) -> None:
         self._build_reconstruction_loss()
         with tf.name_scope("loss_code"):
             self.loss_code = self._expected_code_kl()
@@ -91,7 +96,9 @@ class VaDE(ClusteringVAE):
             [self.loss_reconstruction, self.loss_code, self.loss_cluster], name="loss"
         )
 
-    def predict_proba(self, session, inputs, n_samples=None):
+    def predict_proba(
+        self, session: Session, inputs: np.ndarray, n_samples: int | None = None
+    ) -> np.ndarray:
         """Estimates p(cluster | x) = E_q(z|x) p(c|z) from samples of z.
 
         Args:
@@ -119,7 +126,7 @@ class VaDE(ClusteringVAE):
         return np.exp(log_probs)
 
 
-def build_vade(params, n_features=IMAGE_PIXELS):
+def build_vade(params: Mapping[str, Any], n_features: int = IMAGE_PIXELS) -> VaDE:
     """Builds the placeholder and the model in the current graph.
 
     Args:

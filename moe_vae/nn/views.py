@@ -62,6 +62,6 @@ def affine_view(images, draws):
         return tf.stop_gradient(tf.reshape(views, [-1, n_features]))
 
 
-def _random_view(images):
+def random_view(images):
     shape = [tf.shape(images)[0], 5]
     return affine_view(images, tf.random.stateless_uniform(shape, noise_seed(), -1.0, 1.0))

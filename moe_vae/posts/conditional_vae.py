@@ -1,13 +1,21 @@
 """Post 2: a variational autoencoder whose decoder is told which digit to draw.
 
-The digit is not given but predicted from the image. An image without a label can then be
-encoded, and a digit without an image can be drawn by feeding the prediction.
+The model predicts the digit from the image. So it can encode an image without a label, and it can
+draw a digit without an image when the prediction is fed.
+
+The module follows the post's cells: 3 (parameters), 4 (networks), 5 (graph), 6 (losses), 7 (what
+training asks for); then what a trained model can do.
 """
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from moe_vae.compat import tf
+from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_PIXELS, NUM_CLASSES, DataError, check_images
+from moe_vae.data.dataset import Batch
+from moe_vae.model import Model
 from moe_vae.nn.layers import activation_function, gaussian_code, hidden_layers, reparametrise
 from moe_vae.nn.losses import gaussian_reconstruction_loss, kl_to_standard_normal
 from moe_vae.nn.sessions import run_in_chunks
@@ -15,7 +23,9 @@ from moe_vae.params import check_params
 
 __all__ = ["CONDITIONAL_VAE_PARAMS", "ConditionalVAE", "build_conditional_vae"]
 
-CONDITIONAL_VAE_PARAMS = {
+# Post 2, cell 3: the parameters.
+
+CONDITIONAL_VAE_PARAMS: dict[str, Any] = {
     "encoder_layers": [128],
     "decoder_layers": [128],
     "digit_classification_layers": [128],
@@ -29,8 +39,8 @@ CONDITIONAL_VAE_PARAMS = {
 }
 
 
-class ConditionalVAE:
-    """The conditional VAE's graph: network, losses, and what a trained model can do.
+class ConditionalVAE(Model):
+    """The conditional VAE's graph: networks, losses, and what a trained model can do.
 
     With x an image, x' its decoding, sigma the `decoder_std` and c the digit's probabilities:
 
@@ -39,12 +49,11 @@ class ConditionalVAE:
         loss_digit_classifier = digit_classification_weight * mean cross entropy of c
         loss                  = loss_auto_encode + loss_digit_classifier
 
-    Attributes, all tensors but the last; `eps`, `z` and `digit_prob` may be fed as well:
+    Attributes, all tensors; `eps`, `z` and `digit_prob` may be fed as well:
       encoder_mu, encoder_var, eps, z: float [batch, z_dim].
       digit_logits, digit_prob: float [batch, 10].
       decoded_images: float [batch, 784] in (0, 1).
       loss_auto_encode, loss_digit_classifier, loss: scalars, in nats.
-      n_columns: number of pictures in a row, one a digit.
 
     Args:
       params: dict; see `CONDITIONAL_VAE_PARAMS` for names and defaults.
@@ -54,18 +63,41 @@ class ConditionalVAE:
     Raises:
       ParameterError: a parameter is unknown or impossible.
 
-    Source: post 2, cells 4 to 6.
+    Source: post 2, cells 4 to 7.
     """
 
-    def __init__(self, params, images, digits):
+    column = answer = "digit"
+    draws = True
+    n_columns = NUM_CLASSES
+
+    def __init__(self, params: Mapping[str, Any], images: Tensor, digits: Tensor) -> None:
         self.params = check_params(params, CONDITIONAL_VAE_PARAMS)
+        self.n_features = IMAGE_PIXELS
         self.images = images
         self.digits = digits
-        self.n_columns = NUM_CLASSES
         self._build_network()
         self._build_losses()
 
-    def _build_network(self):
+    # Post 2, cell 4: the networks, each a stack of dense layers.
+
+    def encoder(self, x: Tensor, layers: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Adds dense layers from images [batch, 784] to `mu` and `var` [batch, z_dim]."""
+        h = hidden_layers(x, layers, self.params["activation"])
+        return gaussian_code(h, self.params["z_dim"])
+
+    def decoder(self, z: Tensor, layers: Sequence[int]) -> Tensor:
+        """Adds dense layers from code and digit [batch, z_dim + 10] to an image [batch, 784]."""
+        h = hidden_layers(z, layers, self.params["activation"])
+        return tf.layers.dense(h, IMAGE_PIXELS, activation=activation_function("sigmoid"))
+
+    def digit_classifier(self, x: Tensor, layers: Sequence[int]) -> Tensor:
+        """Adds dense layers from images [batch, 784] to the digits' logits [batch, 10]."""
+        h = hidden_layers(x, layers, self.params["activation"])
+        return tf.layers.dense(h, NUM_CLASSES)
+
+    # Post 2, cell 5: the graph.
+
+    def _build_network(self) -> None:
         with tf.name_scope("encoder"):
             self.encoder_mu, self.encoder_var = self.encoder(
                 self.images, self.params["encoder_layers"]
@@ -81,22 +113,9 @@ class ConditionalVAE:
                 tf.concat([self.z, self.digit_prob], axis=1), self.params["decoder_layers"]
             )
 
-    def encoder(self, x, layers):
-        """Adds dense layers from images [batch, 784] to `mu` and `var` [batch, z_dim]."""
-        h = hidden_layers(x, layers, self.params["activation"])
-        return gaussian_code(h, self.params["z_dim"])
+    # Post 2, cell 6: the losses. The `Trainer` adds the cell's optimiser, Adam on their sum.
 
-    def decoder(self, z, layers):
-        """Adds dense layers from code and digit [batch, z_dim + 10] to an image [batch, 784]."""
-        h = hidden_layers(z, layers, self.params["activation"])
-        return tf.layers.dense(h, IMAGE_PIXELS, activation=activation_function("sigmoid"))
-
-    def digit_classifier(self, x, layers):
-        """Adds dense layers from images [batch, 784] to the digits' logits [batch, 10]."""
-        h = hidden_layers(x, layers, self.params["activation"])
-        return tf.layers.dense(h, NUM_CLASSES)
-
-    def _build_losses(self):
+    def _build_losses(self) -> None:
         with tf.name_scope("loss_auto_encode"):
             reconstruction = gaussian_reconstruction_loss(
                 self.images, self.decoded_images, self.params["decoder_std"]
@@ -112,10 +131,14 @@ class ConditionalVAE:
             ] * tf.reduce_mean(cross_entropy)
         self.loss = tf.add(self.loss_auto_encode, self.loss_digit_classifier, name="loss")
 
-    # What the training loop needs of a model.
+    # Post 2, cell 7: what the training loop feeds, records and draws.
+
+    def feed(self, batch: Batch) -> dict[Tensor, Any]:
+        """Returns the feed dict for a batch."""
+        return {self.images: batch.images, self.digits: batch.labels}
 
     @property
-    def losses(self):
+    def losses(self) -> dict[str, Tensor]:
         """Dict of name to scalar tensor: the losses that a history records."""
         return {
             "loss_auto_encode": self.loss_auto_encode,
@@ -124,20 +147,11 @@ class ConditionalVAE:
         }
 
     @property
-    def batch_means(self):
+    def batch_means(self) -> list[Tensor]:
         """Tensors that are means over the batch, from which the losses follow."""
         return [self.loss_auto_encode, self.loss_digit_classifier]
 
-    @property
-    def batch_sums(self):
-        """Tensors that are sums over the batch, from which the losses follow: none."""
-        return []
-
-    def feed(self, images, labels):
-        """Returns the feed dict for a batch."""
-        return {self.images: images, self.digits: labels}
-
-    def generate_row(self, session, z):
+    def generate_row(self, session: Session, z: np.ndarray) -> np.ndarray:
         """Draws the ten digits from one code.
 
         Args:
@@ -151,15 +165,15 @@ class ConditionalVAE:
         """
         return self.generate(session, np.repeat(z, NUM_CLASSES, axis=0), np.arange(NUM_CLASSES))
 
-    # What can be done with a trained model.
+    # Beyond the post: what a trained model can do.
 
-    def generate(self, session, z, digits):
-        """Draws `digits[i]` from code `z[i]`.
+    def generate(self, session: Session, z: np.ndarray, column: Any) -> np.ndarray:
+        """Draws digit `column[i]` from code `z[i]`.
 
         Args:
           session: a session that holds trained variables.
           z: float array [n, z_dim].
-          digits: whole numbers [n] in 0 to 9, or one for all codes.
+          column: the digits, whole numbers [n] in 0 to 9, or one digit for all codes.
 
         Returns:
           Float array [n, 784] in (0, 1).
@@ -167,30 +181,30 @@ class ConditionalVAE:
         Raises:
           DataError: a digit is out of range.
         """
-        digits = np.broadcast_to(digits, len(z))
+        digits = np.broadcast_to(column, len(z))
         if digits.min() < 0 or digits.max() >= NUM_CLASSES:
             raise DataError(f"digits are {digits.tolist()}: each must be in 0 to 9")
         one_hot = np.eye(NUM_CLASSES, dtype=np.float32)[digits]
         return run_in_chunks(session, self.decoded_images, {self.z: z, self.digit_prob: one_hot})
 
-    def predict_proba(self, session, images):
+    def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns p(digit | image), float array [n, 10], for float32 images [n, 784]."""
-        return run_in_chunks(session, self.digit_prob, {self.images: check_images(images)})
+        return run_in_chunks(session, self.digit_prob, {self.images: check_images(inputs)})
 
-    def predict(self, session, images):
+    def predict(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns the likeliest digit, whole-number array [n], for float32 images [n, 784]."""
-        return self.predict_proba(session, images).argmax(axis=1)
+        return self.predict_proba(session, inputs).argmax(axis=1)
 
-    def reconstruct(self, session, images):
+    def reconstruct(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns the decoding of each image's mean code (eps = 0), float array [n, 784]."""
-        images = check_images(images)
+        images = check_images(inputs)
         no_noise = np.zeros([len(images), self.params["z_dim"]], np.float32)
         return run_in_chunks(
             session, self.decoded_images, {self.images: images, self.eps: no_noise}
         )
 
 
-def build_conditional_vae(params):
+def build_conditional_vae(params: Mapping[str, Any]) -> ConditionalVAE:
     """Builds placeholders and the model in the current graph.
 
     Args:

@@ -1,27 +1,39 @@
 """Post 3: ten VAEs and a manager that learns, without labels, which of them an image goes to.
 
-The post's `Manager` learns from the experts' losses alone. `SpecialistManager` learns first, and by
-itself, to put views of one image together, which makes each expert draw one digit.
+The module follows the post's cells: 3 (parameters), 4 (`VAE`), 5 (`Manager`), 6 (graph), 7 (what
+training asks for, inside `Manager`); then what a trained mixture can do.
 """
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from moe_vae.compat import tf
-from moe_vae.data.checks import check_examples
+from moe_vae.compat import Session, Tensor, tf
+from moe_vae.data.checks import IMAGE_PIXELS, check_examples
+from moe_vae.data.dataset import Batch
+from moe_vae.model import Model
 from moe_vae.nn.layers import activation_function, gaussian_code, hidden_layers, reparametrise
-from moe_vae.nn.losses import (
-    gaussian_reconstruction_loss,
-    kl_to_standard_normal,
-)
+from moe_vae.nn.losses import gaussian_reconstruction_loss, kl_to_standard_normal
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
 
-__all__ = ["MIXTURE_OF_VAES_PARAMS", "N_EXPERTS", "VAE", "Manager"]
+__all__ = [
+    "MIXTURE_OF_VAES_PARAMS",
+    "N_EXPERTS",
+    "VAE",
+    "Manager",
+    "build_experts",
+    "build_mixture_of_vaes",
+]
+
+# Post 3, cell 2: NUM_DIGITS, as many experts.
 
 N_EXPERTS = 10
 
+# Post 3, cell 3: the parameters. `output_activation` is ours: "linear" lets experts draw points.
 
-MIXTURE_OF_VAES_PARAMS = {
+MIXTURE_OF_VAES_PARAMS: dict[str, Any] = {
     "manager_layers": [128],
     "encoder_layers": [128],
     "decoder_layers": [128],
@@ -35,9 +47,11 @@ MIXTURE_OF_VAES_PARAMS = {
     "learning_rate": 0.001,
 }
 
-
 # Graph collection in which each VAE leaves its number, so that every graph counts from 0.
 _VAE_COLLECTION = "moe_vae/vae"
+
+
+# Post 3, cell 4: one expert.
 
 
 class VAE:
@@ -67,7 +81,7 @@ class VAE:
     Source: post 3, cell 4.
     """
 
-    def __init__(self, params, images):
+    def __init__(self, params: Mapping[str, Any], images: Tensor) -> None:
         self.params = check_params(params, MIXTURE_OF_VAES_PARAMS)
         self.n_features = int(images.shape[1])
         self.id = len(tf.get_collection(_VAE_COLLECTION))
@@ -83,13 +97,13 @@ class VAE:
             prior = kl_to_standard_normal(self.encoder_mu, self.encoder_var)
             self.loss = tf.add(reconstruction, prior, name="loss")
 
-    def encode(self, images):
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Returns `mu` and `var` [batch, z_dim] of q(z|x); the weights are shared by all calls."""
         with tf.variable_scope(f"encode_{self.id}", reuse=tf.AUTO_REUSE):
             h = hidden_layers(images, self.params["encoder_layers"], self.params["activation"])
             return gaussian_code(h, self.params["z_dim"])
 
-    def decode(self, z):
+    def decode(self, z: Tensor) -> Tensor:
         """Returns the image [batch, n_features] of a code; the weights are shared by all calls."""
         with tf.variable_scope(f"decode_{self.id}", reuse=tf.AUTO_REUSE):
             h = hidden_layers(z, self.params["decoder_layers"], self.params["activation"])
@@ -97,7 +111,10 @@ class VAE:
             return tf.layers.dense(h, self.n_features, activation=activation)
 
 
-class Manager:
+# Post 3, cell 5: the manager.
+
+
+class Manager(Model):
     """The manager: sends each image to the experts, and learns from how well they did.
 
     With L [batch, experts] the experts' losses and p [batch, experts] the manager's output:
@@ -114,8 +131,6 @@ class Manager:
       expert_losses: float tensor [batch, experts].
       prob_sums: float tensor [experts], the sum of `probs` over the batch.
       expected_expert_loss, balancing_loss, loss: scalar tensors.
-      n_columns: number of pictures in a row, one an expert.
-      n_features: number of columns of `images`.
 
     Args:
       params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
@@ -128,9 +143,11 @@ class Manager:
     Source: post 3, cell 5.
     """
 
-    defaults = MIXTURE_OF_VAES_PARAMS
+    defaults: Mapping[str, Any] = MIXTURE_OF_VAES_PARAMS
+    column = answer = "expert"
+    draws = True
 
-    def __init__(self, params, experts, images):
+    def __init__(self, params: Mapping[str, Any], experts: Sequence[Any], images: Tensor) -> None:
         self.params = check_params(params, self.defaults)
         if not experts:
             raise ParameterError("experts is empty: it must hold at least one VAE")
@@ -144,17 +161,17 @@ class Manager:
             self.expert_losses = self._calc_expert_losses()
             self._build_mixture_losses()
 
-    def calc_probs(self, images):
+    def calc_probs(self, images: Tensor) -> Tensor:
         """Returns p(expert | image), float tensor [batch, experts]; calls share their weights."""
         with tf.variable_scope("prob", reuse=tf.AUTO_REUSE):
             h = hidden_layers(images, self.params["manager_layers"], self.params["activation"])
             logits = tf.layers.dense(h, len(self.experts))
             return tf.nn.softmax(logits)
 
-    def _calc_expert_losses(self):
+    def _calc_expert_losses(self) -> Tensor:
         return tf.stack([expert.loss for expert in self.experts], axis=1)
 
-    def _build_mixture_losses(self):
+    def _build_mixture_losses(self) -> None:
         with tf.name_scope("expected_expert_loss"):
             self.expected_expert_loss = tf.reduce_mean(
                 tf.reduce_sum(self.probs * self.expert_losses, axis=1)
@@ -168,13 +185,13 @@ class Manager:
             name="loss",
         )
 
-    def _calc_balancing_loss(self):
+    def _calc_balancing_loss(self) -> Tensor:
         return tf.math.reduce_variance(self.prob_sums)
 
-    # What the training loop needs of a model.
+    # Post 3, cell 7: what the training loop feeds, records and draws.
 
     @property
-    def losses(self):
+    def losses(self) -> dict[str, Tensor]:
         """Dict of name to scalar tensor: the losses that a history records."""
         return {
             "expected_expert_loss": self.expected_expert_loss,
@@ -183,21 +200,20 @@ class Manager:
         }
 
     @property
-    def batch_means(self):
+    def batch_means(self) -> list[Tensor]:
         """Tensors that are means over the batch, from which the losses follow."""
         return [self.expected_expert_loss]
 
     @property
-    def batch_sums(self):
+    def batch_sums(self) -> list[Tensor]:
         """Tensors that are sums over the batch, from which the losses follow."""
         return [self.prob_sums]
 
-    def feed(self, images, labels):
-        """Returns the feed dict for a batch; the labels are not used."""
-        del labels
-        return {self.images: images}
+    def feed(self, batch: Batch) -> dict[Tensor, Any]:
+        """Returns the feed dict for a batch; its labels are not used."""
+        return {self.images: batch.images}
 
-    def generate_row(self, session, z):
+    def generate_row(self, session: Session, z: np.ndarray) -> np.ndarray:
         """Lets every expert draw one and the same code.
 
         Args:
@@ -215,15 +231,15 @@ class Manager:
         )
         return np.concatenate(drawn)
 
-    # What can be done with a trained model.
+    # Beyond the post: what a trained mixture can do.
 
-    def generate(self, session, z, expert):
-        """Lets one expert draw.
+    def generate(self, session: Session, z: np.ndarray, column: Any) -> np.ndarray:
+        """Draws with one expert.
 
         Args:
           session: a session that holds trained variables.
           z: float array [n, z_dim].
-          expert: number of the expert, from 0.
+          column: number of the expert, from 0.
 
         Returns:
           Float array [n, n_features].
@@ -231,41 +247,85 @@ class Manager:
         Raises:
           ParameterError: there is no such expert.
         """
-        self._check_expert(expert)
-        return run_in_chunks(
-            session, self.experts[expert].decoded_images, {self.experts[expert].z: z}
-        )
+        self._check_expert(column)
+        expert = self.experts[column]
+        return run_in_chunks(session, expert.decoded_images, {expert.z: z})
 
-    def _check_expert(self, expert):
+    def _check_expert(self, expert: int) -> None:
         if not 0 <= expert < self.n_columns:
             raise ParameterError(f"expert is {expert}: it must be in 0 to {self.n_columns - 1}")
 
-    def predict_proba(self, session, images):
-        """Returns p(expert | image), float array [n, experts], of float32 [n, n_features]."""
+    def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns p(expert | image), float array [n, experts], for float32 [n, n_features]."""
         return run_in_chunks(
-            session, self.probs, {self.images: check_examples(images, self.n_features)}
+            session, self.probs, {self.images: check_examples(inputs, self.n_features)}
         )
 
-    def predict(self, session, images):
+    def predict(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns each image's likeliest expert, whole-number array [n]."""
-        return self.predict_proba(session, images).argmax(axis=1)
+        return self.predict_proba(session, inputs).argmax(axis=1)
 
-    def reconstruct(self, session, images):
-        """Returns, by each image's likeliest expert, the decoding of its mean code.
+    def reconstruct(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns the decoding of each image's mean code by its likeliest expert.
 
         Args:
           session: a session that holds trained variables.
-          images: float32 array [n, n_features].
+          inputs: float32 array [n, n_features].
 
         Returns:
           Float array [n, n_features].
         """
-        chosen = self.predict(session, images)
-        decoded = np.empty_like(images)
+        chosen = self.predict(session, inputs)
+        decoded = np.empty_like(inputs)
         for number in np.unique(chosen):
             rows, expert = chosen == number, self.experts[number]
             no_noise = np.zeros([rows.sum(), self.params["z_dim"]], np.float32)
             decoded[rows] = run_in_chunks(
-                session, expert.decoded_images, {self.images: images[rows], expert.eps: no_noise}
+                session, expert.decoded_images, {self.images: inputs[rows], expert.eps: no_noise}
             )
         return decoded
+
+
+# Post 3, cell 6: the graph. The `Trainer` adds the cell's optimiser, Adam on the manager's loss.
+
+
+def build_experts(
+    params: Mapping[str, Any], n_experts: int, n_features: int
+) -> tuple[Tensor, list[VAE]]:
+    """Builds the placeholder of the images and the experts on it in the current graph.
+
+    Args:
+      params: dict as for `VAE`.
+      n_experts: number of experts.
+      n_features: number of columns of the data.
+
+    Returns:
+      The placeholder, float tensor [batch, n_features], and the list of the `VAE`s.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible.
+    """
+    images = tf.placeholder(tf.float32, [None, n_features], name="images")
+    return images, [VAE(params, images) for _ in range(n_experts)]
+
+
+def build_mixture_of_vaes(
+    params: Mapping[str, Any], n_experts: int = N_EXPERTS, n_features: int = IMAGE_PIXELS
+) -> Manager:
+    """Builds the post's placeholder, experts and manager in the current graph.
+
+    Args:
+      params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
+      n_experts: number of experts, at least 1.
+      n_features: number of columns of the data: 784 for MNIST.
+
+    Returns:
+      The `Manager`; its `experts` are the VAEs.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible, or there is no expert.
+
+    Source: post 3, cell 6.
+    """
+    images, experts = build_experts(params, n_experts, n_features)
+    return Manager(params, experts, images)

@@ -43,7 +43,7 @@ class TensorBoardLog:
         """Logs the epoch that is just over."""
         del train_set
         values = {f"losses/{name}": history[-1] for name, history in trainer.history.items()}
-        values["learning_rate"] = trainer.model.params["learning_rate"]
+        values["learning_rate"] = trainer.rate
         values |= {f"gradient_norm/{part}": n for part, n in trainer.gradient_norms.items()}
         values["seconds_an_epoch"] = trainer.seconds[-1]
         summary = tf.Summary()

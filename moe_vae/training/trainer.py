@@ -1,58 +1,36 @@
 """One session loop for all models.
 
-A model, here, is an object with `params`, `loss`, `losses`, `batch_means`, `batch_sums` and
-`feed(images, labels)`, and, if it is to draw pictures, with `generate_row(session, z)`. It may
-also have
-
-- `phases`: dict of phase name to the scalar loss that a phase of training minimises, where
-  training is more than one loss from first to last; without it there is one phase, "loss";
-- `schedule(phase, epoch)`: dict of scalar tensor to the value that is fed to it in the steps of
-  that epoch (from 0 in each phase), for a temperature or a weight that changes as training goes;
-- `learning_rate`: scalar tensor, where the rate is one of those values;
-- `after_epoch(phase, session, sums)`: called after every epoch with the values that the tensors
-  of `batch_sums` have over the training set, for what is no matter of gradients;
-- `batch_size(phase)`, where it is not the parameter `batch_size` in every phase;
-- `moves_averages(phase)`: whether a phase moves what batch normalisation keeps of the batches
-  that it has seen; without it every phase does;
-- `trainer_class`: the kind of `Trainer` that trains it, where that is one of its own;
-- `saver()`: what saves and restores the variables as a `tf.train.Saver` does, where their names
-  in a checkpoint are not those in the graph.
-
-Of a data set with targets a model's `feed` gets them as a third argument.
+A model is a `moe_vae.model.Model`; that module says what the loop asks of it.
 """
 
 import json
 import math
 import os
 import secrets
-import sys
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from moe_vae.compat import tf
+from moe_vae.compat import Tensor, tf
+from moe_vae.data.dataset import DataSet
+from moe_vae.model import Model
 from moe_vae.nn.noise import key_value, noise_key
 from moe_vae.nn.sessions import chunks, open_session
 from moe_vae.params import ParameterError
+from moe_vae.schedules import Schedule, check_schedule
+from moe_vae.training.gradients import gradient_norms, trained_by
+from moe_vae.training.progress import EpochBar
 
-__all__ = [
-    "Trainer",
-    "TrainingError",
-    "fit_restarts",
-    "gradient_norms",
-    "part_name",
-    "set_seeds",
-    "start_trainer",
-    "trained_by",
-]
+__all__ = ["Trainer", "TrainingError", "set_seeds", "start_trainer"]
 
 
 class TrainingError(RuntimeError):
-    """A training cannot go on: a loss is no longer a number."""
+    """A training cannot continue: a loss is infinite or not a number."""
 
 
-def set_seeds(seed):
+def set_seeds(seed: int) -> None:
     """Seeds NumPy's global generator and the current graph; call it before building a model.
 
     Source: post 2, cell 1; post 3, cell 1.
@@ -64,12 +42,15 @@ def set_seeds(seed):
 class Trainer:
     """Adam on a model's loss, in a session of its own.
 
-    The graph is finalised: nothing that is done here or afterwards adds an operation to it.
-
-    Each phase has an Adam of its own, so that no phase begins with another's momentum.
+    The trainer owns the learning rate: in each epoch it feeds the parameter `learning_rate` times
+    the factor of the phase's schedule. Each phase has an Adam of its own, so that no phase begins
+    with the momentum of another. The graph is finalised: no operation can be added afterwards.
 
     Attributes:
+      model: the model.
       session: the open session with the model's variables.
+      learning_rate: scalar tensor, Adam's; may be fed.
+      rate: the learning rate that the last epoch was trained with, or None before the first.
       history: dict of loss name to a list, one value an epoch, over the whole training set.
       seconds: list, one value an epoch: the time of the training steps alone.
       samples: list of float32 arrays [columns, 784], one an epoch: the model's pictures from one
@@ -78,12 +59,17 @@ class Trainer:
       gradient_norms: dict of a part of the network (the first word of its variables' names) to
         the Euclidean norm of the loss's gradient there, in the last step of the last epoch.
       listeners: list of functions of the trainer and its training set; each is called after
-        every epoch. Whatever one raises ends the training.
-      interrupted: whether the last `fit` was ended by Ctrl-C.
-      data_note: str, what a checkpoint says of its data beside their name.
+        every epoch. An exception in one of them ends the training.
+      interrupted: whether Ctrl-C ended the last `fit`.
+      data_note: what checkpoints add to the name of the data.
 
     Args:
-      model: a model in the current graph.
+      model: a `Model` in the current graph.
+      schedule: a key of `moe_vae.schedules.SCHEDULES`: how the learning rate changes over the
+        `epochs` of the phase "loss"; None means the model's own schedule.
+
+    Raises:
+      ParameterError: there is no such schedule.
 
     Source: post 2, cells 6 and 7; post 3, cells 6 and 7.
     """
@@ -91,72 +77,73 @@ class Trainer:
     data_note = ""
     _splits_operations = False  # over the cores; see `session_config`
 
-    def __init__(self, model):
+    def __init__(self, model: Model, schedule: str | None = None) -> None:
         self.model = model
+        self.schedule = None if schedule is None else check_schedule(schedule)
         self._variables = tf.global_variables()  # the model's own: Adam's come below
-        self.train_steps, self._norms = {}, {}
-        for phase, loss in getattr(model, "phases", {"loss": model.loss}).items():
+        # With a default, so that a step can be run by hand with the model's feed alone.
+        self.learning_rate = tf.placeholder_with_default(
+            float(model.params["learning_rate"]), [], "learning_rate"
+        )
+        self.train_steps: dict[str, Any] = {}
+        self._norms: dict[str, Any] = {}
+        for phase, loss in model.phases.items():
             self._build_steps(phase, loss)
         self.epochs_done = dict.fromkeys(self.train_steps, 0)
         self._noise_key, self._draws = noise_key(), 0
         graph_seed = model.loss.graph.seed
         self._seed = secrets.randbits(32) if graph_seed is None else graph_seed % 2**32
-        self._saver = model.saver() if hasattr(model, "saver") else tf.train.Saver()
+        self._saver = model.saver()
         self.session = self._open(model.loss.graph)
         model.loss.graph.finalize()
-        self.history = {name: [] for name in model.losses}
-        self.seconds = []
-        self.samples = []
-        self.gradient_norms = {}
-        self.listeners = []
+        self.history: dict[str, list[float]] = {name: [] for name in model.losses}
+        self.seconds: list[float] = []
+        self.samples: list[np.ndarray] = []
+        self.rate: float | None = None
+        self.gradient_norms: dict[str, float] = {}
+        self.listeners: list[Callable[[Trainer, DataSet], None]] = []
         self.interrupted = False
 
-    def _build_steps(self, phase, loss):
+    def _build_steps(self, phase: str, loss: Tensor) -> None:
         optimizer = self._optimizer()
         gradients = trained_by(optimizer, loss)
         self.train_steps[phase] = self._apply(optimizer, gradients, phase)
         self._norms[phase] = gradient_norms(gradients)
 
-    def _optimizer(self):
-        learning_rate = getattr(self.model, "learning_rate", self.model.params["learning_rate"])
-        return tf.train.AdamOptimizer(learning_rate)
+    def _optimizer(self) -> Any:
+        return tf.train.AdamOptimizer(self.learning_rate)
 
-    def _apply(self, optimizer, gradients, phase):
+    def _apply(self, optimizer: Any, gradients: list, phase: str) -> Any:
         """Returns the operation that trains a phase one step."""
         with tf.control_dependencies(self._updates(phase)):
             return optimizer.apply_gradients(gradients)
 
-    def _updates(self, phase):
-        """Returns the operations by which a phase moves batch normalisation's averages."""
-        moves_averages = getattr(self.model, "moves_averages", None)
-        if moves_averages is not None and not moves_averages(phase):
+    def _updates(self, phase: str) -> list:
+        """Returns a phase's operations that update batch normalisation's moving averages."""
+        if not self.model.moves_averages(phase):
             return []
         return tf.get_collection(tf.GraphKeys.UPDATE_OPS)
 
-    def _batch_size(self, phase):
-        batch_size = getattr(self.model, "batch_size", None)
-        return self.model.params["batch_size"] if batch_size is None else batch_size(phase)
-
-    def _open(self, graph):
+    def _open(self, graph: Any) -> Any:
         """Opens a session in which every variable has its first value."""
         session = open_session(graph, self._splits_operations)
         session.run(tf.global_variables_initializer())
         return session
 
     @property
-    def n_epochs(self):
-        """The number of epochs that are over, of all phases together."""
+    def n_epochs(self) -> int:
+        """The number of finished epochs, of all phases together."""
         return len(self.seconds)
 
     @property
-    def is_done(self):
+    def is_done(self) -> bool:
         """Whether the model's `epochs` are over."""
         return self.epochs_done["loss"] >= self.model.params["epochs"]
 
-    def fit_to_the_end(self, train_set):
-        """Trains what is left of a model's training: its pretraining, if any, then its `epochs`.
+    def fit_to_the_end(self, train_set: DataSet) -> "Trainer":
+        """Trains what is left of a model's training: its pretraining, then its `epochs`.
 
-        A trainer that was brought back to the state of another goes on where that one stood.
+        A trainer that restored a checkpoint continues from there.
 
         Args:
           train_set: a `DataSet` with at least `batch_size` examples.
@@ -165,27 +152,33 @@ class Trainer:
           The trainer itself.
 
         Raises:
-          ParameterError: more epochs are over than the model's `epochs`.
+          ParameterError: more epochs are done than the model's `epochs`.
           And what `fit` raises.
         """
         done, epochs = self.epochs_done["loss"], self.model.params["epochs"]
         if done > epochs:
             raise ParameterError(
-                f"parameter 'epochs' is {epochs}: it must be at least {done}, which are over"
+                f"parameter 'epochs' is {epochs}: it must be at least {done}, which are done"
             )
         self.interrupted = False
-        if hasattr(self.model, "pretrain") and not done:
+        if not done:
             self.model.pretrain(self, train_set)
         return self if self.interrupted else self.fit(train_set, epochs - done)
 
-    def fit(self, train_set, epochs=None, sample=True, phase="loss"):
-        """Trains for `epochs` epochs; Ctrl-C ends it with what was learned so far.
+    def fit(
+        self,
+        train_set: DataSet,
+        epochs: int | None = None,
+        sample: bool = True,
+        phase: str = "loss",
+    ) -> "Trainer":
+        """Trains for `epochs` epochs; Ctrl-C ends the training and keeps its results.
 
         Args:
           train_set: a `DataSet` with at least `batch_size` examples.
           epochs: number of epochs; None means the model's own.
-          sample: whether to draw the model's pictures after each epoch; a model without the
-            parameter `z_dim` draws none.
+          sample: whether to draw the model's pictures after each epoch; a model without a decoder
+            draws none.
           phase: which of the model's `phases` to train.
 
         Returns:
@@ -195,42 +188,31 @@ class Trainer:
           ParameterError: the training set is smaller than a batch, or there is no such phase.
           TrainingError: a loss over the training set is infinite or not a number.
         """
-        params = self.model.params
         if phase not in self.train_steps:
             raise ParameterError(
                 f"phase is {phase!r}: it must be one of {', '.join(self.train_steps)}"
             )
-        epochs = params["epochs"] if epochs is None else epochs
-        batch_size = self._batch_size(phase)
+        epochs = self.model.params["epochs"] if epochs is None else epochs
+        batch_size = self.model.batch_size(phase)
         if batch_size > train_set.num_examples:
             raise ParameterError(
                 f"parameter 'batch_size' is {batch_size}: "
                 f"it must be at most the training set's {train_set.num_examples} examples"
             )
         self.interrupted = False
-        done = self.epochs_done[phase]
-        bar = tqdm(
-            range(epochs),
-            initial=done,
-            total=done + epochs,
-            unit="epoch",
-            file=sys.stdout,
-            disable=not epochs,
-        )
         try:
-            for _ in bar:
-                losses = self._fit_epoch(train_set, phase, sample and "z_dim" in params)
-                bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
-                for listener in self.listeners:
-                    listener(self, train_set)
+            with EpochBar(self.epochs_done[phase], epochs) as bar:
+                for _ in range(epochs):
+                    bar.update(self._fit_epoch(train_set, phase, sample and self.model.draws))
+                    for listener in self.listeners:
+                        listener(self, train_set)
         except KeyboardInterrupt:
             self.interrupted = True
-        finally:
-            bar.close()
         return self
 
-    def _fit_epoch(self, train_set, phase, sample):
-        """Trains one epoch, and records it whole or, where it is cut off, not at all."""
+    def _fit_epoch(self, train_set: DataSet, phase: str, sample: bool) -> dict[str, float]:
+        """Trains one epoch and records it; an epoch that is cut off leaves no record."""
+        rate = self._rate(phase, self.epochs_done[phase])
         start = time.perf_counter()
         norms = self._run_epoch(train_set, phase)
         seconds = time.perf_counter() - start
@@ -239,16 +221,16 @@ class Trainer:
         for name, value in losses.items():
             if not math.isfinite(value):
                 raise TrainingError(
-                    f"{name} is {value} after epoch {self.n_epochs + 1}: training cannot go on; "
+                    f"{name} is {value} after epoch {self.n_epochs + 1}: training cannot continue; "
                     f"a learning_rate below {self.model.params['learning_rate']} may help"
                 )
-        if hasattr(self.model, "after_epoch"):
-            self.model.after_epoch(phase, self.session, sums)
+        self.model.after_epoch(phase, self.session, sums)
         drawn = []
         if sample:
             z = np.random.normal(size=[1, self.model.params["z_dim"]])
             drawn = [self.model.generate_row(self.session, z)]
         self.epochs_done[phase] += 1
+        self.rate = rate
         self.gradient_norms = norms
         self.samples += drawn
         self.seconds.append(seconds)
@@ -256,70 +238,90 @@ class Trainer:
             self.history[name].append(value)
         return losses
 
-    def _run_epoch(self, train_set, phase):
-        batch_size = self._batch_size(phase)
-        scheduled = self._schedule(phase)
+    def _run_epoch(self, train_set: DataSet, phase: str) -> dict[str, float]:
+        batch_size = self.model.batch_size(phase)
+        scheduled = self._scheduled(phase, self.epochs_done[phase])
         n_steps = train_set.num_examples // batch_size
         for step in range(n_steps):
-            feed = {**self.model.feed(*train_set.next_batch(batch_size)), **scheduled}
-            # The norms cost a pass over all gradients: once an epoch is enough to see them.
+            feed = {**self.model.feed(train_set.take_batch(batch_size)), **scheduled}
+            # The norms cost a pass over all gradients, so they are computed once an epoch.
             norms = self._norms[phase] if step == n_steps - 1 else {}
             _, norms = self._run([self.train_steps[phase], norms], feed)
         return {part: float(norm) for part, norm in norms.items()}
 
-    def _run(self, fetches, feed):
-        """Runs the graph with noise that follows from the seed and the number of runs before."""
+    def _run(self, fetches: Any, feed: Mapping[Tensor, Any]) -> Any:
+        """Runs the graph with noise that follows from the seed and the number of earlier runs."""
         key = key_value(self._seed, self._draws)
         self._draws += 1
         return self.session.run(fetches, {self._noise_key: key, **feed})
 
-    def _schedule(self, phase):
-        schedule = getattr(self.model, "schedule", None)
-        return {} if schedule is None else schedule(phase, self.epochs_done[phase])
+    def _rate(self, phase: str, epoch: int) -> float:
+        """Returns the learning rate of an epoch (from 0) of a phase."""
+        schedule = self.model.rate_schedule(phase)
+        if phase == "loss" and self.schedule is not None:
+            schedule = Schedule(self.schedule, self.model.params["epochs"])
+        return schedule.factor(epoch) * self.model.params["learning_rate"]
 
-    def evaluate(self, data_set, noise=None):
+    def _scheduled(self, phase: str, epoch: int) -> dict[Tensor, float]:
+        """Returns what is fed in the steps of an epoch beside the batch."""
+        rate = {self.learning_rate: self._rate(phase, epoch)}
+        return {**self.model.schedule(phase, epoch), **rate}
+
+    def evaluate(
+        self, data_set: DataSet, noise: Mapping[Tensor, np.ndarray] | None = None
+    ) -> dict[str, float]:
         """Computes the model's losses over a whole data set, in bounded memory.
 
-        Means over the batch are averaged and sums over the batch are added, chunk by chunk; both
-        are then fed back into the graph, which makes the losses of them. The formulas stand in
-        the model alone.
+        Chunk by chunk it averages the means over the batch and adds the sums over the batch. It
+        feeds the results back into the graph, which computes the losses from them, so that each
+        formula stands in the model alone.
 
         Args:
           data_set: a `DataSet`.
           noise: dict of a model's noise tensor to an array with one row for each example;
-            None draws the noise afresh.
+            None draws new noise.
 
         Returns:
           Dict of loss name to float.
         """
         return self._losses(*self._totals(data_set, noise))
 
-    def _totals(self, data_set, noise=None):
+    def _totals(
+        self, data_set: DataSet, noise: Mapping[Tensor, np.ndarray] | None = None
+    ) -> tuple[list, list]:
         """Returns the values over a data set of `batch_means` and of `batch_sums`, in double."""
         means, sums = self.model.batch_means, self.model.batch_sums
-        totals = [0.0] * len(means + sums)
+        totals: list[Any] = [0.0] * len(means + sums)
         for rows in chunks(data_set.num_examples):
-            feed = self.model.feed(*data_set.examples(rows))
+            feed = self.model.feed(data_set.examples(rows))
             feed.update({tensor: values[rows] for tensor, values in (noise or {}).items()})
             for i, value in enumerate(self._run(means + sums, feed)):
                 weight = (rows.stop - rows.start) / data_set.num_examples if i < len(means) else 1
                 totals[i] = totals[i] + weight * value.astype(np.float64)
         return totals[: len(means)], totals[len(means) :]
 
-    def _losses(self, means, sums):
+    def _losses(self, means: list, sums: list) -> dict[str, float]:
         tensors = self.model.batch_means + self.model.batch_sums
         feed = dict(zip(tensors, means + sums, strict=True))
         losses = self.session.run(self.model.losses, feed)
         return {name: float(value) for name, value in losses.items()}
 
-    def sum_over(self, data_set, batch_sum):
-        """Adds up a tensor that is a sum over the batch, over a whole data set, in double."""
+    def sum_over(self, data_set: DataSet, batch_sum: Tensor) -> Any:
+        """Returns the sum over a whole data set of a tensor that is a sum over the batch.
+
+        Args:
+          data_set: a `DataSet`.
+          batch_sum: the tensor.
+
+        Returns:
+          Float64 array of the tensor's shape.
+        """
         return sum(
-            self._run(batch_sum, self.model.feed(*data_set.examples(rows))).astype(np.float64)
+            self._run(batch_sum, self.model.feed(data_set.examples(rows))).astype(np.float64)
             for rows in chunks(data_set.num_examples)
         )
 
-    def save(self, path):
+    def save(self, path: "os.PathLike[str] | str") -> None:
         """Writes all variables, Adam's included, as a `tf.train.Saver` checkpoint at `path`.
 
         Raises:
@@ -332,32 +334,32 @@ class Trainer:
         except tf.errors.OpError as error:
             raise OSError(f"{path} cannot be written ({str(error).splitlines()[0]})") from error
 
-    def restore(self, path):
+    def restore(self, path: "os.PathLike[str] | str") -> None:
         """Reads all variables from a checkpoint, TensorFlow 1's own included."""
         self._saver.restore(self.session, os.fspath(path))
 
-    def begin_with(self, path):
-        """Gives the model the values that parts of the same name have in another's checkpoint.
+    def begin_with(self, path: "os.PathLike[str] | str") -> list[str]:
+        """Copies the variables that another model's checkpoint has under the same name.
 
-        A variable's name counts without its model's scope, the first word of it: DMVAE's
+        Names are compared without the model's scope, their first word: DMVAE's
         `dmvae/encode/dense/kernel` is VaDE's `vade/encode/dense/kernel`. Variables that the
-        checkpoint lacks stay as they are.
+        checkpoint lacks keep their values.
 
         Args:
           path: a checkpoint that `save` wrote.
 
         Returns:
-          The names of the variables that were given values.
+          The names of the variables that were copied.
 
         Raises:
-          ParameterError: none has a counterpart there, or one has another shape.
+          ParameterError: the checkpoint has none of them, or one in another shape.
         """
         reader = tf.train.load_checkpoint(os.fspath(path))
-        theirs = {}
+        found: dict[str, list[str]] = {}
         for name in reader.get_variable_to_shape_map():
-            theirs.setdefault(_without_scope(name), []).append(name)
-        # A name that several have, as layers of several experts, says not whose it is.
-        theirs = {part: names[0] for part, names in theirs.items() if len(names) == 1}
+            found.setdefault(_without_scope(name), []).append(name)
+        # A name that several variables share, as layers of several experts do, is ambiguous.
+        theirs = {part: names[0] for part, names in found.items() if len(names) == 1}
         taken = [v for v in self._variables if _without_scope(v.op.name) in theirs]
         if not taken:
             raise ParameterError(f"{path} holds no variable that this model has")
@@ -371,11 +373,11 @@ class Trainer:
             variable.load(value, self.session)
         return [variable.op.name for variable in taken]
 
-    def save_state(self, path, train_set):
-        """Writes what a training goes on from beside its variables, as an .npz file.
+    def save_state(self, path: "os.PathLike[str] | str", train_set: DataSet) -> None:
+        """Writes the state of the training other than its variables, as an .npz file.
 
-        That is the records, the numbers of epochs and of noise draws, where the batches stand,
-        and NumPy's global generator, which shuffles them.
+        It holds the records, the numbers of epochs and of noise draws, the position in the batches,
+        and the state of NumPy's global generator, which shuffles them.
 
         Args:
           path: where to write; its directory exists.
@@ -399,8 +401,8 @@ class Trainer:
             order=batches["order"],
         )
 
-    def restore_state(self, path, train_set):
-        """Reads what `save_state` wrote, into the trainer, `train_set` and NumPy's generator."""
+    def restore_state(self, path: "os.PathLike[str] | str", train_set: DataSet) -> None:
+        """Restores what `save_state` wrote: trainer, `train_set` and NumPy's global generator."""
         with np.load(path) as arrays:
             values = json.loads(arrays["values"].item())
             self.samples = list(arrays["samples"])
@@ -413,84 +415,28 @@ class Trainer:
         self.seconds = values["seconds"]
 
 
-def _without_scope(name):
+def _without_scope(name: str) -> str:
     return name.partition("/")[2]
 
 
-def trained_by(optimizer, loss):
-    """Returns the pairs of gradient and variable, of the variables that a loss trains, a list."""
-    return [pair for pair in optimizer.compute_gradients(loss) if pair[0] is not None]
-
-
-def part_name(variable):
-    """Returns the name of the part of the network that a variable belongs to."""
-    return variable.op.name.split("/")[0]
-
-
-def gradient_norms(gradients):
-    """Returns dict of a part of the network to its gradients' norm, a scalar tensor.
-
-    Args:
-      gradients: list of pairs of gradient and variable.
-    """
-    parts = {}
-    for gradient, variable in gradients:
-        parts.setdefault(part_name(variable), []).append(gradient)
-    with tf.name_scope("gradient_norms"):
-        return {part: tf.global_norm(of_part) for part, of_part in parts.items()}
-
-
-def start_trainer(build, params, seed):
+def start_trainer(
+    build: Callable[[Mapping[str, Any]], Model],
+    params: Mapping[str, Any],
+    seed: int,
+    schedule: str | None = None,
+) -> Trainer:
     """Builds a model in a new graph from a seed, ready to train.
 
     Args:
       build: function of `params` that builds a model in the current graph.
       params: dict of parameters that differ from the model's defaults.
       seed: whole number for NumPy's generator and for TensorFlow's.
+      schedule: as for `Trainer`.
 
     Returns:
-      A `Trainer`.
+      A `Trainer`, of the class that the model's engine needs.
     """
     with tf.Graph().as_default():
         set_seeds(seed)
         model = build(params)
-        return getattr(model, "trainer_class", Trainer)(model)
-
-
-def fit_restarts(start, train_set, validation_set, seeds, epochs=None):
-    """Trains one model from several seeds and keeps the one with the lowest held-out loss.
-
-    The loss needs no labels, so that a choice by it is no choice by the score. Ctrl-C ends the
-    restart that is running, and begins no other.
-
-    Args:
-      start: function of a seed that returns a `Trainer`, ready to train.
-      train_set: a `DataSet`; the order of its batches goes on from one restart to the next.
-      validation_set: a `DataSet` that the training does not see.
-      seeds: list of whole numbers, one a restart.
-      epochs: number of epochs; None means the model's own.
-
-    Returns:
-      The kept `Trainer`, and a dict of seed to held-out loss.
-
-    Raises:
-      ParameterError: there is no seed.
-    """
-    if not seeds:
-        raise ParameterError("seeds is empty: it must hold at least one whole number")
-    kept, losses = None, {}
-    for seed in seeds:
-        trainer = start(seed)
-        if hasattr(trainer.model, "pretrain"):
-            trainer.model.pretrain(trainer, train_set)
-        if not trainer.interrupted:
-            trainer.fit(train_set, epochs, sample=False)
-        losses[seed] = trainer.evaluate(validation_set)["loss"]
-        dropped = trainer
-        if losses[seed] == min(losses.values()):
-            kept, dropped = trainer, kept
-        if dropped is not None:
-            dropped.session.close()
-        if trainer.interrupted:
-            break
-    return kept, losses
+        return (model.trainer_class or Trainer)(model, schedule)

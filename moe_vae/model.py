@@ -1,0 +1,195 @@
+"""The contract: what a trainer, an engine, a cluster, a command or a figure may ask of a model.
+
+Every model derives from `Model` and gives what is abstract there. Everything else has a default,
+so that a model names only what is special about it.
+"""
+
+import abc
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from moe_vae.compat import Session, Tensor, tf
+from moe_vae.data.dataset import Batch, DataSet
+from moe_vae.schedules import Schedule
+
+if TYPE_CHECKING:
+    from moe_vae.training.trainer import Trainer
+
+__all__ = ["Model", "ModelError"]
+
+
+class ModelError(ValueError):
+    """A model was asked for something that it cannot do."""
+
+
+class Model(abc.ABC):
+    """A graph with losses, and what a trained one can do.
+
+    Attributes that a model sets:
+      params: dict of all its parameters, with `epochs`, `batch_size` and `learning_rate`.
+      loss: scalar tensor, what the last phase minimises.
+      n_features: number of columns of its inputs.
+      n_columns: number of digits, experts or clusters.
+      column: what `generate` counts by its last argument, "digit", "expert" or "cluster".
+      draws: whether there is a decoder: `generate`, `generate_row` and `reconstruct`.
+      answer: what `predict` returns the number of, the same or "class"; or "value" for a
+        regression.
+      n_styles: number of VAEs of an expert.
+      trainer_class: the class of the `Trainer` that an engine needs; None means `Trainer`.
+    """
+
+    params: dict[str, Any]
+    loss: Tensor
+    n_features: int
+    n_columns: int = 0
+    column: str = "cluster"
+    draws: bool = False
+    answer: str = "cluster"
+    n_styles: int = 1
+    trainer_class: "type[Trainer] | None" = None
+
+    # Training.
+
+    @property
+    @abc.abstractmethod
+    def losses(self) -> dict[str, Tensor]:
+        """Dict of name to scalar tensor: the losses that a history records."""
+
+    @property
+    @abc.abstractmethod
+    def batch_means(self) -> list[Tensor]:
+        """Tensors that are means over the batch, from which the losses follow."""
+
+    @abc.abstractmethod
+    def feed(self, batch: Batch) -> dict[Tensor, Any]:
+        """Returns the feed dict for a batch, its arrays checked.
+
+        Raises:
+          DataError: the arrays are not what the model reads.
+        """
+
+    @property
+    def batch_sums(self) -> list[Tensor]:
+        """Tensors that are sums over the batch, from which the losses follow: none by default."""
+        return []
+
+    @property
+    def phases(self) -> dict[str, Tensor]:
+        """Dict of phase to the loss that it minimises, in their order; the last is "loss"."""
+        return {"loss": self.loss}
+
+    def batch_size(self, phase: str) -> int:
+        """Returns the number of examples in a batch of a phase."""
+        del phase
+        return self.params["batch_size"]
+
+    def moves_averages(self, phase: str) -> bool:
+        """Whether a phase updates the moving averages of batch normalisation."""
+        del phase
+        return True
+
+    def rate_schedule(self, phase: str) -> Schedule:
+        """Returns how a phase's learning rate changes: constant, or along `cosine_decay`."""
+        if phase == "loss" and self.params.get("cosine_decay"):
+            return Schedule("cosine", self.params["epochs"])
+        return Schedule()
+
+    def schedule(self, phase: str, epoch: int) -> dict[Tensor, float]:
+        """Returns what else is fed in the steps of an epoch: dict of scalar tensor to value.
+
+        Args:
+          phase: a key of `phases`.
+          epoch: the epoch in that phase, from 0.
+        """
+        del phase, epoch
+        return {}
+
+    def pretrain(self, trainer: "Trainer", train_set: DataSet) -> None:  # noqa: B027, a default
+        """Does what comes before the phase "loss": by default nothing.
+
+        Args:
+          trainer: the `Trainer` of this model, or of a model that contains it.
+          train_set: a `DataSet`.
+        """
+
+    def after_epoch(  # noqa: B027, a default
+        self, phase: str, session: Session, sums: list[np.ndarray]
+    ) -> None:
+        """Does what follows an epoch beside gradient steps: by default nothing.
+
+        Args:
+          phase: the epoch's phase.
+          session: the session that is trained in.
+          sums: values of `batch_sums` over the training set.
+        """
+
+    def saver(self) -> Any:
+        """Returns an object that saves and restores variables as a `tf.train.Saver` does."""
+        return tf.train.Saver()
+
+    # What a trained model can do.
+
+    @abc.abstractmethod
+    def predict(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns the model's answer for each example.
+
+        Args:
+          session: a session that holds trained variables.
+          inputs: float32 array [n, n_features].
+
+        Returns:
+          Whole-number array [n] of digits, experts, clusters or classes, as `answer` says; for a
+          regression a float array [n, n_outputs].
+        """
+
+    def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns the probability of each answer, float array [n, n_answers]; rows sum to 1.
+
+        Raises:
+          ModelError: the model gives no probabilities.
+        """
+        raise ModelError(f"{type(self).__name__} gives no probabilities")
+
+    def generate(self, session: Session, z: np.ndarray, column: Any) -> np.ndarray:
+        """Draws examples from one digit, expert or cluster.
+
+        Args:
+          session: a session that holds trained variables.
+          z: float array [n, z_dim], standard-normal noise.
+          column: number of the digit, expert or cluster, from 0.
+
+        Returns:
+          Float array [n, n_features].
+
+        Raises:
+          ModelError: the model draws nothing.
+        """
+        raise ModelError(f"{type(self).__name__} has no decoder and draws nothing")
+
+    def generate_row(self, session: Session, z: np.ndarray) -> np.ndarray:
+        """Draws one example from every column, all from one code.
+
+        Args:
+          session: a session that holds trained variables.
+          z: float array [1, z_dim], standard-normal noise.
+
+        Returns:
+          Float array [n_columns, n_features].
+
+        Raises:
+          ModelError: the model draws nothing.
+        """
+        if not self.draws:
+            raise ModelError(f"{type(self).__name__} has no decoder and draws nothing")
+        return np.concatenate(
+            [self.generate(session, z, column) for column in range(self.n_columns)]
+        )
+
+    def reconstruct(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns the decoding of each example's mean code, float array [n, n_features].
+
+        Raises:
+          ModelError: the model has no decoder.
+        """
+        raise ModelError(f"{type(self).__name__} has no decoder and reconstructs nothing")

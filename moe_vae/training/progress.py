@@ -1,0 +1,63 @@
+"""The progress of a training on standard output."""
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from tqdm import tqdm
+
+__all__ = ["EpochBar"]
+
+
+def _is_redrawn() -> bool:
+    """Whether standard output can redraw a line: a terminal or a notebook, but not a log."""
+    return sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel")
+
+
+class EpochBar:
+    """A progress bar in a terminal or notebook; one line an epoch anywhere else.
+
+    Args:
+      n_done: number of epochs that were trained before.
+      n_epochs: number of epochs to come; with 0 nothing is shown.
+    """
+
+    def __init__(self, n_done: int, n_epochs: int) -> None:
+        self._n_done = n_done
+        self._total = n_done + n_epochs
+        self._bar = None
+        if n_epochs and _is_redrawn():
+            self._bar = tqdm(initial=n_done, total=self._total, unit="epoch", file=sys.stdout)
+
+    def __enter__(self) -> "EpochBar":
+        self._start = time.perf_counter()
+        return self
+
+    def update(self, losses: Mapping[str, float]) -> None:
+        """Shows that an epoch is over.
+
+        Args:
+          losses: dict of loss name to its value over the training set.
+        """
+        self._n_done += 1
+        shown = {name: f"{value:.3f}" for name, value in losses.items()}
+        if self._bar is not None:
+            self._bar.set_postfix(shown, refresh=False)
+            self._bar.update()
+            return
+        now = time.perf_counter()
+        values = ", ".join(f"{name}={value}" for name, value in shown.items())
+        print(
+            f"{self._n_done}/{self._total} epochs, {now - self._start:.1f} s, {values}", flush=True
+        )
+        self._start = now
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
