@@ -1,32 +1,43 @@
-"""What each table trains: steps, settings and seeds."""
+"""What each table trains: models, settings and seeds. Data only; `studies` trains by them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = [
+    "CLUSTERING_SEEDS",
     "CLUSTERING_STEPS",
     "N_STYLES",
+    "POST_SEEDS",
     "SPECIALIST_EXPERIMENTS",
     "SPECIALIST_STEPS",
     "TABLE_1_PARAMS",
     "TABLE_2_PARAMS",
+    "TABLE_2_TASK",
     "ClusteringStep",
     "Experiment",
 ]
 
 
 class ClusteringStep(NamedTuple):
-    """How a model is trained as a clustering.
+    """The settings of a run, and the run that comes before it.
 
-    `model` is its name, `before` the step that it begins with, or None, and `params` are the
-    parameters that differ from its defaults.
+    Attributes:
+      model: the model's name.
+      before: the name of the step whose trained model it begins with; None without one.
+      params: dict of the parameters that differ from the model's defaults.
     """
 
     model: str
     before: str | None = None
-    params: dict = {}  # noqa: RUF012, never written to
+    params: dict[str, Any] = {}  # noqa: RUF012, never written to
 
+
+# Of the posts' runs; the first is the posts' own.
+POST_SEEDS = (42, 1, 2)
+
+# Of the clusterings, by kind of data.
+CLUSTERING_SEEDS = {"points": (10, 11, 12, 13, 14), "images": (0, 1, 2)}
 
 _SAME_NETWORKS = {"encoder_layers": [512, 256], "decoder_layers": [256, 512]}
 
@@ -64,9 +75,9 @@ _COSINE = {"cosine_decay": True}
 _EM = {"expert_em_steps": 3, **_COSINE}
 
 # Table 1's settings that differ from the model's defaults, by data and gate. A gate that is a VAE
-# begins with a trained clustering, and so needs fewer epochs. A gate that is not named here has
-# the defaults.
-TABLE_1_PARAMS = {
+# begins with a trained clustering, and so needs fewer epochs. A gate without an entry takes the
+# defaults.
+TABLE_1_PARAMS: dict[str, dict[str, dict[str, Any]]] = {
     "spiral": {
         "softmax": {"epochs": 40, **_COSINE},
         "gmm": {"epochs": 15, **_EM},
@@ -83,43 +94,38 @@ TABLE_1_PARAMS = {
     },
 }
 
-_CLASSIFICATION = {"task": "classification", "n_outputs": 10, **_COSINE}
+TABLE_2_TASK = {"task": "classification", "n_outputs": 10}
 # A bound changes by a hundred nats where the task's loss changes by a tenth of a nat: with weight
 # 1 the labels would not move the gate.
 _LIGHT_GATE = {"gate_weight": 0.01}
 
-# The same for Table 2, by gate.
-TABLE_2_PARAMS = {
-    "softmax": {"epochs": 6, **_CLASSIFICATION},
-    "gmm": {"epochs": 2, **_CLASSIFICATION, **_FEW_STARTS},
-    "deep": {"epochs": 8, **_CLASSIFICATION},
-    "vade": {"epochs": 4, **_CLASSIFICATION, **_LIGHT_GATE},
-    "dmvae": {"epochs": 8, **_CLASSIFICATION, **_LIGHT_GATE},
+# The same for Table 2, by gate, beside its task.
+TABLE_2_PARAMS: dict[str, dict[str, Any]] = {
+    "softmax": {"epochs": 6, **_COSINE},
+    "gmm": {"epochs": 2, **_COSINE, **_FEW_STARTS},
+    "deep": {"epochs": 8, **_COSINE},
+    "vade": {"epochs": 4, **_COSINE, **_LIGHT_GATE},
+    "dmvae": {"epochs": 8, **_COSINE, **_LIGHT_GATE},
 }
 
 # As many steps as on MNIST.
 _SMALL_DATA_EPOCHS = {"pretrain_epochs": 120, "epochs": 180}
 
-
 _SPIRAL_EPOCHS = {"pretrain_epochs": 18, "epochs": 26}
 
-
 _ROUTED = {"routing": "information"}
-
 
 # Router and experts go on learning together, in the router's batches. The weight keeps the experts'
 # losses, some hundred nats, from deciding the routing alone.
 _TOGETHER = {**_ROUTED, "information_weight": 100.0, "batch_size": 500}
 
-
 N_STYLES = (2, 3, 4, 5)
-
 
 _SHAPES = {"style_routing": "information", "n_styles": 5}
 
 
-def _wide(n_styles):
-    """Ten VAEs with the parameters of a hierarchy: as many times as wide as it has styles."""
+def _wide(n_styles: int) -> ClusteringStep:
+    """Ten VAEs whose layers are `n_styles` times as wide as the post's."""
     layers = {
         name: [n_styles * size for size in MIXTURE_OF_VAES_PARAMS[name]]
         for name in ("encoder_layers", "decoder_layers")
@@ -127,7 +133,7 @@ def _wide(n_styles):
     return ClusteringStep("mixture-of-vaes", "information", {**_ROUTED, **layers})
 
 
-# The steps by name.
+# The steps of the specialists, by name.
 SPECIALIST_STEPS = {
     "information": ClusteringStep("information"),
     "mixture-of-vaes": ClusteringStep("mixture-of-vaes", "information", _ROUTED),
@@ -148,7 +154,7 @@ SPECIALIST_STEPS = {
 
 
 class Experiment(NamedTuple):
-    """A step, on what data, and from how many seeds, 0 and up."""
+    """A step, the data that it is trained on, and the number of its seeds, from 0."""
 
     step: str
     data: str

@@ -1,21 +1,323 @@
-"""One run: what it is identified and remembered by."""
+"""One run: a training, its directory, and what is kept there.
 
+A run's directory holds the trained variables, `metrics.json` with settings, losses and scores, the
+figures, the checkpoints that an interrupted training resumes from, and `evaluation.json`.
+"""
+
+import contextlib
+import json
 import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.experiments.registry import MODELS
+from moe_vae.data.dataset import DataSets
+from moe_vae.experiments.registry import MODELS, builder, default_params, inherited_params
+from moe_vae.experiments.sources import SOURCES, DataChoice
+from moe_vae.files import write_whole
+from moe_vae.params import ParameterError, check_params
+from moe_vae.training.checkpoints import Checkpoints, locked
+from moe_vae.training.tensorboard import TensorBoardLog
+from moe_vae.training.trainer import Trainer, start_trainer
 
-__all__ = ["run_identity", "run_record"]
+if TYPE_CHECKING:
+    from moe_vae.distributed.trainer import Member
+
+__all__ = [
+    "CHECKPOINT",
+    "CHECKPOINTS",
+    "EVALUATION",
+    "METRICS",
+    "TENSORBOARD",
+    "RunError",
+    "TrainOptions",
+    "check_directory",
+    "check_engine",
+    "evaluate_run",
+    "fit_model",
+    "follow_run",
+    "load_run",
+    "read_json",
+    "read_record",
+    "run_identity",
+    "run_params",
+    "run_record",
+    "save_figures",
+    "train_run",
+    "write_json",
+]
+
+# What is in a run's directory.
+CHECKPOINT = "model.ckpt"
+METRICS = "metrics.json"
+EVALUATION = "evaluation.json"
+CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
+
+FIGURE_DPI = 100
+
+Record = dict[str, Any]
+Params = dict[str, Any]
 
 
-def run_identity(name, trainer, data_sets, seed):
-    """Collects what decides how a run goes, ready for JSON; the arguments are `run_record`'s."""
+class RunError(ValueError):
+    """A run's directory is not what it must be, or the run did not end."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a run is trained, beside its model, its data and its parameters.
+
+    Attributes:
+      seed: whole number in 0 to 2^32 - 1, of the weights, the noise and the batches.
+      engine: a key of `ENGINES`.
+      schedule: the learning rate's, "constant" or "cosine"; None means the model's own.
+      start: the directory of the run whose trained variables the model begins with, or None.
+      resume: whether to resume from the last checkpoint in the directory, if there is one.
+      checkpoint_every: number of epochs from one checkpoint to the next.
+      keep: number of checkpoints that are kept.
+      tensorboard: whether to write TensorBoard's log.
+      command: the command line that asked for the run, for its record.
+    """
+
+    seed: int = 42
+    engine: str = "plain"
+    schedule: str | None = None
+    start: Path | None = None
+    resume: bool = False
+    checkpoint_every: int = 1
+    keep: int = 3
+    tensorboard: bool = False
+    command: str = ""
+
+
+# Before a training: what can be said without the data and without TensorFlow.
+
+
+def run_params(
+    model: str, data: str, given: Params | None = None, start: Path | None = None
+) -> Params:
+    """Returns all parameters of a run, checked.
+
+    Args:
+      model: a key of `MODELS`.
+      data: a key of `SOURCES`.
+      given: dict of the parameters that are set.
+      start: the directory of the run that it begins with, or None; the networks' parameters come
+        from there.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible.
+      RunError: `start` holds no run.
+    """
+    given = given or {}
+    defaults = default_params(model, data, given)
+    inherited = {} if start is None else inherited_params(read_record(start), defaults)
+    return check_params({**inherited, **given}, defaults)
+
+
+def check_engine(
+    model: str, data: str, params: Params, options: TrainOptions, is_cluster: bool = False
+) -> None:
+    """Raises ParameterError if a run cannot be computed by the engine that is asked for.
+
+    Args:
+      model: a key of `MODELS`.
+      data: a key of `SOURCES`.
+      params: all parameters of the run.
+      options: the run's `TrainOptions`.
+      is_cluster: whether the run is trained by a cluster of processes.
+    """
+    builder(model, SOURCES[data].n_features, options.engine)
+    if options.engine != "plain" and is_cluster:
+        raise ParameterError(
+            f"--engine {options.engine} does not go with --cluster; use --engine plain"
+        )
+    # The experts and their manager have variables of other names in the fused graph.
+    is_renamed = options.engine == "fused" and params.get("routing") in ("post", "balanced")
+    if is_renamed and options.start is not None:
+        raise ParameterError(
+            f"--engine fused does not go with --from for routing {params['routing']!r}; "
+            "use --engine plain"
+        )
+
+
+def check_directory(directory: Path) -> None:
+    """Raises RunError if there is something at `directory` that is no directory."""
+    if directory.exists() and not directory.is_dir():
+        raise RunError(f"{directory} is a file: it must be a directory, or not exist")
+
+
+# A training.
+
+
+def train_run(
+    model: str,
+    data: DataChoice,
+    directory: Path,
+    params: Params | None = None,
+    options: TrainOptions | None = None,
+    member: "Member | None" = None,
+) -> Record:
+    """Trains a model and writes variables, record and figures to a directory.
+
+    Ctrl-C ends the training after the last whole epoch; what was learned is written, and the
+    record says so.
+
+    Args:
+      model: a key of `MODELS`.
+      data: the `DataChoice` to train on.
+      directory: the run's directory; made where it is missing.
+      params: dict of the parameters that differ from the model's defaults.
+      options: the run's `TrainOptions`; None means the defaults.
+      member: the chief's `Member` of a cluster of processes; None trains in this process alone.
+
+    Returns:
+      The run's record, as in its `metrics.json`; see `run_record`.
+
+    Raises:
+      ParameterError: a parameter or the engine is impossible.
+      RunError: the directory holds another run or is a file, or no epoch ended.
+      CheckpointError: a checkpoint cannot be written or resumed, or the directory is in use.
+      DataError: the data cannot be had.
+      TrainingError: a loss is infinite or not a number.
+      ClusterError: another process of the cluster failed.
+    """
+    options = options or TrainOptions()
+    params = run_params(model, data.name, params, options.start)
+    check_engine(model, data.name, params, options, member is not None)
+    check_directory(directory)
+    with locked(directory), _starter(member) as starter:
+        data_sets = data.prepared(params)
+        trainer, record = fit_model(model, params, data_sets, directory, options, starter)
+        record |= _cluster_record(member, trainer)
+        _save_run(directory, trainer, record, data_sets)
+    if member is None:
+        trainer.session.close()  # a table trains a hundred in one process
+    return record
+
+
+def follow_run(
+    model: str, data: DataChoice, params: Params, options: TrainOptions, member: "Member"
+) -> None:
+    """Takes part in a cluster's training, not as its chief, until the chief ends it.
+
+    Args and Raises are those of `train_run`; `params` are all parameters of the run.
+    """
+    from moe_vae.distributed.processes import take_part
+
+    build = builder(model, SOURCES[data.name].n_features)
+    take_part(
+        member, build, params, options.seed, lambda: data.prepared(params).train, options.schedule
+    )
+
+
+def fit_model(
+    model: str,
+    params: Params,
+    data_sets: DataSets,
+    directory: Path,
+    options: TrainOptions,
+    starter: Callable[..., Trainer] = start_trainer,
+) -> tuple[Trainer, Record]:
+    """Trains a model to the end, with checkpoints in a directory; writes nothing else there.
+
+    Args:
+      model: a key of `MODELS`.
+      params: all parameters of the run.
+      data_sets: the prepared `DataSets`, no batch of them taken.
+      directory: the run's directory.
+      options: the run's `TrainOptions`.
+      starter: function that returns the trainer; its arguments are `start_trainer`'s.
+
+    Returns:
+      The `Trainer` and the run's record.
+
+    Raises:
+      What `train_run` raises.
+    """
+    build = builder(model, data_sets.train.images.shape[1], options.engine)
+    trainer = starter(build, params, options.seed, options.schedule)
+    if options.start is not None:
+        trainer.begin_with(options.start / CHECKPOINT)
+    print(f"Training {model} on {data_sets.name}.")
+    identity = run_identity(model, trainer, data_sets, options.seed, options.schedule)
+    _restore_checkpoints(trainer, data_sets, directory, options, identity)
+    if options.tensorboard:
+        trainer.listeners.append(TensorBoardLog(directory / TENSORBOARD, trainer))
+    trainer.fit_to_the_end(data_sets.train)
+    if trainer.interrupted:
+        print(f"Interrupted after {trainer.n_epochs} epochs; going on with what was learned.")
+    if not trainer.n_epochs:
+        raise RunError("interrupted before the first epoch ended: nothing to write")
+    record = run_record(model, trainer, data_sets, options.seed, options.schedule)
+    start = {} if options.start is None else {"start": str(options.start)}
+    return trainer, {"command": options.command, **start, **record}
+
+
+def _restore_checkpoints(
+    trainer: Trainer,
+    data_sets: DataSets,
+    directory: Path,
+    options: TrainOptions,
+    identity: Record,
+) -> None:
+    """Resumes from the last checkpoint if that is asked for, and has new ones written."""
+    checkpoints = Checkpoints(
+        directory / CHECKPOINTS, identity, options.checkpoint_every, options.keep
+    )
+    if options.resume:
+        for damage in checkpoints.restore(trainer, data_sets.train):
+            print(f"{damage}.")
+        if trainer.n_epochs:
+            print(f"Going on after epoch {trainer.n_epochs}.")
+    elif checkpoints.paths():
+        raise RunError(f"{directory} holds a run: --resume goes on with it")
+    trainer.listeners.append(checkpoints)
+
+
+def _save_run(directory: Path, trainer: Trainer, record: Record, data_sets: DataSets) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    trainer.save(directory / CHECKPOINT)
+    save_figures(MODELS[record["model"]].draw(trainer, record, data_sets.test), directory)
+    write_json(directory / METRICS, record)
+
+
+@contextlib.contextmanager
+def _starter(member: "Member | None") -> Iterator[Callable[..., Trainer]]:
+    if member is None:
+        yield start_trainer
+        return
+    from moe_vae.distributed.processes import chief_of
+
+    with chief_of(member) as start:
+        yield start
+
+
+def _cluster_record(member: "Member | None", trainer: Trainer) -> Record:
+    if member is None:
+        return {}
+    from moe_vae.distributed.processes import cluster_record
+
+    return cluster_record(member, trainer)
+
+
+def run_identity(
+    name: str, trainer: Trainer, data_sets: DataSets, seed: int, schedule: str | None = None
+) -> Record:
+    """Collects what decides how a run goes, ready for JSON; the arguments are `run_record`'s.
+
+    Checkpoints without a schedule, which older versions wrote, count as those with None.
+    """
     return {
         "model": name,
         "params": trainer.model.params,
         "seed": seed,
+        "schedule": schedule,
         "data": {
             "name": data_sets.name + trainer.data_note,
             "checksum": data_sets.train.checksum(),
@@ -23,7 +325,9 @@ def run_identity(name, trainer, data_sets, seed):
     }
 
 
-def run_record(name, trainer, data_sets, seed):
+def run_record(
+    name: str, trainer: Trainer, data_sets: DataSets, seed: int, schedule: str | None = None
+) -> Record:
     """Collects what a finished run is to be remembered by, ready for JSON.
 
     Args:
@@ -31,12 +335,14 @@ def run_record(name, trainer, data_sets, seed):
       trainer: its `Trainer` after `fit`.
       data_sets: the `DataSets` that it was trained on.
       seed: the seed that it was started from.
+      schedule: the learning rate's schedule that was asked for; None means the model's own.
     """
     return {
         "model": name,
         "data": data_sets.name,
         "n_features": data_sets.train.images.shape[1],
         "seed": seed,
+        **({} if schedule is None else {"schedule": schedule}),
         "params": trainer.model.params,
         "interrupted": trainer.interrupted,
         "history": trainer.history,
@@ -48,3 +354,109 @@ def run_record(name, trainer, data_sets, seed):
             "numpy": np.__version__,
         },
     }
+
+
+# After a training.
+
+
+def read_record(directory: Path) -> Record:
+    """Returns the record in a run's directory.
+
+    Raises:
+      RunError: there is none, or it is not what `train_run` writes.
+    """
+    path = directory / METRICS
+    if not path.exists():
+        raise RunError(f"{path} does not exist: name the directory of a finished training")
+    record = read_json(path)
+    needed = {"model", "params", "seed", "n_features"}
+    if not isinstance(record, dict) or not needed <= record.keys():
+        raise RunError(f"{path} is not what `train` wrote")
+    if record["model"] not in MODELS:
+        raise RunError(
+            f"{path} has the model {record['model']!r}: it must be one of {', '.join(MODELS)}"
+        )
+    return record
+
+
+def load_run(directory: Path) -> tuple[Trainer, Record]:
+    """Returns the trainer of a finished run, its variables restored, and the run's record.
+
+    Raises:
+      RunError: the directory holds no run, or its variables cannot be restored.
+    """
+    record, path = read_record(directory), directory / CHECKPOINT
+    if not path.with_name(f"{CHECKPOINT}.index").exists():  # said before TensorFlow is loaded
+        raise RunError(f"{path} cannot be restored: {path}.index does not exist")
+    build = builder(record["model"], record["n_features"])
+    trainer = start_trainer(build, record["params"], record["seed"])
+    try:
+        trainer.restore(path)
+    except (tf.errors.OpError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{path} cannot be restored ({reason})") from error
+    return trainer, record
+
+
+def evaluate_run(directory: Path, data: DataChoice, command: str = "") -> Record:
+    """Scores a finished run's model on a test set, and writes `evaluation.json` beside it.
+
+    Args:
+      directory: the run's directory.
+      data: the `DataChoice` to score it on.
+      command: the command line that asked for it, for the record.
+
+    Returns:
+      Dict with `command`, `data`, the scores as `test`, and what `ModelEntry.evaluate` adds.
+
+    Raises:
+      RunError: the directory holds no run, or its variables cannot be restored.
+      DataError: the data cannot be had, or the model does not read them.
+    """
+    trainer, record = load_run(directory)
+    data_sets = data.prepared(trainer.model.params)
+    entry = MODELS[record["model"]]
+    test = entry.score(trainer, data_sets.test)
+    evaluation = {
+        "command": command,
+        "data": data_sets.name,
+        "test": test,
+        **entry.evaluate(trainer, data_sets, record, test),
+    }
+    trainer.session.close()
+    write_json(directory / EVALUATION, evaluation)
+    return evaluation
+
+
+# Files.
+
+
+def save_figures(figures: dict[str, Any], directory: Path, prefix: str = "") -> None:
+    """Writes figures to a directory as PNG files, each under its name after `prefix`.
+
+    Args:
+      figures: dict of name to `matplotlib.figure.Figure`.
+      directory: made where it is missing.
+      prefix: what every file's name begins with.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        figure.savefig(directory / f"{prefix}{name}.png", dpi=FIGURE_DPI)
+
+
+def read_json(path: Path) -> Any:
+    """Returns the content of a JSON file.
+
+    Raises:
+      RunError: it is not JSON.
+      OSError: it cannot be read.
+    """
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise RunError(f"{path} is not JSON ({error})") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file, whole or not at all."""
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())

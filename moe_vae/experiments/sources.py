@@ -1,21 +1,128 @@
-"""Data sets by name, prepared for a model."""
+"""Data sets by name, and what a model needs of them beside images and labels."""
 
-from moe_vae.data.checks import POINT_FEATURES, SMALL_PIXELS
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from moe_vae.data.checks import IMAGE_PIXELS, POINT_FEATURES, SMALL_PIXELS, DataError
 from moe_vae.data.dataset import DataSets
+from moe_vae.data.digits import read_small_digits
+from moe_vae.data.mnist import read_data_sets
 from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
+from moe_vae.data.spiral import make_spiral
 from moe_vae.data.targets import add_affine_targets
 
-__all__ = ["N_FEATURES", "prepare_data"]
+__all__ = [
+    "CACHE",
+    "MNIST_SOURCES",
+    "SOURCES",
+    "DataChoice",
+    "Source",
+    "is_points",
+    "prepare_data",
+    "read_data",
+]
 
+CACHE = Path("runs", "cache")
 SHUFFLE_SEED = 0
+SPIRAL_SEED = 0  # of the points; a run's own seed is that of its weights and batches
 
 
-# Of the data sources that are no images of `IMAGE_PIXELS`.
-N_FEATURES = {"spiral": POINT_FEATURES, "digits": SMALL_PIXELS}
+class Source(NamedTuple):
+    """A data set by its name on the command line.
+
+    Attributes:
+      help: what it is, a few words for `--help`.
+      n_features: number of columns: 784 for MNIST's images, 2 for points in the plane.
+      read: function of the directory of MNIST's files, or None, that returns new `DataSets`.
+    """
+
+    help: str
+    n_features: int
+    read: Callable[[str | Path | None], DataSets]
 
 
-def prepare_data(data_sets, params, cache=None):
-    """Gives data sets what a model's parameters ask for: targets to regress on, or neighbours.
+SOURCES = {
+    "auto": Source(
+        "MNIST if it is there or can be downloaded, else the sample",
+        IMAGE_PIXELS,
+        lambda directory: read_data_sets(directory, "auto"),
+    ),
+    "mnist": Source(
+        "MNIST, from --data-dir or downloaded",
+        IMAGE_PIXELS,
+        lambda directory: read_data_sets(directory, "mnist"),
+    ),
+    "sample": Source(
+        "5,000 digits of MNIST that are installed with the package",
+        IMAGE_PIXELS,
+        lambda directory: read_data_sets(directory, "sample"),
+    ),
+    "spiral": Source(
+        "the paper's five arms, points in the plane",
+        POINT_FEATURES,
+        lambda directory: make_spiral(SPIRAL_SEED),
+    ),
+    "digits": Source(
+        "scikit-learn's 1,797 digits of 8 x 8 pixels",
+        SMALL_PIXELS,
+        lambda directory: read_small_digits(),
+    ),
+}
+# Those that every model reads.
+MNIST_SOURCES = tuple(name for name, source in SOURCES.items() if source.n_features == IMAGE_PIXELS)
+
+
+class DataChoice(NamedTuple):
+    """Which data set to read, and from where.
+
+    Attributes:
+      name: a key of `SOURCES`.
+      directory: where MNIST's four files are or go; None means the environment variable
+        `MOE_VAE_DATA`, or else `MNIST_data`.
+      cache: directory that keeps the nearest neighbours that some models need; None keeps nothing.
+    """
+
+    name: str = "auto"
+    directory: str | Path | None = None
+    cache: Path | None = CACHE
+
+    def read(self) -> DataSets:
+        """Returns the data sets as they are; see `read_data`."""
+        return read_data(self.name, self.directory)
+
+    def prepared(self, params: dict[str, Any]) -> DataSets:
+        """Returns the data sets with what a model of these parameters needs; see `prepare_data`."""
+        return prepare_data(self.read(), params, self.cache)
+
+
+def is_points(data: str) -> bool:
+    """Whether a data set, a key of `SOURCES`, holds points in the plane and no images."""
+    return SOURCES[data].n_features == POINT_FEATURES
+
+
+def read_data(name: str = "auto", directory: str | Path | None = None) -> DataSets:
+    """Reads a data set by its name.
+
+    Args:
+      name: a key of `SOURCES`.
+      directory: where MNIST's four files are or go; see `DataChoice`.
+
+    Returns:
+      A new `DataSets`, no batch of it taken.
+
+    Raises:
+      DataError: the name is unknown, or the data cannot be had.
+    """
+    if name not in SOURCES:
+        raise DataError(f"data is {name!r}: it must be one of {', '.join(SOURCES)}")
+    return SOURCES[name].read(directory)
+
+
+def prepare_data(
+    data_sets: DataSets, params: dict[str, Any], cache: Path | None = None
+) -> DataSets:
+    """Adds what a model needs of its data: targets to regress on, or nearest neighbours.
 
     Args:
       data_sets: a `DataSets`.
@@ -23,18 +130,23 @@ def prepare_data(data_sets, params, cache=None):
       cache: see `nearest_neighbours`.
 
     Returns:
-      A `DataSets` with targets by `add_affine_targets`, or the same one, its training set with
-      `neighbours` where the model has the parameter `n_neighbours` above 0; the spiral, which
-      comes arm by arm, is in random order then.
+      For a regression a new `DataSets` with targets by `add_affine_targets`. For a model with the
+      parameter `n_neighbours` above 0 the same one, its training set with `neighbours`; the
+      spiral, which is sorted by arm, is a shuffled copy then. For other models the same one.
     """
     if params.get("task") == "regression":
         return add_affine_targets(data_sets, params["n_outputs"], params["targets_seed"])
     if params.get("n_neighbours"):
-        if data_sets.name == "spiral":
-            parts = (data_sets.train, data_sets.validation, data_sets.test)
-            data_sets = DataSets(*(part.shuffled(SHUFFLE_SEED) for part in parts), data_sets.name)
-        train = data_sets.train
-        compared = deskew(train.images) if params["deskew"] else train.images
-        train.neighbours = nearest_neighbours(compared, params["n_neighbours"], cache)
-        train.neighbour_steps = walk_steps(compared, train.neighbours, params["neighbour_reach"])
+        return _with_neighbours(data_sets, params, cache)
+    return data_sets
+
+
+def _with_neighbours(data_sets: DataSets, params: dict[str, Any], cache: Path | None) -> DataSets:
+    if data_sets.name == "spiral":
+        parts = (data_sets.train, data_sets.validation, data_sets.test)
+        data_sets = DataSets(*(part.shuffled(SHUFFLE_SEED) for part in parts), data_sets.name)
+    train = data_sets.train
+    compared = deskew(train.images) if params["deskew"] else train.images
+    train.neighbours = nearest_neighbours(compared, params["n_neighbours"], cache)
+    train.neighbour_steps = walk_steps(compared, train.neighbours, params["neighbour_reach"])
     return data_sets

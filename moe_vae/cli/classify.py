@@ -1,0 +1,81 @@
+"""`classify`: which digit, expert or cluster a picture belongs to."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moe_vae.cli import options
+from moe_vae.data.checks import IMAGE_PIXELS, IMAGE_SIDE
+from moe_vae.evaluation.metrics import match_clusters
+from moe_vae.experiments.runs import load_run, read_record
+from moe_vae.model import Model
+
+__all__ = ["add_command", "read_picture", "run"]
+
+
+def add_command(commands: options.Commands) -> None:
+    """Adds the command to the parser's commands."""
+    command = options.add(
+        commands, "classify", run, "say which digit, expert or cluster a picture belongs to"
+    )
+    command.add_argument(
+        "image", type=Path, help="a picture of 28 x 28 pixels, light ink on a dark ground"
+    )
+    options.add_run(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints the likeliest answer and its probability."""
+    record = read_record(arguments.run_dir)
+    if record["n_features"] != IMAGE_PIXELS:
+        raise options.CommandError(
+            f"{arguments.run_dir} was trained on the {record['data']}, not on images of "
+            f"{IMAGE_SIDE} x {IMAGE_SIDE} pixels"
+        )
+    image = read_picture(arguments.image)
+    trainer, record = load_run(arguments.run_dir)
+    probabilities = trainer.model.predict_proba(trainer.session, image)[0]
+    print(_answer(trainer.model, probabilities, record))
+
+
+def _answer(model: Model, probabilities: np.ndarray, record: dict[str, Any]) -> str:
+    likeliest = int(probabilities.argmax())
+    sure = f"(probability {probabilities[likeliest]:.3f})"
+    if model.answer == "digit":
+        return f"digit {likeliest} {sure}"
+    digit = match_clusters(np.array(record["test"]["confusion"])).get(likeliest)
+    drawn = "no digit" if digit is None else f"digit {digit}"
+    return f"{model.answer} {likeliest} {sure}, matched with {drawn}"
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """Reads a picture as one image: grey, 28 x 28, light ink on a dark ground as in MNIST.
+
+    Returns:
+      Float32 array [1, 784] in [0, 1].
+
+    Raises:
+      CommandError: the file is damaged, no picture, or of another size.
+      OSError: it cannot be read.
+    """
+    with path.open("rb"):  # said before a library is loaded
+        pass
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("L"), np.float32) / 255
+    except UnidentifiedImageError as error:
+        raise options.CommandError(f"{path} is not a picture") from error
+    except OSError as error:
+        if error.filename:
+            raise
+        raise options.CommandError(f"{path} is damaged ({error})") from error
+    if pixels.shape != (IMAGE_SIDE, IMAGE_SIDE):
+        height, width = pixels.shape
+        raise options.CommandError(
+            f"{path} is {width} x {height} pixels: it must be {IMAGE_SIDE} x {IMAGE_SIDE}"
+        )
+    return pixels.reshape(1, -1)

@@ -1,0 +1,244 @@
+"""What the commands share: the parser, types of options, and options that several commands have."""
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from moe_vae.experiments.sources import CACHE, MNIST_SOURCES, SOURCES, DataChoice
+from moe_vae.experiments.studies import Study
+from moe_vae.models.gates import GATES
+
+__all__ = [
+    "CommandError",
+    "Commands",
+    "Parser",
+    "add",
+    "add_cache",
+    "add_data",
+    "add_data_dir",
+    "add_epochs_and_seed",
+    "add_out",
+    "add_run",
+    "add_seeds",
+    "add_study",
+    "add_table",
+    "assignment",
+    "data_of",
+    "png",
+    "positive",
+    "process_count",
+    "seconds",
+    "seed",
+    "study_of",
+    "whole_number",
+]
+
+# What `add_subparsers` returns.
+Commands = Any
+
+MAX_SEED = 2**32 - 1
+MAX_PROCESSES = 64
+
+
+class CommandError(ValueError):
+    """A command was given a path or a choice that it cannot work with."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exits with code 2."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def add(
+    commands: Commands,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    help_text: str,
+    **settings: Any,
+) -> argparse.ArgumentParser:
+    """Adds a command, and returns its parser.
+
+    Args:
+      commands: what `add_subparsers` returned.
+      name: the command.
+      run: function of the parsed words that runs it.
+      help_text: what it does, one line without a full stop.
+      settings: what else `ArgumentParser` is to be given.
+    """
+    description = f"{help_text[0].upper()}{help_text[1:]}."
+    command = commands.add_parser(name, help=help_text, description=description, **settings)
+    command.set_defaults(run=run)
+    return command
+
+
+# Types of options: each takes a word and returns a value, or raises ArgumentTypeError.
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Splits NAME=VALUE, the value being JSON or a bare word."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value  # a bare word, such as relu; the model's own check judges it
+
+
+def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Returns the type of a whole number from `low` to `high`; None means without an end."""
+    allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
+
+    def parse(text: str) -> int:
+        is_number = text.isascii() and text.isdigit()
+        if not is_number or int(text) < low or (high is not None and int(text) > high):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {allowed}")
+        return int(text)
+
+    return parse
+
+
+positive = whole_number(1)
+seed = whole_number(0, MAX_SEED)
+process_count = whole_number(1, MAX_PROCESSES)
+
+
+def seconds(text: str) -> float:
+    """Reads a number of seconds above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
+
+
+def png(text: str) -> Path:
+    """Reads the path of a PNG file."""
+    if not text.endswith(".png"):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .png")
+    return Path(text)
+
+
+# Options that several commands have.
+
+
+def add_data(command: argparse.ArgumentParser, names: Iterable[str] = MNIST_SOURCES) -> None:
+    """Adds which data set, keys of `SOURCES`, and where it is."""
+    names = tuple(names)
+    explained = "; ".join(f"{name}: {SOURCES[name].help}" for name in names)
+    command.add_argument(
+        "--data", choices=names, default="auto", help=f"the data set; default: auto; {explained}"
+    )
+    add_data_dir(command)
+
+
+def add_data_dir(command: argparse.ArgumentParser) -> None:
+    """Adds where MNIST is."""
+    command.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="where MNIST's four files are or go; default: $MOE_VAE_DATA, or else MNIST_data",
+    )
+
+
+def add_cache(command: argparse.ArgumentParser) -> None:
+    """Adds where nearest neighbours are kept."""
+    command.add_argument(
+        "--cache",
+        type=Path,
+        default=CACHE,
+        metavar="DIR",
+        help=f"keeps the nearest neighbours that some models need; default: {CACHE}",
+    )
+
+
+def data_of(arguments: argparse.Namespace) -> DataChoice:
+    """Returns the `DataChoice` of a command with `add_data`, and perhaps `add_cache`."""
+    cache = vars(arguments).get("cache", CACHE)
+    return DataChoice(arguments.data, arguments.data_dir, cache)
+
+
+def add_epochs_and_seed(command: argparse.ArgumentParser) -> None:
+    """Adds how long to train, and from which seed."""
+    command.add_argument("--epochs", type=int, metavar="N", help="default: the model's own")
+    command.add_argument("--seed", type=seed, default=42, help="default: 42, as in the posts")
+
+
+def add_run(command: argparse.ArgumentParser) -> None:
+    """Adds the directory of a trained model."""
+    command.add_argument(
+        "--run",
+        dest="run_dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the directory that `train --out` wrote",
+    )
+
+
+def add_out(command: argparse.ArgumentParser, default: Path) -> None:
+    """Adds the file of the results."""
+    command.add_argument(
+        "--out", type=Path, default=default, metavar="FILE", help=f"default: {default}"
+    )
+
+
+def add_seeds(command: argparse.ArgumentParser, default: Sequence[int] | None) -> None:
+    """Adds the seeds of a study's runs; None means those of the recipe."""
+    shown = "as in the tables" if default is None else " ".join(map(str, default))
+    command.add_argument(
+        "--seeds",
+        type=seed,
+        nargs="+",
+        default=default if default is None else list(default),
+        metavar="SEED",
+        help=f"default: {shown}",
+    )
+
+
+def add_study(command: argparse.ArgumentParser, name: str, out: str | None = None) -> None:
+    """Adds where a study's runs and results go.
+
+    Args:
+      command: the command's parser.
+      name: the study.
+      out: the name of the result file, without `.json`; None means `name`.
+    """
+    command.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs", name),
+        metavar="DIR",
+        help="where the runs go; one that is finished there is not trained again; "
+        f"default: runs/{name}",
+    )
+    add_out(command, Path("results", f"{out or name}.json"))
+
+
+def study_of(arguments: argparse.Namespace) -> Study:
+    """Returns the `Study` of a command with `add_study`."""
+    return Study(arguments.runs, arguments.out, arguments.data_dir, arguments.command_line)
+
+
+def add_table(command: argparse.ArgumentParser, name: str) -> None:
+    """Adds what the tables of mixtures of experts have in common."""
+    add_data_dir(command)
+    command.add_argument(
+        "--gates", choices=GATES, nargs="+", default=list(GATES), help="default: all"
+    )
+    command.add_argument(
+        "--gate-runs",
+        type=Path,
+        default=Path("runs", "clustering"),
+        metavar="DIR",
+        help="the runs of `clustering`, which VAE gates begin with; missing ones are trained "
+        "there; default: runs/clustering",
+    )
+    add_study(command, name)

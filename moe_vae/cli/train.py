@@ -1,0 +1,211 @@
+"""`train`: one model, alone or as one task of a cluster of processes."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moe_vae.cli import options
+from moe_vae.distributed.processes import join_cluster
+from moe_vae.distributed.servers import JOBS
+from moe_vae.experiments.registry import ENGINES, MODELS
+from moe_vae.experiments.runs import (
+    METRICS,
+    TENSORBOARD,
+    TrainOptions,
+    check_directory,
+    check_engine,
+    follow_run,
+    run_params,
+    train_run,
+)
+from moe_vae.experiments.sources import SOURCES
+from moe_vae.models.specialists import ROUTINGS
+from moe_vae.schedules import SCHEDULES
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["add_command", "add_options", "add_way_of_training", "check", "run"]
+
+WAIT_SECONDS = 120
+
+
+def add_command(commands: options.Commands) -> None:
+    """Adds the command to the parser's commands."""
+    command = options.add(commands, "train", run, "train one model, save it and its scores")
+    add_options(command)
+    _add_task(command)
+    command.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="plain",
+        help="how the model is computed. plain (default): as in the posts, any model. fused: a "
+        "graph written for speed, mixture-of-vaes and hierarchy, on images of 28 x 28 pixels. "
+        "compiled: compiled by XLA, conditional-vae, vade, dmvae and moe. Neither of these two "
+        "goes with --cluster, nor fused with --from but for the routing information",
+    )
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Adds what `train` and `cluster` have in common."""
+    command.add_argument("model", choices=MODELS, help="which model")
+    options.add_data(command, SOURCES)
+    options.add_epochs_and_seed(command)
+    _add_settings(command)
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    command.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="DIR",
+        help="begin with the trained model in DIR: its variables of the same names, and its "
+        "parameters of the networks",
+    )
+    options.add_cache(command)
+    _add_checkpoints(command)
+    command.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help=f"log curves, gradient norms, pictures and the graph to DIR/{TENSORBOARD}",
+    )
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--set",
+        type=options.assignment,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a parameter of the model, as in --set z_dim=5 or --set 'encoder_layers=[64]'",
+    )
+    command.add_argument(
+        "--routing",
+        choices=ROUTINGS,
+        help="of a mixture of VAEs. post (default): the post's. balanced: the post's, balanced by "
+        "entropy. information: by mutual information, which makes each expert one digit",
+    )
+    command.add_argument(
+        "--schedule",
+        choices=SCHEDULES,
+        help="how the learning rate changes over the epochs; default: the model's own",
+    )
+
+
+def _add_checkpoints(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="resume from the last checkpoint in DIR, or begin if there is none",
+    )
+    command.add_argument(
+        "--checkpoint-every",
+        type=options.positive,
+        default=1,
+        metavar="N",
+        help="write a checkpoint every N epochs; default: 1",
+    )
+    command.add_argument(
+        "--keep", type=options.positive, default=3, metavar="K", help="keep the last K; default: 3"
+    )
+
+
+def _add_task(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group(
+        "one task of a cluster", "the same command on every host, but for --job and --task"
+    )
+    group.add_argument(
+        "--cluster",
+        type=Path,
+        metavar="FILE",
+        help='the tasks\' addresses, as JSON: {"ps": ["host:port"], "worker": ["host:port", ...]}',
+    )
+    group.add_argument("--job", choices=JOBS, help="parameter server or worker")
+    group.add_argument(
+        "--task", type=int, metavar="N", help="its number, from 0; worker 0 writes to DIR"
+    )
+    add_way_of_training(group)
+
+
+def add_way_of_training(command: Any) -> None:
+    """Adds how the workers of a cluster train together, to a parser or a group of options."""
+    command.add_argument(
+        "--asynchronous",
+        action="store_true",
+        help="every worker's gradient is a step of its own; default: a step takes the mean of "
+        "all workers' gradients",
+    )
+    command.add_argument(
+        "--wait",
+        type=options.seconds,
+        metavar="SECONDS",
+        help="how long a worker waits for a parameter server, and for worker 0 to begin; "
+        f"default: {WAIT_SECONDS}",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains, or takes part in the training of a cluster."""
+    params = check(arguments)
+    trained = _options_of(arguments)
+    data = options.data_of(arguments)
+    check_engine(arguments.model, data.name, params, trained, arguments.cluster is not None)
+    member = _join_cluster(arguments)
+    if member is not None and not member.is_chief:
+        follow_run(arguments.model, data, params, trained, member)
+        return
+    record = train_run(arguments.model, data, arguments.out, params, trained, member)
+    print(json.dumps(record["test"], indent=1))
+    print(f"Checkpoint, {METRICS} and figures are in {arguments.out}/.")
+
+
+def check(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Returns all parameters of the model, checked before the data are read or downloaded."""
+    given = dict(arguments.set)
+    if arguments.epochs is not None:
+        given["epochs"] = arguments.epochs
+    if arguments.routing is not None:
+        given["routing"] = arguments.routing
+    check_directory(arguments.out)
+    return run_params(arguments.model, arguments.data, given, arguments.start)
+
+
+def _join_cluster(arguments: argparse.Namespace) -> "Member | None":
+    """Starts this process's server in the cluster that the words name; None without one."""
+    given = {
+        "--job": arguments.job is not None,
+        "--task": arguments.task is not None,
+        "--asynchronous": arguments.asynchronous,
+        "--wait": arguments.wait is not None,
+    }
+    if arguments.cluster is None:
+        for name in (name for name, is_given in given.items() if is_given):
+            raise options.CommandError(
+                f"{name} needs --cluster, the file with the addresses of the tasks"
+            )
+        return None
+    for name in ("--job", "--task"):
+        if not given[name]:
+            raise options.CommandError(f"--cluster needs {name}: which task this process is")
+    return join_cluster(
+        arguments.cluster,
+        arguments.job,
+        arguments.task,
+        synchronous=not arguments.asynchronous,
+        wait_seconds=WAIT_SECONDS if arguments.wait is None else arguments.wait,
+    )
+
+
+def _options_of(arguments: argparse.Namespace) -> TrainOptions:
+    return TrainOptions(
+        seed=arguments.seed,
+        engine=arguments.engine,
+        schedule=arguments.schedule,
+        start=arguments.start,
+        resume=arguments.resume,
+        checkpoint_every=arguments.checkpoint_every,
+        keep=arguments.keep,
+        tensorboard=arguments.tensorboard,
+        command=arguments.command_line,
+    )

@@ -1,0 +1,436 @@
+"""The studies: one function for each table, which trains and evaluates the table's runs.
+
+A run that is finished is not trained again, and one that was interrupted is resumed. The results
+are written after every run, so that a study can be interrupted at any time.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from moe_vae.evaluation.clustering import score_baselines
+from moe_vae.experiments.recipes import (
+    CLUSTERING_SEEDS,
+    CLUSTERING_STEPS,
+    POST_SEEDS,
+    SPECIALIST_EXPERIMENTS,
+    SPECIALIST_STEPS,
+    TABLE_1_PARAMS,
+    TABLE_2_PARAMS,
+    TABLE_2_TASK,
+    ClusteringStep,
+    Experiment,
+)
+from moe_vae.experiments.registry import MODELS, POST_MODELS
+from moe_vae.experiments.runs import (
+    CHECKPOINTS,
+    EVALUATION,
+    METRICS,
+    RunError,
+    TrainOptions,
+    evaluate_run,
+    fit_model,
+    read_json,
+    run_params,
+    save_figures,
+    train_run,
+    write_json,
+)
+from moe_vae.experiments.sources import CACHE, DataChoice, is_points
+from moe_vae.models.gates import GATES
+from moe_vae.plots.posts import concept_figures
+from moe_vae.training.checkpoints import locked
+
+__all__ = [
+    "OWN_OBJECTIVE",
+    "Study",
+    "clustering",
+    "figures",
+    "finish_run",
+    "posts",
+    "specialists",
+    "table1",
+    "table2",
+]
+
+# What a table keeps of the run that filled a cell.
+CELL_RECORD = ("command", "data", "seed", "params", "seconds", "test", "versions")
+OWN_OBJECTIVE = "own"  # a gate's default
+POST_NUMBERS = {"conditional-vae": "post2", "mixture-of-vaes": "post3"}
+
+Record = dict[str, Any]
+Cell = TypeVar("Cell")
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where a study's runs and results go, and where its data come from.
+
+    Attributes:
+      runs: the directory of the runs' directories.
+      out: the JSON file of the results; the figures go to `figures` beside it.
+      data_dir: where MNIST's four files are or go; see `DataChoice`.
+      command: the command line that asked for the study, for the records.
+      cache: see `DataChoice`.
+    """
+
+    runs: Path
+    out: Path
+    data_dir: str | Path | None = None
+    command: str = ""
+    cache: Path | None = field(default=CACHE)
+
+    @property
+    def figures(self) -> Path:
+        """The directory of the figures."""
+        return self.out.parent / "figures"
+
+    def data(self, name: str) -> DataChoice:
+        """Returns the `DataChoice` of a data set's name."""
+        return DataChoice(name, self.data_dir, self.cache)
+
+    def write(self, **results: Any) -> None:
+        """Writes the results so far."""
+        write_json(self.out, {"command": self.command, **results})
+
+
+# The posts.
+
+
+def figures(
+    out: Path, data: DataChoice, epochs: int | None = None, seed: int = 42, command: str = ""
+) -> None:
+    """Draws every figure of both posts, their models trained for it.
+
+    A training that was interrupted in `out` is resumed.
+
+    Args:
+      out: the directory of the figures and of the models' records.
+      data: the `DataChoice`.
+      epochs: number of epochs; None means the posts' own.
+      seed: the trainings' seed.
+      command: the command line that asked for it, for the records.
+
+    Raises:
+      What `train_run` raises.
+    """
+    given = {} if epochs is None else {"epochs": epochs}
+    params = {name: run_params(name, data.name, given) for name in POST_MODELS}
+    data_sets = data.read()
+    save_figures(concept_figures(), out, "post3_")
+    options = TrainOptions(seed=seed, resume=True, checkpoint_every=5, keep=1, command=command)
+    for name in POST_MODELS:
+        run_dir = out / f"{POST_NUMBERS[name]}_{name}"
+        with locked(run_dir):
+            trainer, record = fit_model(name, params[name], data_sets, run_dir, options)
+            drawn = MODELS[name].draw(trainer, record, data_sets.test)
+            save_figures(drawn, out, f"{run_dir.name}_")
+            write_json(run_dir.with_suffix(".json"), record)
+            if not trainer.interrupted:
+                shutil.rmtree(run_dir)  # there is nothing left to resume
+
+
+def posts(study: Study, data: str = "auto", seeds: Sequence[int] = POST_SEEDS) -> list[Record]:
+    """Trains and evaluates both posts' models from several seeds.
+
+    Args:
+      study: the `Study`.
+      data: a key of `SOURCES`.
+      seeds: the runs' seeds; the figures are the last one's.
+
+    Returns:
+      The runs' records, each with its `evaluation`.
+
+    Raises:
+      RunError: a run was interrupted, or its directory holds another one.
+      And what `train_run` and `evaluate_run` raise.
+    """
+    runs = []
+    for name in POST_MODELS:
+        for seed in seeds:
+            run_dir = study.runs / f"{name}-{seed}"
+            record = finish_run(study, name, data, run_dir, seed)
+            runs.append({**record, "evaluation": _evaluation(study, run_dir, data)})
+            study.write(runs=runs)
+    save_figures(concept_figures(), study.figures, "post3_")
+    for name in POST_MODELS:
+        _copy_figures(study.runs / f"{name}-{seeds[-1]}", study.figures, name)
+    return runs
+
+
+# The paper's clusterings.
+
+
+def clustering(
+    study: Study, data: str = "auto", seeds: Sequence[int] | None = None
+) -> list[Record]:
+    """Trains and evaluates VaDE and DMVAE from several seeds, and scores the baselines.
+
+    Args:
+      study: the `Study`.
+      data: a key of `SOURCES`.
+      seeds: the runs' seeds, the figures are the last one's; None means `CLUSTERING_SEEDS`.
+
+    Returns:
+      The runs' records, each with its `evaluation`.
+
+    Raises:
+      RunError: a run was interrupted, or its directory holds another one.
+      And what `train_run` and `evaluate_run` raise.
+    """
+    seeds = seeds or CLUSTERING_SEEDS[_kind(data)]
+    data_sets, runs = study.data(data).read(), []
+    baselines = [
+        {"seed": seed, **score_baselines(data_sets.train.images, data_sets.test, seed)}
+        for seed in seeds
+    ]
+    steps = CLUSTERING_STEPS[_kind(data)]
+    for name in steps:
+        for seed in seeds:
+            run_dir = _finish_step(study, steps, name, data, seed)
+            runs.append(_evaluated(study, run_dir, data))
+            study.write(baselines=baselines, runs=runs)
+        _copy_figures(run_dir, study.figures, f"{name}_{data}")
+    return runs
+
+
+def _kind(data: str) -> str:
+    return "points" if is_points(data) else "images"
+
+
+# The paper's tables.
+
+
+def table1(
+    study: Study,
+    gate_runs: Path,
+    data: Sequence[str] = ("spiral", "mnist"),
+    gates: Sequence[str] | None = None,
+    objectives: Sequence[str] = (OWN_OBJECTIVE,),
+    outputs: Sequence[int] = (1, 2, 5),
+    draws: int = 5,
+) -> list[Record]:
+    """Trains the regressions of the paper's Table 1.
+
+    Args:
+      study: the `Study`.
+      gate_runs: the directory of the clusterings that VAE gates begin with, as `clustering` leaves
+        them; what is missing there is trained.
+      data: keys of `SOURCES`.
+      gates: keys of `GATES`; None means all.
+      objectives: task objectives; `OWN_OBJECTIVE` is each gate's default.
+      outputs: numbers of dimensions of the targets.
+      draws: number of draws of the targets; each is also a run's seed.
+
+    Returns:
+      The cells: what the table keeps of each run.
+
+    Raises:
+      RunError: a run was interrupted, or its directory holds another one.
+      And what `train_run` raises.
+    """
+    cells = [
+        (data_name, gate, objective, n_outputs, draw)
+        for data_name in data
+        for gate in gates or GATES
+        for objective in objectives
+        for n_outputs in outputs
+        for draw in range(draws)
+    ]
+
+    def train(cell: tuple[str, str, str, int, int]) -> Record:
+        data_name, gate, objective, n_outputs, draw = cell
+        params = {
+            **TABLE_1_PARAMS.get(data_name, {}).get(gate, {}),
+            "gate": gate,
+            "n_outputs": n_outputs,
+            "targets_seed": draw,
+        }
+        name = f"{data_name}-{gate}-{n_outputs}-{draw}"
+        if objective != OWN_OBJECTIVE:
+            params["task_objective"] = objective
+            name += f"-{objective}"
+        return _finish_cell(study, name, data_name, draw, params, gate_runs)
+
+    return _fill_cells(study, cells, train)
+
+
+def table2(
+    study: Study,
+    gate_runs: Path,
+    gates: Sequence[str] | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+) -> list[Record]:
+    """Trains the classifications of MNIST, the paper's Table 2.
+
+    Args:
+      study, gate_runs, gates: see `table1`.
+      seeds: the runs' seeds.
+
+    Returns and Raises are those of `table1`.
+    """
+    cells = [(gate, seed) for gate in gates or GATES for seed in seeds]
+
+    def train(cell: tuple[str, int]) -> Record:
+        gate, seed = cell
+        params = {**TABLE_2_TASK, **TABLE_2_PARAMS.get(gate, {}), "gate": gate}
+        return _finish_cell(study, f"mnist-{gate}-{seed}", "mnist", seed, params, gate_runs)
+
+    return _fill_cells(study, cells, train)
+
+
+def _fill_cells(
+    study: Study, cells: Sequence[Cell], train: Callable[[Cell], Record]
+) -> list[Record]:
+    """Fills a table's cells in their order, and writes all that are done after each."""
+    records = []
+    for number, cell in enumerate(cells, start=1):
+        print(f"Cell {number} of {len(cells)}: {', '.join(map(str, cell))}.", flush=True)
+        record = train(cell)
+        records.append({name: record[name] for name in CELL_RECORD})
+        study.write(cells=records)
+    return records
+
+
+def _finish_cell(
+    study: Study, name: str, data: str, seed: int, params: Record, gate_runs: Path
+) -> Record:
+    """Trains the run of a table's cell, first the clustering that its gate begins with, if any."""
+    start, before = None, GATES[params["gate"]].begins_with
+    if before is not None:
+        seeds = CLUSTERING_SEEDS[_kind(data)]
+        clusterings = Study(gate_runs, study.out, study.data_dir, study.command, study.cache)
+        steps, gate_seed = CLUSTERING_STEPS[_kind(data)], seeds[seed % len(seeds)]
+        start = _finish_step(clusterings, steps, before, data, gate_seed)
+    return finish_run(study, "moe", data, study.runs / name, seed, params, start)
+
+
+# Experts that are digits.
+
+
+def specialists(
+    study: Study,
+    steps: Iterable[str] | None = None,
+    data: Iterable[str] | None = None,
+    n_seeds: int | None = None,
+) -> list[Record]:
+    """Trains and evaluates experts that are digits, flat and in a hierarchy, and the ablations.
+
+    Args:
+      study: the `Study`.
+      steps: keys of `SPECIALIST_STEPS`; None means all.
+      data: keys of `SOURCES`; None means all that the experiments have.
+      n_seeds: how many seeds each has at most; None means as many as the recipe says.
+
+    Returns:
+      The runs' records, each with its `step` and its `evaluation`.
+
+    Raises:
+      RunError: a run was interrupted, or its directory holds another one.
+      And what `train_run` and `evaluate_run` raise.
+    """
+    runs: list[Record] = []
+    for experiment in _chosen(steps, data):
+        for seed in range(min(experiment.n_seeds, n_seeds or experiment.n_seeds)):
+            run_dir = _finish_step(study, SPECIALIST_STEPS, experiment.step, experiment.data, seed)
+            record = _evaluated(study, run_dir, experiment.data)
+            runs.append({"step": experiment.step, **record})
+            study.write(runs=runs)
+        if experiment.data in ("mnist", "spiral"):
+            _copy_figures(run_dir, study.figures, f"specialists_{experiment.step}")
+    return runs
+
+
+def _chosen(steps: Iterable[str] | None, data: Iterable[str] | None) -> list[Experiment]:
+    steps, data = list(steps or ()), list(data or ())
+    return [
+        experiment
+        for experiment in SPECIALIST_EXPERIMENTS
+        if (not steps or experiment.step in steps) and (not data or experiment.data in data)
+    ]
+
+
+# What the studies share.
+
+
+def finish_run(
+    study: Study,
+    model: str,
+    data: str,
+    run_dir: Path,
+    seed: int,
+    params: Record | None = None,
+    start: Path | None = None,
+) -> Record:
+    """Trains a run if it is not finished, and deletes its checkpoints.
+
+    Args:
+      study: the `Study`.
+      model: a key of `MODELS`.
+      data: a key of `SOURCES`.
+      run_dir: the run's directory.
+      seed: the run's seed.
+      params: dict of the parameters that differ from the model's defaults.
+      start: the directory of the run that it begins with, or None.
+
+    Returns:
+      The run's record.
+
+    Raises:
+      RunError: the run was interrupted, or the directory holds a run with other parameters.
+      And what `train_run` raises.
+    """
+    params, metrics = params or {}, run_dir / METRICS
+    if not metrics.exists() or read_json(metrics)["interrupted"]:
+        options = TrainOptions(
+            seed=seed, start=start, resume=run_dir.exists(), command=study.command
+        )
+        record = train_run(model, study.data(data), run_dir, params, options)
+        if record["interrupted"]:
+            raise RunError(f"{run_dir} was interrupted: the same command goes on with it")
+    if (run_dir / CHECKPOINTS).exists():
+        shutil.rmtree(run_dir / CHECKPOINTS)  # there is nothing left to resume
+    record = read_json(metrics)
+    _check_same(run_dir, record, params)
+    return record
+
+
+def _check_same(run_dir: Path, record: Record, params: Record) -> None:
+    theirs = record.get("params", {})
+    for key, value in params.items():
+        if theirs[key] != value:
+            raise RunError(
+                f"{run_dir} holds a run with {key} {theirs[key]!r}, not {value!r}: "
+                "delete it, or name another directory"
+            )
+
+
+def _finish_step(
+    study: Study, steps: dict[str, ClusteringStep], name: str, data: str, seed: int
+) -> Path:
+    """Trains a step and those before it where they are not finished; returns its directory."""
+    step, run_dir = steps[name], study.runs / f"{name}-{data}-{seed}"
+    start = None if step.before is None else _finish_step(study, steps, step.before, data, seed)
+    finish_run(study, step.model, data, run_dir, seed, step.params, start)
+    return run_dir
+
+
+def _evaluated(study: Study, run_dir: Path, data: str) -> Record:
+    record = read_json(run_dir / METRICS)
+    return {**record, "evaluation": _evaluation(study, run_dir, data)}
+
+
+def _evaluation(study: Study, run_dir: Path, data: str) -> Record:
+    """Returns a run's evaluation, from its file if there is one."""
+    path = run_dir / EVALUATION
+    if not path.exists():
+        evaluate_run(run_dir, study.data(data), study.command)
+    return read_json(path)
+
+
+def _copy_figures(run_dir: Path, directory: Path, prefix: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in sorted(run_dir.glob("*.png")):
+        shutil.copy(path, directory / f"{prefix}_{path.name}")
