@@ -3,7 +3,7 @@
 import numpy as np
 
 from moe_vae.evaluation.metrics import confusion_table
-from moe_vae.models.gates import SYSTEMS
+from moe_vae.models.gates import GATES
 from moe_vae.plots.charts import plot_confusion, plot_losses, plot_points
 
 __all__ = ["draw_mixture_of_experts"]
@@ -20,7 +20,7 @@ def draw_mixture_of_experts(trainer, record, data_set):
       data_set: images or points that it was not trained on, with targets for a regression.
     """
     params, test = record["params"], record["test"]
-    title = f"{SYSTEMS[params['gate']]} ({record['data']}, seed {record['seed']})"
+    title = f"{GATES[params['gate']].label} ({record['data']}, seed {record['seed']})"
     class_name = "arm" if record["n_features"] == 2 else "digit"
     of_task = trainer.epochs_done["loss"]
     names = {"loss_task": "loss of the task", "error": "error", "loss": "total loss"}

@@ -1,0 +1,172 @@
+"""The generated tables by name, and the pages that show them."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from moe_vae.experiments.tables.faults import faults_table
+from moe_vae.experiments.tables.headline import headline_table
+from moe_vae.experiments.tables.paper import (
+    classification_table,
+    explained_table,
+    mnist_table,
+    objectives_table,
+    regression_table,
+    spiral_table,
+    times_table,
+)
+from moe_vae.experiments.tables.performance import (
+    bench_floor_table,
+    bench_models_table,
+    bench_profile_table,
+    bench_scaling_table,
+    bench_table,
+    cluster_table,
+)
+from moe_vae.experiments.tables.posts import conditional_vae_table, mixture_of_vaes_table
+from moe_vae.experiments.tables.specialists import (
+    ablation_table,
+    hierarchy_table,
+    other_data_table,
+    specialists_table,
+)
+from moe_vae.files import write_whole
+from moe_vae.params import ParameterError
+
+__all__ = ["RESULTS", "TABLES", "fill_pages", "fill_tables", "find_pages", "read_results"]
+
+# The result files, by name, that the tables are made of.
+RESULTS = (
+    "posts",
+    "tensorflow_1_15",
+    "clustering_spiral",
+    "clustering_mnist",
+    "paper",
+    "table1",
+    "objectives",
+    "table2",
+    "specialists",
+    "times",
+    "cluster",
+    "bench",
+    "bench_scaling",
+    "faults",
+)
+
+# The functions of the results that return a table as Markdown.
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "headline": headline_table,
+    "conditional-vae": conditional_vae_table,
+    "mixture-of-vaes": mixture_of_vaes_table,
+    "spiral": spiral_table,
+    "mnist": mnist_table,
+    "table1": regression_table,
+    "table1-r2": explained_table,
+    "objectives": objectives_table,
+    "table2": classification_table,
+    "specialists": specialists_table,
+    "ablation": ablation_table,
+    "other-data": other_data_table,
+    "hierarchy": hierarchy_table,
+    "times": times_table,
+    "cluster": cluster_table,
+    "bench": bench_table,
+    "bench-floor": bench_floor_table,
+    "bench-profile": bench_profile_table,
+    "bench-models": bench_models_table,
+    "bench-scaling": bench_scaling_table,
+    "faults": faults_table,
+}
+
+_OPENING = re.compile(r"^<!-- table: (\S+) -->\n", re.MULTILINE)
+_CLOSING = "<!-- end of table -->"
+
+
+def read_results(directory: Path) -> dict[str, Any]:
+    """Reads the result files that the tables are made of.
+
+    Args:
+      directory: where they are, `RESULTS` with the ending `.json`.
+
+    Returns:
+      Dict of a file's name, without `.json`, to its content.
+
+    Raises:
+      OSError: a file does not exist or cannot be read.
+      ParameterError: a file does not hold JSON.
+    """
+    results = {}
+    for name in RESULTS:
+        path = directory / f"{name}.json"
+        try:
+            results[name] = json.loads(path.read_text())
+        except ValueError as error:
+            raise ParameterError(f"{path} is not JSON ({error})") from error
+    return results
+
+
+def fill_tables(text: str, results: dict[str, Any]) -> str:
+    """Writes each table of results into its slot in a text.
+
+    A slot stands between `<!-- table: NAME -->` and `<!-- end of table -->`, each on its own line.
+
+    Args:
+      text: the text with its slots, filled or empty.
+      results: what `read_results` returns; the files that the text's tables need are enough.
+
+    Returns:
+      The text with every slot filled anew.
+
+    Raises:
+      ParameterError: a slot asks for a table that does not exist, or has no end.
+    """
+    before, *slots = _OPENING.split(text)
+    filled = [before]
+    for name, slot in zip(slots[::2], slots[1::2], strict=True):
+        if name not in TABLES:
+            raise ParameterError(f"table {name!r} is unknown: allowed are {', '.join(TABLES)}")
+        _, closing, after = slot.partition(_CLOSING)
+        if not closing:
+            raise ParameterError(f"table {name!r} has no end: the line {_CLOSING!r} is missing")
+        filled.append(f"<!-- table: {name} -->\n{TABLES[name](results)}\n{closing}{after}")
+    return "".join(filled)
+
+
+def find_pages(root: Path) -> list[Path]:
+    """Returns the pages that may show tables: `README.md` and the Markdown files under `docs`.
+
+    Args:
+      root: the directory of the repository.
+    """
+    return [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+
+
+def fill_pages(paths: Iterable[Path], results: dict[str, Any]) -> list[Path]:
+    """Writes each table of results into its slots in pages; see `fill_tables`.
+
+    Args:
+      paths: Markdown files. Those without a slot, or with the same tables already, stay untouched.
+      results: what `read_results` returns.
+
+    Returns:
+      The pages that were changed.
+
+    Raises:
+      OSError: a page cannot be read or written.
+      ParameterError: a page asks for a table that does not exist, or has a slot without an end.
+        No page is changed then.
+    """
+    texts = {}
+    for path in paths:
+        text = path.read_text()
+        try:
+            filled = fill_tables(text, results)
+        except ParameterError as error:
+            raise ParameterError(f"{path}: {error}") from error
+        if filled != text:
+            texts[path] = filled
+    for path, text in texts.items():
+        write_whole(path, text.encode())
+    return list(texts)

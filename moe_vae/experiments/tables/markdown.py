@@ -1,0 +1,70 @@
+"""Markdown tables and the numbers in their cells."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "list_values",
+    "markdown_row",
+    "markdown_table",
+    "mean_and_deviation",
+    "mean_row",
+    "mebibytes",
+]
+
+
+def markdown_row(cells: Iterable[Any]) -> str:
+    """Returns one line of a Markdown table."""
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Returns a Markdown table, without a newline at its end.
+
+    Args:
+      heading: the title of each column.
+      rows: the cells of each row, one a column.
+    """
+    return "\n".join(map(markdown_row, [heading, ["---"] * len(heading), *rows]))
+
+
+def mean_and_deviation(values: Sequence[float], form: str) -> str:
+    """Returns "mean ± sample standard deviation" of the values.
+
+    Args:
+      values: one value a run.
+      form: format of a number, such as "{:.3f}".
+
+    Returns:
+      The text; the value alone if there is one, and nothing if there is none.
+    """
+    if not values:
+        return ""
+    mean = form.format(np.mean(values))
+    return mean if len(values) == 1 else f"{mean} ± {form.format(np.std(values, ddof=1))}"
+
+
+def list_values(values: Iterable[float], form: str) -> str:
+    """Returns all values, separated by commas; `form` is the format of a number."""
+    return ", ".join(form.format(value) for value in values)
+
+
+def mean_row(runs: Sequence[dict[str, Any]], names: Iterable[str]) -> dict[str, Any]:
+    """Returns a row with the means over runs, and with "mean of n" as its seed.
+
+    Args:
+      runs: the runs' rows, dicts of name to value.
+      names: the values to average. One that a run did not record is left out.
+    """
+    shared = [name for name in names if all(name in run for run in runs)]
+    return {
+        "seed": f"mean of {len(runs)}",
+        **{name: sum(run[name] for run in runs) / len(runs) for name in shared},
+    }
+
+
+def mebibytes(n_bytes: float) -> str:
+    """Returns a number of bytes in whole MiB."""
+    return f"{n_bytes / 2**20:.0f}"

@@ -1,0 +1,149 @@
+"""Specialists: experts that are digits, flat and in a hierarchy."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from moe_vae.experiments.recipes import N_STYLES, SPECIALIST_STEPS
+from moe_vae.experiments.tables.markdown import (
+    list_values,
+    markdown_table,
+    mean_and_deviation,
+    mean_row,
+)
+
+__all__ = ["ablation_table", "hierarchy_table", "other_data_table", "specialists_table"]
+
+Values = dict[str, Any]
+
+
+def specialists_table(results: Values) -> str:
+    """Each seed's ten specialists: clustering, information, and how well the experts draw."""
+    columns = {
+        "accuracy": ("clustering accuracy", "{:.4f}"),
+        "nmi": ("NMI", "{:.4f}"),
+        "ari": ("ARI", "{:.4f}"),
+        "information": ("information (nats)", "{:.3f}"),
+        "share": ("generated digits recognised", "{:.4f}"),
+        "n_digits": ("different digits", "{:.0f}"),
+    }
+    rows = list(_specialist_rows(results))
+    filled = [
+        (row["seed"], *(form.format(row[name]) for name, (_, form) in columns.items()))
+        for row in (*rows, mean_row(rows, columns))
+    ]
+    published = [
+        (f"{name}, as published", f"{accuracy:.3f}", *[""] * (len(columns) - 1))
+        for name, accuracy in results["paper"]["mnist_clustering_elsewhere"].items()
+    ]
+    titles = (title for title, _ in columns.values())
+    return markdown_table(("seed", *titles), [*filled, *published])
+
+
+def _specialist_rows(results: Values) -> Iterator[Values]:
+    routers = {router["seed"]: router for router in _on_mnist(results, "information")}
+    for run in _on_mnist(results, "mixture-of-vaes"):
+        generated = run["evaluation"]["generation"]
+        yield {
+            "seed": run["seed"],
+            **{measure: run["test"][measure] for measure in ("accuracy", "nmi", "ari")},
+            "information": routers[run["seed"]]["history"]["information"][-1],
+            "share": generated["share"],
+            "n_digits": generated["n_digits"],
+        }
+
+
+def _on_mnist(results: Values, step: str) -> list[Values]:
+    """The runs on MNIST of a step, a key of `SPECIALIST_STEPS`."""
+    runs = results["specialists"]["runs"]
+    return [run for run in runs if run["step"] == step and run["data"] == "MNIST"]
+
+
+def ablation_table(results: Values) -> str:
+    """The clustering scores without one part of the recipe."""
+    routings = {
+        "the post's routing": [
+            run for run in results["posts"]["runs"] if run["model"] == "mixture-of-vaes"
+        ],
+        "the post's routing, balanced by entropy": _on_mnist(results, "balanced"),
+        "without neighbours": _on_mnist(results, "without-neighbours"),
+        "without augmentation": _on_mnist(results, "without-augmentation"),
+        "neighbours among images that are not deskewed, grouped once": [
+            run for run in results["clustering_mnist"]["runs"] if run["model"] == "information"
+        ],
+        "full recipe, experts trained together with the router": _on_mnist(results, "together"),
+        "full recipe, experts trained after the router": _on_mnist(results, "information"),
+    }
+    rows = [
+        (
+            name,
+            *(
+                mean_and_deviation([run["test"][measure] for run in runs], "{:.4f}")
+                for measure in ("accuracy", "nmi")
+            ),
+            list_values((run["test"]["accuracy"] for run in runs), "{:.4f}"),
+        )
+        for name, runs in routings.items()
+        if runs
+    ]
+    return markdown_table(("routing", "clustering accuracy", "NMI", "accuracy of each seed"), rows)
+
+
+def other_data_table(results: Values) -> str:
+    """The router on other data, with the parameters that it has for MNIST."""
+    rows = []
+    for run in results["specialists"]["runs"]:
+        if run["data"] == "MNIST":
+            continue
+        # Experts are trained after their router, so their run records no information.
+        has_experts = run["model"] == "mixture-of-vaes"
+        information = "" if has_experts else f"{run['history']['information'][-1]:.2f}"
+        rows.append(
+            (
+                run["data"],
+                run["seed"],
+                "yes" if has_experts else "no",
+                *(f"{run['test'][measure]:.4f}" for measure in ("accuracy", "nmi")),
+                information,
+                len(run["seconds"]),
+            )
+        )
+    heading = ("data", "seed", "experts", "clustering accuracy", "NMI", "information (nats)")
+    return markdown_table((*heading, "epochs"), rows)
+
+
+def hierarchy_table(results: Values) -> str:
+    """Bounds on the log likelihood: ten VAEs, ten wider ones, and ten mixtures of VAEs."""
+    rows = [("ten VAEs", *_bound_cells(_bounds(results, "mixture-of-vaes")[0]), "", "")]
+    for n_styles in N_STYLES:
+        wide = _bounds(results, f"wide-{n_styles}")
+        steps = {
+            f"wide-{n_styles}": f"ten VAEs, {n_styles} times as wide",
+            f"hierarchy-{n_styles}": f"ten mixtures of {n_styles} VAEs",
+        }
+        if n_styles == SPECIALIST_STEPS["shapes"].params["n_styles"]:
+            steps["shapes"] = f"ten mixtures of up to {n_styles} VAEs, by the router's outputs"
+        rows += [
+            (name, *_bound_cells(bounds), *_gains(bounds, wide[0]))
+            for step, name in steps.items()
+            for bounds in _bounds(results, step)
+        ]
+    heading = ("experts", "bound, training images", "bound, test images")
+    return markdown_table((*heading, "gain, training images", "gain, test images"), rows)
+
+
+def _bounds(results: Values, step: str) -> list[tuple[float, float]]:
+    """The bounds of each run of a step, in nats, on the training and on the test images."""
+    return [
+        (run["history"]["bound"][-1], run["test"]["losses"]["bound"])
+        for run in _on_mnist(results, step)
+    ]
+
+
+def _bound_cells(bounds: Sequence[float]) -> list[str]:
+    return [f"{bound:.2f}" for bound in bounds]
+
+
+def _gains(bounds: Sequence[float], others: Sequence[float]) -> list[str]:
+    """How much higher the bounds are than others, relative to these."""
+    pairs = zip(bounds, others, strict=True)
+    return [f"{(ours - theirs) / abs(theirs):+.2%}" for ours, theirs in pairs]
