@@ -1,184 +1,152 @@
-"""The command line's part in a cluster: one task of it, or all of them on this machine."""
+"""Processes of a cluster: this process as one task of it, or all tasks on this machine."""
 
-import argparse
 import contextlib
 import ctypes
 import functools
 import json
 import os
 import random
-import shlex
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moe_vae.distributed.servers import JOBS, TITLES, ClusterError, read_cluster, start_server
-from moe_vae.distributed.trainer import Member, serve, start_cluster_trainer
-from moe_vae.experiments.registry import builder
 from moe_vae.files import write_whole
 
+if TYPE_CHECKING:
+    from moe_vae.data.dataset import DataSet
+    from moe_vae.distributed.trainer import ClusterTrainer, Member
+    from moe_vae.model import Model
+
 __all__ = [
-    "add_cluster_command",
-    "add_task_options",
+    "WAIT_SECONDS",
+    "TaskProcess",
     "chief_of",
     "cluster_record",
     "free_addresses",
     "join_cluster",
     "run_cluster",
     "start_task",
-    "stopped_in_the_end",
+    "stopping_processes",
     "take_part",
-    "watch",
+    "wait_for_tasks",
+    "write_local_cluster",
 ]
 
-WAIT_SECONDS = 120
-LEAVE_SECONDS = 20.0  # for the others to end by themselves once the chief has
-SAVE_SECONDS = 120.0  # for the chief to write what it has, after Ctrl-C
-STOP_SECONDS = 5.0  # between asking a process to end and ending it
-LOOK_SECONDS = 0.1
+WAIT_SECONDS = 120.0  # for a parameter server, and for worker 0 to begin
+EXIT_SECONDS = 20.0  # for the other tasks to end by themselves after the chief
+SAVE_SECONDS = 120.0  # for the chief to write its results after Ctrl-C
+TERMINATE_SECONDS = 5.0  # between SIGTERM and SIGKILL
+POLL_SECONDS = 0.1
 CLUSTER_FILE = "cluster.json"
 LOOPBACK = "127.0.0.1"
+# Linux gives outgoing connections ports from 32768 on; one of those could take a task's port.
 PORTS = range(20_000, 32_000)
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG = 1  # of Linux's `prctl`
+
+Build = Callable[[Mapping[str, Any]], "Model"]
 
 
 # One task.
 
 
-def add_task_options(command):
-    """Adds what makes `train` one task of a cluster to its parser."""
-    group = command.add_argument_group(
-        "one task of a cluster", "the same command on every host, but for --job and --task"
-    )
-    group.add_argument(
-        "--cluster",
-        type=Path,
-        metavar="FILE",
-        help='the tasks\' addresses, as JSON: {"ps": ["host:port"], "worker": ["host:port", ...]}',
-    )
-    group.add_argument("--job", choices=JOBS, help="parameter server or worker")
-    group.add_argument(
-        "--task", type=int, metavar="N", help="its number, from 0; worker 0 writes to DIR"
-    )
-    _add_way_of_training(group)
-
-
-def _add_way_of_training(command):
-    command.add_argument(
-        "--asynchronous",
-        action="store_true",
-        help="each worker's gradient is a step of its own; default: a step is taken with the mean "
-        "of all",
-    )
-    command.add_argument(
-        "--wait",
-        type=_seconds,
-        metavar="SECONDS",
-        help="how long a worker waits for a parameter server, and for worker 0 to begin; "
-        f"default: {WAIT_SECONDS}",
-    )
-
-
-def _seconds(text):
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return value
-
-
-def join_cluster(arguments):
-    """Starts this process's server in the cluster that the command line names.
+def join_cluster(
+    path: Path,
+    job: str,
+    task: int,
+    synchronous: bool = True,
+    wait_seconds: float = WAIT_SECONDS,
+) -> "Member":
+    """Starts this process's server as one task of a cluster.
 
     Args:
-      arguments: the parsed words of `train`.
+      path: the cluster file; see `read_cluster`.
+      job: "ps" or "worker".
+      task: the task's number, from 0.
+      synchronous: whether a step takes the mean of all workers' gradients; otherwise each
+        worker's gradient is a step of its own.
+      wait_seconds: how long to wait for a parameter server, and for worker 0 to begin.
 
     Returns:
-      A `Member`, or None where no cluster is named.
+      A `Member`.
 
     Raises:
-      ClusterError: the file or the task is wrong, the address cannot be had, or options are
-        missing or stand alone.
+      ClusterError: the file is wrong, there is no such task, or its address cannot be used.
+      OSError: the file cannot be read.
     """
-    given = {
-        "--job": arguments.job is not None,
-        "--task": arguments.task is not None,
-        "--asynchronous": arguments.asynchronous,
-        "--wait": arguments.wait is not None,
-    }
-    if arguments.cluster is None:
-        alone = [name for name, is_given in given.items() if is_given]
-        if alone:
-            raise ClusterError(f"{alone[0]} needs --cluster, the file of the tasks' addresses")
-        return None
-    missing = [name for name in ("--job", "--task") if not given[name]]
-    if missing:
-        raise ClusterError(f"--cluster needs {missing[0]}: which task this process is")
-    cluster = read_cluster(arguments.cluster)
-    return Member(
-        cluster,
-        arguments.job,
-        arguments.task,
-        start_server(cluster, arguments.job, arguments.task),
-        not arguments.asynchronous,
-        WAIT_SECONDS if arguments.wait is None else arguments.wait,
-    )
+    cluster = read_cluster(path)
+    server = start_server(cluster, job, task)
+    from moe_vae.distributed.trainer import Member  # imports TensorFlow, which no error needs
+
+    return Member(cluster, job, task, server, synchronous, wait_seconds)
 
 
-def take_part(member, arguments, params, read_data):
-    """Is a parameter server, or a worker that follows the chief, until the training ends.
+def take_part(
+    member: "Member",
+    build: Build,
+    params: Mapping[str, Any],
+    seed: int,
+    read_train_set: Callable[[], "DataSet"],
+    schedule: str | None = None,
+) -> None:
+    """Runs a parameter server, or a worker that follows the chief, until the training ends.
 
     Args:
-      member: a `Member`, not the chief.
-      arguments: the parsed words of `train`.
-      params: the model's parameters.
-      read_data: function that returns the `DataSets`.
+      member: a `Member` that is not the chief.
+      build: function of the parameters that builds the model in the current graph.
+      params: dict of the model's parameters.
+      seed: the seed of the run, the same in all tasks.
+      read_train_set: function that returns the whole training set; only a worker calls it.
+      schedule: the learning rate's schedule; None means the model's own.
 
     Raises:
-      What `serve` and `ClusterTrainer.follow` raise.
+      ClusterError: a parameter server is gone, the chief failed or trains another run, or
+        Ctrl-C was pressed.
+      ParameterError: the worker's shard is smaller than a batch.
     """
+    from moe_vae.distributed.trainer import serve, start_cluster_trainer
+
     title = member.cluster.title(member.job, member.task)
     print(f"This is {title}, of {member.n_workers} workers.", flush=True)
     try:
         if member.job == "ps":
             serve(member)
         else:
-            train_set = read_data().train
-            build = builder(arguments.model, train_set.images.shape[1])
-            start_cluster_trainer(build, params, arguments.seed, member).follow(train_set)
+            train_set = read_train_set()
+            start_cluster_trainer(build, params, seed, member, schedule).follow(train_set)
     except KeyboardInterrupt as error:
         raise ClusterError(f"{title} was interrupted") from error
     print("The training is over.", flush=True)
 
 
 @contextlib.contextmanager
-def chief_of(member):
-    """Gives the function that starts the chief's trainer; None outside a cluster.
+def chief_of(member: "Member") -> Iterator[Callable[..., "ClusterTrainer"]]:
+    """Yields the function that starts the chief's trainer; its arguments are `start_trainer`'s.
 
-    When the block is left, the chief tells the other tasks that the training is over.
+    At the end of the block the chief tells the other tasks that the training is over.
 
     Args:
-      member: the chief's `Member`, or None for a training outside a cluster.
+      member: the chief's `Member`.
     """
-    if member is None:
-        yield None
-        return
+    from moe_vae.distributed.trainer import start_cluster_trainer
+
     trainers = []
 
-    def start(build, params, seed):
-        trainers.append(start_cluster_trainer(build, params, seed, member))
+    def start(
+        build: Build, params: Mapping[str, Any], seed: int, schedule: str | None = None
+    ) -> "ClusterTrainer":
+        trainers.append(start_cluster_trainer(build, params, seed, member, schedule))
         return trainers[0]
 
     try:
         yield start
-    except ClusterError:  # there is nobody left to be told
+    except ClusterError:  # the other tasks cannot be reached
         raise
     except BaseException:
         for trainer in trainers:
@@ -187,10 +155,8 @@ def chief_of(member):
     trainers[0].end()
 
 
-def cluster_record(member, trainer):
-    """Returns what a run's metrics say of its cluster: nothing where `member` is None."""
-    if member is None:
-        return {}
+def cluster_record(member: "Member", trainer: "ClusterTrainer") -> dict[str, Any]:
+    """Returns what a run's record says about the cluster that trained it."""
     return {
         "cluster": {
             "workers": member.n_workers,
@@ -204,200 +170,207 @@ def cluster_record(member, trainer):
 # All tasks on this machine.
 
 
-class _Process(NamedTuple):
-    """A task's process, and the file that its errors go to."""
+class TaskProcess(NamedTuple):
+    """The process of a task.
+
+    Attributes:
+      title: the task's name in messages, such as "worker 0".
+      process: the process.
+      errors: the file that its standard error goes to.
+    """
 
     title: str
     process: subprocess.Popen
-    said: Path
+    errors: Path
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self.process.poll() is None
 
 
-def add_cluster_command(commands, train):
-    """Adds `cluster` to the commands: `train`'s words, and how many tasks of each kind.
+def run_cluster(
+    train_words: Sequence[str], n_workers: int = 2, n_servers: int = 1, *, out: Path
+) -> None:
+    """Trains one model with several processes on this machine, and stops all of them at the end.
+
+    Each task is a process of `python -m moe_vae train`. The chief's progress is shown. Ctrl-C
+    reaches the chief alone, which writes what was learned.
 
     Args:
-      commands: the parser's commands.
-      train: the parser of `train`, before it has the options of one task.
+      train_words: the words after `train`: the model and its options, without those of a task.
+      n_workers: number of worker processes, at least 1.
+      n_servers: number of parameter servers, at least 1.
+      out: the run's directory, the one of `--out` in `train_words`; the cluster file goes there.
+
+    Raises:
+      ClusterError: a process failed.
+    """
+    path = out / CLUSTER_FILE
+    tasks = write_local_cluster(path, n_workers, n_servers)
+    train = [sys.executable, "-m", "moe_vae", "train", *train_words, "--cluster", str(path)]
+    with tempfile.TemporaryDirectory() as logs, stopping_processes() as processes:
+        for job, task in tasks:
+            command = [*train, "--job", job, "--task", str(task)]
+            processes.append(start_task(command, job, task, Path(logs)))
+        wait_for_tasks(processes)
+
+
+def write_local_cluster(path: Path, n_workers: int, n_servers: int) -> list[tuple[str, int]]:
+    """Writes the file of a cluster whose tasks all have free addresses on this machine.
+
+    Args:
+      path: the file to write.
+      n_workers: number of workers.
+      n_servers: number of parameter servers.
 
     Returns:
-      The new command's parser.
+      List of job and number of every task, the parameter servers first.
     """
-    help_text = "train one model with several processes on this machine"
-    command = commands.add_parser(
-        "cluster",
-        help=help_text,
-        description=help_text.capitalize() + ".",
-        parents=[train],
-        conflict_handler="resolve",
-        allow_abbrev=False,
-    )
-    _add_sizes(command)
-    _add_way_of_training(command)
-    return command
+    addresses = free_addresses(n_servers + n_workers)
+    content = {"ps": addresses[:n_servers], "worker": addresses[n_servers:]}
+    write_whole(path, (json.dumps(content) + "\n").encode())
+    return [(job, task) for job in JOBS for task in range(len(content[job]))]
 
 
-def _add_sizes(command):
-    command.add_argument(
-        "--workers", type=_count, default=2, metavar="N", help="worker processes; default: 2"
-    )
-    command.add_argument(
-        "--ps", type=_count, default=1, metavar="N", help="parameter servers; default: 1"
-    )
-
-
-def _count(text):
-    if not text.isdigit() or not 1 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 64")
-    return int(text)
-
-
-def free_addresses(count):
-    """Returns `count` addresses on this computer's loopback whose ports nobody has.
-
-    They are below those that Linux gives to outgoing connections, which might take one before the
-    task that it is for has started.
-    """
-    addresses = []
+def free_addresses(count: int) -> list[str]:
+    """Returns `count` different addresses on this machine's loopback whose ports are free."""
+    addresses: list[str] = []
     while len(addresses) < count:
         port = random.choice(PORTS)
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             try:
                 probe.bind(("", port))
-            except OSError:  # somebody has it
+            except OSError:  # the port is taken
                 continue
         if f"{LOOPBACK}:{port}" not in addresses:
             addresses.append(f"{LOOPBACK}:{port}")
     return addresses
 
 
-def run_cluster(arguments):
-    """Starts a cluster's tasks as processes of this machine, and stops every one in the end.
-
-    The chief's progress is shown. Ctrl-C reaches the chief alone, which writes what was learned.
-
-    Args:
-      arguments: the parsed words of `cluster`, `command_line` among them.
-
-    Raises:
-      ClusterError: a process ended before its time.
-    """
-    sizes = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    _add_sizes(sizes)
-    _, words = sizes.parse_known_args(shlex.split(arguments.command_line)[3:])
-    words.remove("cluster")
-    addresses = free_addresses(arguments.ps + arguments.workers)
-    content = {"ps": addresses[: arguments.ps], "worker": addresses[arguments.ps :]}
-    path = arguments.out / CLUSTER_FILE
-    write_whole(path, (json.dumps(content) + "\n").encode())
-    tasks = [(job, task) for job in JOBS for task in range(len(content[job]))]
-    with tempfile.TemporaryDirectory() as said, stopped_in_the_end() as processes:
-        for job, task in tasks:
-            command = [sys.executable, "-m", "moe_vae", "train", *words, "--cluster", str(path)]
-            command += ["--job", job, "--task", str(task)]
-            processes.append(start_task(command, job, task, Path(said)))
-        watch(processes)
-
-
-def start_task(command, job, task, directory, cores=None):
-    """Starts a task as a process that ends with this one.
+def start_task(
+    command: Sequence[str],
+    job: str,
+    task: int,
+    directory: Path,
+    cores: set[int] | None = None,
+) -> TaskProcess:
+    """Starts a task as a process that ends when this process ends.
 
     Args:
-      command: list of words.
+      command: the words of the command.
       job: "ps" or "worker".
-      task: its number.
-      directory: a `pathlib.Path`, where a file gets its errors; of all tasks' output the chief's,
-        its progress, is shown.
-      cores: set of the cores that it may use; None means those that this process may.
+      task: the task's number, from 0.
+      directory: where the file of its standard error goes. Of the standard outputs only the
+        chief's is shown.
+      cores: numbers of the cores that the task may use; None means those of this process.
+
+    Returns:
+      The `TaskProcess`.
     """
     is_chief = (job, task) == ("worker", 0)
-    said = directory / f"{job}{task}"
-    with said.open("wb") as file:
+    errors = directory / f"{job}{task}"
+    with errors.open("wb") as file:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=None if is_chief else subprocess.DEVNULL,
             stderr=file,
-            process_group=0,  # Ctrl-C is for this process to hand on
-            preexec_fn=functools.partial(_before, cores),
+            process_group=0,  # so that Ctrl-C reaches only this process, which passes it on
+            preexec_fn=functools.partial(_prepare_task, cores),
         )
-    return _Process(f"{TITLES[job]} {task}", process, said)
+    return TaskProcess(f"{TITLES[job]} {task}", process, errors)
 
 
-def _before(cores):
-    """Has the system end the process that is about to begin when this one is gone."""
+def _prepare_task(cores: set[int] | None) -> None:
+    """Sets up a task's process before its program starts."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell may have it ignored in the background
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background shell may have it ignored
     if cores is not None:
         os.sched_setaffinity(0, cores)
 
 
 @contextlib.contextmanager
-def stopped_in_the_end():
-    """Gives a list for processes; whichever of them runs when the block is left is ended."""
-    processes = []
-    before = signal.signal(signal.SIGTERM, _interrupt)
+def stopping_processes() -> Iterator[list[TaskProcess]]:
+    """Yields a list for processes; those that still run at the end of the block are stopped.
+
+    Inside the block SIGTERM raises KeyboardInterrupt, as Ctrl-C does.
+    """
+    processes: list[TaskProcess] = []
+    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield processes
     finally:
-        running = [each.process for each in processes if each.process.poll() is None]
-        for process in running:
-            process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
-        for process in running:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        signal.signal(signal.SIGTERM, before)
+        _stop([task.process for task in processes if task.is_running])
+        signal.signal(signal.SIGTERM, previous)
 
 
-def _interrupt(number, frame):
+def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def watch(processes):
-    """Waits for the chief, as long as no other process fails, then for the others.
+def _stop(running: Sequence[subprocess.Popen]) -> None:
+    for process in running:
+        process.terminate()
+    deadline = time.monotonic() + TERMINATE_SECONDS
+    for process in running:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_for_tasks(processes: Sequence[TaskProcess]) -> bool:
+    """Waits for the chief and then for the other tasks, as long as no task fails.
 
     Args:
-      processes: list of what `start_task` returns.
+      processes: the `TaskProcess` of every task.
 
     Returns:
-      Whether it was interrupted by Ctrl-C; the chief has then written what it had.
+      Whether Ctrl-C was pressed; the chief has then written what was learned.
 
     Raises:
-      ClusterError: a process failed.
+      ClusterError: a process failed, or the chief did not end in time after Ctrl-C.
     """
     interrupted = False
-    (chief,) = [each for each in processes if each.title == f"{TITLES['worker']} 0"]
+    (chief,) = [task for task in processes if task.title == f"{TITLES['worker']} 0"]
     try:
-        while chief.process.poll() is None:
+        while chief.is_running:
             _check(processes)
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         interrupted = True
-        chief.process.send_signal(signal.SIGINT)
-        try:
-            chief.process.wait(SAVE_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            raise ClusterError(f"interrupted; {chief.title} did not end in time") from error
+        _interrupt_chief(chief)
     if chief.process.returncode:
         _check(processes)
-    deadline = time.monotonic() + LEAVE_SECONDS
-    while time.monotonic() < deadline and any(p.process.poll() is None for p in processes):
-        time.sleep(LOOK_SECONDS)
+    deadline = time.monotonic() + EXIT_SECONDS
+    while time.monotonic() < deadline and any(task.is_running for task in processes):
+        time.sleep(POLL_SECONDS)
     return interrupted
 
 
-def _check(processes):
-    """Raises what the first process that failed said last."""
-    for each in processes:
-        code = each.process.poll()
-        if code:
-            lines = each.said.read_text(errors="replace").strip().splitlines()
-            if code < 0:
-                how = f"was ended by {signal.Signals(-code).name}"
-            else:
-                how = f"ended with exit code {code}"
-            last = lines[-1].partition(": error: ")[2] or lines[-1] if lines else ""
-            raise ClusterError(f"{each.title} {how}{': ' if last else ''}{last}")
+def _interrupt_chief(chief: TaskProcess) -> None:
+    """Passes Ctrl-C on to the chief, and waits until it has written its results."""
+    chief.process.send_signal(signal.SIGINT)
+    try:
+        chief.process.wait(SAVE_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise ClusterError(
+            f"interrupted, but {chief.title} did not end within {SAVE_SECONDS:g} s"
+        ) from error
+
+
+def _check(processes: Sequence[TaskProcess]) -> None:
+    """Raises ClusterError with the last error line of the first process that failed."""
+    for task in processes:
+        code = task.process.poll()
+        if not code:
+            continue
+        if code < 0:
+            how = f"was ended by {signal.Signals(-code).name}"
+        else:
+            how = f"ended with exit code {code}"
+        lines = task.errors.read_text(errors="replace").strip().splitlines()
+        last = lines[-1].partition(": error: ")[2] or lines[-1] if lines else ""
+        raise ClusterError(f"{task.title} {how}{': ' if last else ''}{last}")

@@ -1,8 +1,8 @@
-"""TensorFlow's own cluster: the file that names its tasks, their servers, and who can be reached.
+"""TensorFlow's cluster of processes: its file of addresses, its servers, and who is reachable.
 
-TensorFlow's protocol has neither passwords nor encryption: whoever reaches a server's port can
-run any graph there. A server here listens on its own address in the file and on no other; that
-address belongs on a private network.
+TensorFlow's protocol has no authentication and no encryption: anyone who reaches a server's port
+can run any graph there. A server here listens on its own address in the file and on no other. Keep
+that address on a private network.
 """
 
 import ctypes
@@ -11,14 +11,16 @@ import os
 import re
 import socket
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from moe_vae.compat import tf
 from moe_vae.nn.sessions import session_config
 
 __all__ = [
     "JOBS",
+    "TITLES",
     "Cluster",
     "ClusterError",
     "check_address",
@@ -36,21 +38,30 @@ ADDRESS = re.compile(r"(?P<host>[^\s:/]+):(?P<port>\d{1,5})")
 CONNECT_SECONDS = 2.0
 RETRY_SECONDS = 0.2
 
-# The experts' variables have their number in their scope.
+# The scope of an expert's variables, with the expert's number.
 EXPERT = re.compile(r"(?:^|/)(?:encode|decode|expert)_(\d+)/")
 
 
 class ClusterError(RuntimeError):
-    """A cluster cannot be formed, or has come apart."""
+    """A cluster cannot be formed, or one of its processes failed."""
 
 
 class Cluster(NamedTuple):
-    """The addresses of a cluster's tasks, "host:port" each, by job."""
+    """The addresses of a cluster's tasks.
 
-    ps: tuple
-    worker: tuple
+    Attributes:
+      ps: the parameter servers' addresses, "host:port" each.
+      worker: the workers' addresses.
+    """
 
-    def address(self, job, task):
+    ps: tuple[str, ...]
+    worker: tuple[str, ...]
+
+    def addresses(self, job: str) -> tuple[str, ...]:
+        """Returns the addresses of a job's tasks; the job is "ps" or "worker"."""
+        return {"ps": self.ps, "worker": self.worker}[job]
+
+    def address(self, job: str, task: int) -> str:
         """Returns a task's address.
 
         Args:
@@ -60,7 +71,7 @@ class Cluster(NamedTuple):
         Raises:
           ClusterError: there is no such task.
         """
-        addresses = getattr(self, job)
+        addresses = self.addresses(job)
         if not 0 <= task < len(addresses):
             raise ClusterError(
                 f"--task is {task}: it must be in 0 to {len(addresses) - 1}, "
@@ -68,36 +79,29 @@ class Cluster(NamedTuple):
             )
         return addresses[task]
 
-    def title(self, job, task):
-        """Returns what a task is called in a message, its address included."""
+    def title(self, job: str, task: int) -> str:
+        """Returns a task's name for messages, with its address."""
         return f"{TITLES[job]} {task} at {self.address(job, task)}"
 
 
-def read_cluster(path):
+def read_cluster(path: Path) -> Cluster:
     """Reads a cluster file: JSON, {"ps": ["host:port", ...], "worker": ["host:port", ...]}.
 
     Args:
-      path: a `pathlib.Path`.
+      path: the file.
 
     Returns:
       A `Cluster`.
 
     Raises:
-      ClusterError: the file is not of that form, or an address stands in it twice.
+      ClusterError: the file does not have that form, or has an address twice.
       OSError: the file cannot be read.
     """
     try:
         content = json.loads(path.read_text())
     except ValueError as error:
         raise ClusterError(f"{path} is not JSON ({error})") from error
-    if not isinstance(content, dict) or set(content) != set(JOBS):
-        names = sorted(content) if isinstance(content, dict) else type(content).__name__
-        raise ClusterError(f"{path} holds {names}: it must hold ps and worker, and nothing else")
-    for job in JOBS:
-        if not isinstance(content[job], list) or not content[job]:
-            raise ClusterError(
-                f"{path} has {job} {content[job]!r}: it must be a non-empty list of addresses"
-            )
+    _check_form(path, content)
     addresses = [address for job in JOBS for address in content[job]]
     for address in addresses:
         match = ADDRESS.fullmatch(address) if isinstance(address, str) else None
@@ -111,16 +115,27 @@ def read_cluster(path):
     return Cluster(*(tuple(content[job]) for job in JOBS))
 
 
-def _split(address):
+def _check_form(path: Path, content: Any) -> None:
+    if not isinstance(content, dict) or set(content) != set(JOBS):
+        names = sorted(content) if isinstance(content, dict) else type(content).__name__
+        raise ClusterError(f"{path} holds {names}: it must hold ps and worker, and nothing else")
+    for job in JOBS:
+        if not isinstance(content[job], list) or not content[job]:
+            raise ClusterError(
+                f"{path} has {job} {content[job]!r}: it must be a non-empty list of addresses"
+            )
+
+
+def _split(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     return host, int(port)
 
 
-def check_address(title, address):
+def check_address(title: str, address: str) -> tuple[str, int]:
     """Checks that a server can listen on an address.
 
     Args:
-      title: what is to listen there, for the message.
+      title: the task's name, for the message.
       address: "host:port".
 
     Returns:
@@ -136,7 +151,7 @@ def check_address(title, address):
         raise ClusterError(f"{title}: host {host!r} is unknown ({error.strerror})") from error
     ip = found[0][4][0]
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # What is left of a connection that was closed a moment ago does not count as taken.
+        # Without this the remains of a closed connection would count as taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((ip, port))
@@ -145,10 +160,10 @@ def check_address(title, address):
     return ip, port
 
 
-def start_server(cluster, job, task):
-    """Starts a task's TensorFlow server, listening on the task's address alone.
+def start_server(cluster: Cluster, job: str, task: int) -> Any:
+    """Starts a task's TensorFlow server, which listens on the task's address alone.
 
-    It runs until the process ends: TensorFlow has no way to stop one.
+    It runs until the process ends: TensorFlow has no way to stop a server.
 
     Args:
       cluster: a `Cluster`.
@@ -159,7 +174,7 @@ def start_server(cluster, job, task):
       A `tf.train.Server`.
 
     Raises:
-      ClusterError: there is no such task, or its address is taken or not of this computer.
+      ClusterError: there is no such task, or its address is taken or belongs to another computer.
     """
     title = cluster.title(job, task)
     ip, port = check_address(title, cluster.address(job, task))
@@ -183,19 +198,19 @@ _EPOLL_CTL_ADD = 1
 _WATCHED = r"^tfd: +{} events: +([0-9a-f]+) data: +([0-9a-f]+)"
 
 
-def _listen_only_on(ip, port):
+def _listen_only_on(ip: str, port: int) -> None:
     """Gives this process's server on `port` a socket that is bound to `ip` alone.
 
-    TensorFlow takes the port from the cluster's file and ignores the host: it listens on every
-    address of the computer. So its listening socket is replaced, under the same file descriptor,
-    by one that is bound as it should be, and handed to the same poller with the same note. The
-    first listens for the millisecond that lies between.
+    TensorFlow takes the port from the cluster file and ignores the host: it listens on every
+    address of the computer. This function replaces its listening socket, under the same file
+    descriptor, by one that is bound to `ip`, and registers that with the same poller and the same
+    data. The first socket listens for about a millisecond.
     """
     old = next((fd for fd, opened in own_tcp_sockets() if _listens(opened, port)), None)
     poller, watched = _poller_of(old)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as new:
         new.setblocking(False)
-        # As gRPC sets them; connections inherit the second, without which each message waits.
+        # As gRPC sets them. Connections inherit the second; without it every message is delayed.
         new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         new.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         os.dup2(new.fileno(), old, inheritable=False)
@@ -204,15 +219,16 @@ def _listen_only_on(ip, port):
     libc = ctypes.CDLL(None, use_errno=True)
     event = _EpollEvent(*(int(number, 16) for number in watched))
     if libc.epoll_ctl(poller, _EPOLL_CTL_ADD, old, ctypes.byref(event)):
-        raise ClusterError(f"port {port} cannot be kept to {ip}: {os.strerror(ctypes.get_errno())}")
+        reason = os.strerror(ctypes.get_errno())
+        raise ClusterError(f"cannot restrict port {port} to {ip}: {reason}")
 
 
-def _listens(opened, port):
+def _listens(opened: socket.socket, port: int) -> bool:
     is_listening = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     return bool(is_listening) and opened.getsockname()[1] == port
 
 
-def own_tcp_sockets():
+def own_tcp_sockets() -> Iterator[tuple[int, socket.socket]]:
     """Yields the descriptor and a `socket.socket` of each of this process's TCP sockets."""
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -227,19 +243,19 @@ def own_tcp_sockets():
                 yield int(name), opened
 
 
-def _poller_of(fd):
-    """Returns the poller that watches a descriptor, and its events and note, as Linux tells."""
+def _poller_of(fd: int | None) -> tuple[int, tuple[str, ...]]:
+    """Returns the poller that watches a descriptor, and the events and data it registered."""
     for path in Path("/proc/self/fdinfo").iterdir():
         match = path.exists() and re.search(_WATCHED.format(fd), path.read_text(), re.MULTILINE)
         if match:
             return int(path.name), match.groups()
     raise ClusterError(
-        "TensorFlow's server is not where it is looked for, and so cannot be kept to its address"
+        "cannot find the socket of TensorFlow's server, so cannot restrict it to its address"
     )
 
 
-def is_reached(address):
-    """Tells whether something listens on an address, "host:port"."""
+def is_reachable(address: str) -> bool:
+    """Returns whether something listens on an address, "host:port"."""
     try:
         socket.create_connection(_split(address), timeout=CONNECT_SECONDS).close()
     except OSError:
@@ -247,39 +263,38 @@ def is_reached(address):
     return True
 
 
-def unreached(cluster, job):
+def unreached(cluster: Cluster, job: str) -> list[str]:
     """Returns the titles of a job's tasks that cannot be reached now."""
-    addresses = getattr(cluster, job)
-    return [cluster.title(job, n) for n, a in enumerate(addresses) if not is_reached(a)]
+    addresses = cluster.addresses(job)
+    return [cluster.title(job, n) for n, a in enumerate(addresses) if not is_reachable(a)]
 
 
-def wait_for_servers(cluster, seconds):
-    """Waits until every parameter server can be reached, and says which one it waits for.
+def wait_for_servers(cluster: Cluster, seconds: float) -> None:
+    """Waits until every parameter server can be reached, and prints which one it waits for.
 
     Args:
       cluster: a `Cluster`.
       seconds: how long to wait, at most.
 
     Raises:
-      ClusterError: one could not be reached in that time.
+      ClusterError: a parameter server could not be reached in that time.
     """
     deadline = time.monotonic() + seconds
-    said = None
+    awaited = None
     while missing := unreached(cluster, "ps"):
-        if missing[0] != said:
-            said = missing[0]
-            print(f"Waiting for {said}, for {seconds:g} s at most.", flush=True)
+        if missing[0] != awaited:
+            awaited = missing[0]
+            print(f"Waiting for {awaited}, for {seconds:g} s at most.", flush=True)
         if time.monotonic() > deadline:
-            raise ClusterError(f"{missing[0]} was not reached in {seconds:g} s")
+            raise ClusterError(f"{awaited} was not reached in {seconds:g} s")
         time.sleep(RETRY_SECONDS)
 
 
-def place_on_servers(cluster, task):
+def place_on_servers(cluster: Cluster, task: int) -> Callable[[Any], str]:
     """Returns the device function of a worker's graph, `tf.train.replica_device_setter`'s.
 
-    All variables of expert e stand on parameter server e modulo their number; every other
-    variable goes to the server that has the fewest bytes by then. Whatever is no variable is
-    computed by the worker.
+    Of S parameter servers, number e modulo S holds all variables of expert e. Every other variable
+    goes to the server that holds the fewest bytes so far. The worker computes everything else.
 
     Args:
       cluster: a `Cluster`.
@@ -293,13 +308,13 @@ def place_on_servers(cluster, task):
 
 
 class _Placement:
-    """Chooses a parameter server for each variable; alike in all workers, whose graphs are."""
+    """Chooses a parameter server for each variable, the same one in all workers."""
 
-    def __init__(self, n_servers):
+    def __init__(self, n_servers: int) -> None:
         self._bytes = [0] * n_servers
-        self._chosen = {}
+        self._chosen: dict[str, int] = {}
 
-    def __call__(self, op):
+    def __call__(self, op: Any) -> int:
         if op.name not in self._chosen:
             expert = EXPERT.search(op.name)
             if expert:
