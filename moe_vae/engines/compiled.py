@@ -1,13 +1,15 @@
-"""A training whose loop XLA compiles: the fused engine of models that are no sum over experts.
+"""The compiled engine: any model's plain graph and its training loop, compiled by XLA.
 
-Nothing of a model is written down a second time: its plain graph is copied into a function, the
-loop around it, and XLA makes one operation of both. That joins what are many small passes over
-the same numbers, and splits large products over the cores.
+No formula is written twice. The engine copies the plain graph into a function, puts the training
+loop around it, and XLA compiles both into one operation. XLA merges many small passes over the same
+numbers and splits large products over the cores.
 """
 
 import functools
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
-from moe_vae.compat import tf
+from moe_vae.compat import Tensor, tf
 from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.model import Model
 from moe_vae.nn.noise import noise_key
@@ -15,36 +17,39 @@ from moe_vae.training.gradients import trained_by
 
 __all__ = ["CompiledTrainer", "compiled"]
 
-# Where a copy of a graph ends, and goes on to what the original goes on to.
+# A copy of a graph ends at these operations and reads the outputs of the originals.
 _ENDS = ("Placeholder", "PlaceholderWithDefault", "VarHandleOp")
 
-# XLA draws other noise from the same key: these stay outside.
+# XLA draws other noise from the same key, so these operations stay outside of what it compiles.
 _NOISE = ("StatelessRandomNormalV2", "StatelessRandomUniformV2")
 
 
 class CompiledTrainer(LoopedTrainer):
     """A `LoopedTrainer` of any model that `compiled` builds.
 
-    The first session of a process decides how many threads an operation may have in all of them:
-    where that was a `Trainer`'s of another kind, this one is slower.
+    The first session of a process sets the number of threads an operation for all later sessions.
+    This trainer is slower if another kind of `Trainer` opened it.
 
     Args:
       model: a model in the current graph, with resource variables.
+      schedule: as for `Trainer`.
 
     Raises:
-      ValueError: the model moves averages, draws noise of a kind that this does not know, or has
-        gradients of its own, which no copy would have.
+      ValueError: the model updates moving averages, draws noise of an unknown kind, or defines
+        gradients of its own, which a copy would not have.
     """
 
     _splits_operations = True
 
     def __init__(self, model: Model, schedule: str | None = None) -> None:
-        self._noise = {}
+        self._noise: dict[str, dict[Tensor, Tensor]] = {}
         super().__init__(model, schedule)
 
-    def _build_steps(self, phase, loss):
+    def _build_steps(self, phase: str, loss: Tensor) -> None:
         if self._updates(phase):
-            raise ValueError(f"phase {phase!r} moves averages, which no compiled step does")
+            raise ValueError(
+                f"phase {phase!r} updates moving averages, which the compiled engine cannot do"
+            )
         with tf.name_scope("noise"):
             self._noise[phase] = {
                 op.outputs[0]: tf.stack(
@@ -58,10 +63,10 @@ class CompiledTrainer(LoopedTrainer):
                 raise ValueError(f"{op.name} draws noise of another kind than {', '.join(_NOISE)}")
         super()._build_steps(phase, loss)
 
-    def _noise_at(self, number, phase, op):
-        """Returns what an operation of `_NOISE` draws in a run's step."""
-        # Of a batch its shape alone is asked. Where nothing can be fed that the shape may follow
-        # from, TensorFlow knows it beforehand, and leaves out what else there would be.
+    def _noise_at(self, number: int, phase: str, op: Any) -> Tensor:
+        """Returns the noise that an operation of `_NOISE` draws in step `number` of a call."""
+        # Only the shape of a batch matters here. With constants in place of everything that could
+        # be fed, TensorFlow infers the shape and prunes the rest.
         batch_size, replaced = self.model.batch_size(phase), {}
         for source in _ancestors(op.outputs[0]):
             if source.type == "Placeholder":
@@ -72,30 +77,30 @@ class CompiledTrainer(LoopedTrainer):
         replaced[noise_key()] = self._key_at(number)
         return _copied(op.outputs[0], replaced)
 
-    def _inputs(self, loss):
+    def _inputs(self, loss: Tensor) -> list[Tensor]:
         return [op.outputs[0] for op in _ancestors(loss) if op.type == "Placeholder"]
 
-    def _trained(self, loss):
+    def _trained(self, loss: Tensor) -> list:
         return [variable for _, variable in trained_by(self._optimizer(), loss)]
 
-    def _loss_at(self, number, phase, loss):
+    def _loss_at(self, number: Tensor, phase: str, loss: Tensor) -> Tensor:
         of_run = {**self._batches[phase], **self._noise[phase]}
         return _copied(loss, {tensor: of_all[number] for tensor, of_all in of_run.items()})
 
-    def _loop(self, phase, loss, variables):
+    def _loop(self, phase: str, loss: Tensor, variables: list) -> Any:
         loop = functools.partial(super()._loop, phase, loss, variables)
         return tf.function(loop, jit_compile=True, autograph=False)()
 
 
-def compiled(build):
-    """Returns a function like `build` whose models a `CompiledTrainer` trains.
+def compiled(build: Callable[..., Model]) -> Callable[..., Model]:
+    """Returns a function like `build` whose models are trained by a `CompiledTrainer`.
 
     Args:
       build: a function that builds a model's plain graph in the current one.
     """
 
     @functools.wraps(build)
-    def build_compiled(*args, **kwargs):
+    def build_compiled(*args: Any, **kwargs: Any) -> Model:
         with tf.variable_scope(tf.get_variable_scope(), use_resource=True):
             model = build(*args, **kwargs)
         model.trainer_class = CompiledTrainer
@@ -104,9 +109,10 @@ def compiled(build):
     return build_compiled
 
 
-def _ancestors(tensor, replaced=()):
-    """Returns the operations that a tensor is made of, up to those that `_end_of` ends at."""
-    found, left = {}, [tensor.op]
+def _ancestors(tensor: Tensor, replaced: Collection[Tensor] = ()) -> list:
+    """Returns the operations that a tensor depends on, up to those at which a copy ends."""
+    found: dict[Any, None] = {}
+    left = [tensor.op]
     while left:
         op = left.pop()
         if op not in found:
@@ -116,18 +122,18 @@ def _ancestors(tensor, replaced=()):
     return list(found)
 
 
-def _end_of(op, replaced):
+def _end_of(op: Any, replaced: Collection[Tensor]) -> Tensor | None:
     """Returns the output of an operation at which a copy ends, or None."""
     ends = [output for output in op.outputs if op.type in _ENDS or output in replaced]
     return ends[0] if ends else None
 
 
-def _copied(tensor, replaced):
-    """Returns a tensor as its graph makes it, of other inputs, in the current graph.
+def _copied(tensor: Tensor, replaced: Mapping[Tensor, Any]) -> Tensor:
+    """Returns a copy of a tensor, computed from other inputs, in the current graph.
 
     Args:
-      tensor: a tensor of the current graph, or of that around the function that is being built.
-      replaced: dict of other tensors there to what stands in their place in the copy.
+      tensor: a tensor of the current graph, or of the graph around the function being built.
+      replaced: dict of tensors of that graph to what replaces them in the copy.
     """
     graph = tf.get_default_graph()
     definition = tf.GraphDef(versions=tensor.graph.graph_def_versions)
@@ -139,9 +145,13 @@ def _copied(tensor, replaced):
             continue
         node = definition.node.add()
         node.CopyFrom(op.node_def)
-        node.attr.pop("_class", None)  # where a variable stands, which is not copied
+        node.attr.pop(
+            "_class", None
+        )  # colocates the operation with a variable, which is not copied
         if "_gradient_op_type" in node.attr:
-            raise ValueError(f"{op.name} has a gradient of its own, which reads the original")
+            raise ValueError(
+                f"{op.name} defines a gradient of its own, which a copy would not have"
+            )
     if graph.building_function:
         inputs = {name: graph.capture(value) for name, value in inputs.items()}
     (copy,) = tf.import_graph_def(definition, inputs, [tensor.name], name="copy")

@@ -1,29 +1,31 @@
-"""Post 3's model, for speed: what makes no difference is not computed, the rest in few passes.
+"""The fused engine: post 3's model, faster. It skips negligible work and fuses the rest.
 
 It computes what `Manager` and its `VAE`s compute, and draws the same noise from the same key.
-What takes the time of a step is its matrix products, and much else can go:
+Matrix products take most of a step's time. The engine saves these:
 
-- An expert looks only at the images that it counts for. What p(expert | image) makes so small
-  that single precision would lose it in a sum is not computed, neither forward nor backward. At
-  first that is little; a manager that has made up its mind sends an image to one expert or two.
-- First layers leave out the pixels that are blank in the whole batch: their weights get and give
-  nothing. (Of MNIST's 784 pixels some 515 are inked in one image or more of 100.)
+- An expert reads only the images that count for it. Where p(expert | image) is so small that single
+  precision would lose its term in a sum, neither the loss nor the gradient is computed. Early in a
+  training this saves little; later the manager sends most images to one or two experts.
+- First layers leave out the pixels that are blank in the whole batch, because their weights
+  neither contribute nor get a gradient. (Of MNIST's 784 pixels about 515 have ink in at least one
+  of 100 images.)
 - Sigmoid, likelihood and their gradient are four passes over the pixels.
-- A bias is the last row of its kernel, so that neither it nor its gradient is a pass of its own,
-  and Adam has half as many variables to go through.
+- A bias is the last row of its kernel, so that it needs no pass of its own and Adam has half as
+  many variables.
 
-Checkpoints have the plain graph's names and shapes, so that either engine, and TensorFlow 1.15,
-reads the other's.
+Checkpoints have the plain graph's names and shapes, so that both engines, and TensorFlow 1.15, can
+read them.
 """
 
 import copy
 import itertools
 import zlib
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from moe_vae.compat import tf
+from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_PIXELS, check_images
 from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.models.hierarchy import HierarchicalMixture
@@ -58,7 +60,7 @@ class _Part(NamedTuple):
     n_outputs: int
 
 
-def _parts(scope, sizes):
+def _parts(scope: str, sizes: Sequence[int]) -> list[_Part]:
     """Returns the `_Part`s of a stack of `tf.layers.dense` in a scope, named as it names them."""
     return [
         _Part(f"{scope}/dense{f'_{number}' if number else ''}", n_inputs, n_outputs)
@@ -66,10 +68,10 @@ def _parts(scope, sizes):
     ]
 
 
-def _kernel_and_bias(part):
-    """Draws a plain layer's kernel, with its bias of zeros below it, as `tf.layers.dense` does."""
+def _kernel_and_bias(part: _Part) -> Tensor:
+    """Draws a layer's kernel as `tf.layers.dense` does, with its bias of zeros as the last row."""
     limit = np.sqrt(6 / (part.n_inputs + part.n_outputs))  # uniform, of variance 2/(in + out)
-    # A part's own seed, so that a run's first weights do not depend on the number of groups.
+    # Each part has its own seed, so that first weights do not depend on the number of groups.
     is_seeded = tf.get_default_graph().seed is not None
     seed = zlib.crc32(part.name.encode()) >> 1 if is_seeded else None
     kernel = tf.random_uniform([part.n_inputs, part.n_outputs], -limit, limit, seed=seed)
@@ -87,17 +89,17 @@ class _Layers:
       parts: list of the `_Part`s whose outputs stand side by side in it.
     """
 
-    def __init__(self, name, parts):
+    def __init__(self, name: str, parts: list[_Part]) -> None:
         self._parts = parts
         value = tf.concat([_kernel_and_bias(part) for part in parts], axis=1)
         self.variable = tf.get_variable(name, initializer=value, use_resource=True)
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         """Returns x [batch, inputs] through the layers, float tensor [batch, outputs]."""
         return _with_ones(x) @ self.variable.read_value()
 
-    def plain(self, value):
-        """Returns dict of a plain variable's name to its part of a `value` of the variable."""
+    def plain(self, value: Tensor) -> dict[str, Tensor]:
+        """Splits a `value` of the variable: dict of each plain variable's name to its value."""
         tensors = {}
         columns = tf.split(value, [part.n_outputs for part in self._parts], axis=1)
         for part, of_part in zip(self._parts, columns, strict=True):
@@ -105,8 +107,8 @@ class _Layers:
             tensors[f"{part.name}/bias"] = of_part[-1]
         return tensors
 
-    def fused(self, tensors):
-        """Returns the value of the variable of which `tensors` are the parts, by plain name."""
+    def fused(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Joins plain values into a value of the variable; `tensors` has them by plain name."""
         columns = [
             tf.concat([tensors[f"{part.name}/kernel"], tensors[f"{part.name}/bias"][None]], axis=0)
             for part in self._parts
@@ -114,24 +116,24 @@ class _Layers:
         return tf.concat(columns, axis=1)
 
 
-def _with_ones(x):
+def _with_ones(x: Tensor) -> Tensor:
     return tf.concat([x, tf.ones([tf.shape(x)[0], 1])], axis=1)
 
 
 class _Images:
-    """A batch of images as first layers read it: without its blank pixels.
+    """A batch of images without its blank pixels, for first layers.
 
     Args:
       images: float tensor [batch, pixels].
     """
 
-    def __init__(self, images):
+    def __init__(self, images: Tensor) -> None:
         pixels = tf.transpose(images)
         is_inked = tf.reduce_any(tf.not_equal(pixels, 0), axis=1)
         inked = tf.cast(tf.where(is_inked)[:, 0], tf.int32)
         n_inked = tf.size(inked)
         of_batch = pixels[:1]
-        # Two columns more: of ones, for the bias, and of zeros, to make blank pixels' gradient.
+        # Two more columns: ones for the bias, and zeros for the gradient of blank pixels.
         self._pixels = tf.transpose(
             tf.concat(
                 [tf.gather(pixels, inked), tf.ones_like(of_batch), tf.zeros_like(of_batch)], axis=0
@@ -143,14 +145,14 @@ class _Images:
         places = tf.where_v2(is_inked, counted, n_inked + 1)
         self._places = tf.concat([places, [n_inked]], axis=0)
 
-    def at(self, rows):
-        """Returns those of the images that stand at `rows`, an `_Images`."""
+    def at(self, rows: Tensor) -> "_Images":
+        """Returns the images at `rows`."""
         chosen = copy.copy(self)
         chosen._pixels = tf.gather(self._pixels, rows)
         return chosen
 
-    def __matmul__(self, layers):
-        """Returns the images through first `layers`, float tensor [batch, outputs]."""
+    def __matmul__(self, layers: _Layers) -> Tensor:
+        """Returns the outputs of the first `layers`, float tensor [batch, outputs]."""
 
         @tf.custom_gradient
         def product(weights, pixels, weight_rows):
@@ -163,12 +165,12 @@ class _Images:
         return product(layers.variable.read_value(), self._pixels, self._weight_rows)
 
 
-def _pixel_losses(h, weights, images, std):
+def _pixel_losses(h: Tensor, weights: Tensor, images: Tensor, std: float) -> Tensor:
     """Returns the reconstruction losses [batch] of an expert's last layer.
 
     With s = sigmoid(h W) and x the images, an image's loss is -sum_pixels log N(x; s, std), and
-    the gradient by h W is (s - x) s (1 - s) / std^2, for each pixel, times the loss's own. That
-    factor, one an image, goes to the narrow sides of the two products instead of the wide one.
+    the gradient by h W is (s - x) s (1 - s) / std^2, for each pixel, times the gradient of the loss.
+    That factor, one an image, multiplies the small operands of the two products, not the large one.
     """
 
     @tf.custom_gradient
@@ -181,7 +183,7 @@ def _pixel_losses(h, weights, images, std):
         def gradient(upstream):
             factor = (upstream / std**2)[:, None]
             by_h = tf.matmul(by_logits, weights[:-1], transpose_b=True) * factor
-            # Whoever changes the weights waits for this one, and so finds them read to the end.
+            # An update of the weights waits for this product, so it cannot change them too early.
             with tf.control_dependencies([by_h]):
                 by_weights = tf.matmul(_with_ones(h) * factor, by_logits, transpose_a=True)
             return by_h, by_weights, None
@@ -191,23 +193,23 @@ def _pixel_losses(h, weights, images, std):
     return losses(h, weights, images)
 
 
-def _rows_that_count(probs, slope):
-    """Returns where an expert's p(expert | image) [batch] is more than rounding, rows in order.
+def _rows_that_count(probs: Tensor, slope: Tensor) -> Tensor:
+    """Returns the rows at which p(expert | image) exceeds rounding, in order.
 
-    Both the expert's own gradient, a sum over images of p times something, and that of a manager
-    which learns are held against the largest of the terms that the smaller of the two sums.
+    The expert's gradient is a sum over images of terms proportional to p, and the gradient of a
+    manager that is trained is one of terms proportional to p (1 - p). A row counts if its p is not
+    lost in single precision beside the largest term of the smaller sum.
 
     Args:
       probs: float tensor [batch], p.
-      slope: float tensor [batch]: p or, where a manager learns, what its softmax answers to this
-        expert's logit, p (1 - p).
+      slope: float tensor [batch]: p or, with a manager that is trained, p (1 - p).
     """
     largest = tf.reduce_max(tf.stop_gradient(slope))
     return tf.cast(tf.where(probs > np.finfo(np.float32).epsneg * largest)[:, 0], tf.int32)
 
 
 class _Expert:
-    """One expert: its variables, and what it makes of images and codes.
+    """One expert: its variables, its losses and its drawings.
 
     Args:
       params: dict of the model's parameters.
@@ -215,7 +217,7 @@ class _Expert:
       n_pixels: number of pixels of an image.
     """
 
-    def __init__(self, params, number, n_pixels):
+    def __init__(self, params: Mapping[str, Any], number: int, n_pixels: int) -> None:
         self._decoder_std = params["decoder_std"]
         self._activation = activation_function(params["activation"])
         z_dim, sizes = params["z_dim"], [n_pixels, *params["encoder_layers"]]
@@ -235,12 +237,12 @@ class _Expert:
             ]
 
     @property
-    def layers(self):
+    def layers(self) -> list[_Layers]:
         """List of all the expert's `_Layers`."""
         return [*self._encoder, *self._decoder]
 
-    def encode(self, images):
-        """Returns mean and variance of q(z|x), [batch, z_dim], of an `_Images`."""
+    def encode(self, images: _Images) -> tuple[Tensor, Tensor]:
+        """Returns mean and variance of q(z|x), float tensors [batch, z_dim]."""
         first, *hidden, heads = self._encoder
         h = self._activation(images @ first)
         for layer in hidden:
@@ -248,25 +250,28 @@ class _Expert:
         mu, raw_var = tf.split(heads(h), 2, axis=1)
         return mu, bounded_variance(raw_var)
 
-    def reconstruction_losses(self, z, images):
-        """Returns the losses [batch] of codes' decodings; images [batch, pixels]."""
+    def reconstruction_losses(self, z: Tensor, images: Tensor) -> Tensor:
+        """Returns the reconstruction losses [batch] of codes z for images [batch, pixels]."""
         weights = self._decoder[-1].variable.read_value()
         return _pixel_losses(self._decode_hidden(z), weights, images, self._decoder_std)
 
-    def draw(self, code):
-        """Returns what the expert draws of a code [n, z_dim], float tensor [n, pixels]."""
+    def draw(self, code: Tensor) -> Tensor:
+        """Returns the decodings of codes [n, z_dim], float tensor [n, pixels]."""
         return tf.sigmoid(self._decoder[-1](self._decode_hidden(code)))
 
-    def _decode_hidden(self, z):
+    def _decode_hidden(self, z: Tensor) -> Tensor:
         for layer in self._decoder[:-1]:
             z = self._activation(layer(z))
         return z
 
 
 class _FusedExperts:
-    """What any manager has whose VAEs are `_Expert`s; stands before it among the bases."""
+    """The part of a manager whose VAEs are `_Expert`s; list it before the manager's class."""
 
-    def _make_vaes(self, params, n_vaes, n_pixels):
+    params: dict[str, Any]
+    images: Tensor
+
+    def _make_vaes(self, params: Mapping[str, Any], n_vaes: int, n_pixels: int) -> None:
         if n_vaes < 1:
             raise ParameterError(f"n_experts is {n_vaes}: it must be at least 1")
         if params["output_activation"] != "sigmoid":
@@ -280,12 +285,14 @@ class _FusedExperts:
             self.code = tf.placeholder(tf.float32, [None, params["z_dim"]], "code")
             self.drawn = [vae.draw(self.code) for vae in self._vaes]
 
-    def _calc_losses(self, without_blanks, key, probs, slopes):
-        """Returns the losses [batch, n_vaes], 0 where an image does not count for a VAE.
+    def _calc_losses(
+        self, without_blanks: _Images, key: Tensor, probs: Tensor, slopes: Tensor
+    ) -> Tensor:
+        """Returns the losses [batch, n_vaes]; they are 0 where an image does not count for a VAE.
 
         Args:
           without_blanks: the `_Images` of `images`.
-          key: int32 tensor [2], the noise's.
+          key: int32 tensor [2], the key of the noise.
           probs, slopes: float tensors [batch, n_vaes]; see `_rows_that_count`.
         """
         shape = [tf.shape(self.images)[0], self.params["z_dim"]]
@@ -307,36 +314,36 @@ class _FusedExperts:
                 self._codes.append(tf.scatter_nd(rows[:, None], mu, shape))
         return tf.stack(losses, axis=1)
 
-    def _layers(self):
-        """List of all `_Layers`."""
+    def _layers(self) -> list[_Layers]:
+        """Returns all `_Layers`."""
         return [layer for vae in self._vaes for layer in vae.layers]
 
-    def saver(self):
-        """Returns what saves and restores the variables by the plain graph's names."""
+    def saver(self) -> "_PlainSaver":
+        """Returns a saver that uses the plain graph's names."""
         return _PlainSaver(self._layers())
 
-    def _draw_by(self, session, z, number):
+    def _draw_by(self, session: Session, z: np.ndarray, number: int) -> np.ndarray:
         return run_in_chunks(session, self.drawn[number], {self.code: z})
 
-    def _mean_codes_by(self, session, images, number):
+    def _mean_codes_by(self, session: Session, images: np.ndarray, number: int) -> np.ndarray:
         return run_in_chunks(session, self._codes[number], {self.images: images})
 
 
 class _FusedMixture(_FusedExperts):
-    """What any manager of single VAEs has."""
+    """The part of a manager whose experts are single VAEs."""
 
-    def generate_row(self, session, z):
-        """Lets every expert draw one and the same code; see `Manager.generate_row`."""
+    def generate_row(self, session: Session, z: np.ndarray) -> np.ndarray:
+        """Draws one code with every expert; see `Manager.generate_row`."""
         return np.concatenate(session.run(self.drawn, {self.code: z}))
 
-    def generate(self, session, z, expert):
-        """Lets one expert draw; see `Manager.generate`."""
-        self._check_expert(expert)
-        return self._draw_by(session, z, expert)
+    def generate(self, session: Session, z: np.ndarray, column: Any) -> np.ndarray:
+        """Draws with one expert; see `Manager.generate`."""
+        self._check_expert(column)
+        return self._draw_by(session, z, column)
 
-    def reconstruct(self, session, images):
+    def reconstruct(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Decodes each image's mean code by its likeliest expert; see `Manager.reconstruct`."""
-        images = check_images(images)
+        images = check_images(inputs)
         chosen = self.predict(session, images)
         decoded = np.empty_like(images)
         for expert in np.unique(chosen):
@@ -347,27 +354,25 @@ class _FusedMixture(_FusedExperts):
 
 
 class FusedManager(_FusedMixture, Manager):
-    """The manager and its experts, `Manager` in other operations; see there for the mathematics.
+    """`Manager` and its experts in other operations; see `Manager` for the mathematics.
 
     Attributes:
       eps: list of float tensors [batch, z_dim], one an expert; may be fed.
       expert_losses: float tensor [batch, experts], 0 where the image does not count for the expert.
-      code, drawn: float tensor [n, z_dim], to be fed, and list of float tensors [n, 784], what
-        each expert draws of it.
+      code, drawn: float tensor [n, z_dim], to be fed, and list of float tensors [n, 784], its
+        decoding by each expert.
       And those of `Manager`.
 
     Args:
       params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
       n_experts: number of experts, at least 1.
-      images: float tensor [batch, pixels] in [0, 1]; its methods that take images want 784.
+      images: float tensor [batch, pixels] in [0, 1]; methods that read images need 784 pixels.
 
     Raises:
       ParameterError: a parameter is unknown or impossible, or there is no expert.
     """
 
-    trainer_class = LoopedTrainer
-
-    def __init__(self, params, n_experts, images):
+    def __init__(self, params: Mapping[str, Any], n_experts: int, images: Tensor) -> None:
         self.params = check_params(params, self.defaults)
         self.n_columns, self.n_features = n_experts, int(images.shape[1])
         self._make_vaes(self.params, n_experts, self.n_features)
@@ -379,18 +384,18 @@ class FusedManager(_FusedMixture, Manager):
             ]
         self._connect(images, noise_key())
 
-    def on(self, images, key):
-        """Returns the same model, with its operations once more, on other images and noise.
+    def on(self, images: Tensor, key: Tensor) -> "FusedManager":
+        """Returns the same model on other images and noise, with new operations.
 
         Args:
           images: float tensor [batch, 784] in [0, 1].
-          key: int32 tensor [2], the noise's.
+          key: int32 tensor [2], the key of the noise.
         """
         model = copy.copy(self)
         model._connect(images, key)
         return model
 
-    def _connect(self, images, key):
+    def _connect(self, images: Tensor, key: Tensor) -> None:
         self.images = images
         without_blanks = _Images(images)
         with tf.name_scope("manager"):
@@ -400,15 +405,37 @@ class FusedManager(_FusedMixture, Manager):
         with tf.name_scope("manager"):
             self._build_mixture_losses()
 
-    def _calc_probs(self, without_blanks):
+    def _calc_probs(self, without_blanks: _Images) -> Tensor:
         activation = activation_function(self.params["activation"])
         h = activation(without_blanks @ self._manager[0])
         for layer in self._manager[1:-1]:
             h = activation(layer(h))
         return tf.nn.softmax(self._manager[-1](h))
 
-    def _layers(self):
+    def _layers(self) -> list[_Layers]:
         return [*super()._layers(), *self._manager]
+
+
+class FusedTrainer(LoopedTrainer):
+    """The `LoopedTrainer` of a `FusedManager`: a step is the same model on another batch."""
+
+    model: FusedManager
+
+    def _inputs(self, loss: Tensor) -> list[Tensor]:
+        del loss
+        return [self.model.images]
+
+    def _trained(self, loss: Tensor) -> list:
+        del loss
+        return tf.trainable_variables()
+
+    def _loss_at(self, number: Tensor, phase: str, loss: Tensor) -> Tensor:
+        del loss
+        images = self._batches[phase][self.model.images][number]
+        return self.model.on(images, self._key_at(number)).loss
+
+
+FusedManager.trainer_class = FusedTrainer
 
 
 class FusedBalancedManager(FusedManager, BalancedManager):
@@ -418,12 +445,12 @@ class FusedBalancedManager(FusedManager, BalancedManager):
 class FusedSpecialistManager(_FusedMixture, SpecialistManager):
     """`SpecialistManager` with `FusedManager`'s experts; its router is the plain one's."""
 
-    def __init__(self, params, n_experts, images):
+    def __init__(self, params: Mapping[str, Any], n_experts: int, images: Tensor) -> None:
         checked = check_params(params, self.defaults)
         self._make_vaes(checked, n_experts, int(images.shape[1]))
         super().__init__(params, self._vaes, images)
 
-    def _calc_expert_losses(self):
+    def _calc_expert_losses(self) -> Tensor:
         slopes = self.probs * (1 - self.probs) if self._trains_router else self.probs
         return self._calc_losses(_Images(self.images), noise_key(), self.probs, slopes)
 
@@ -431,7 +458,7 @@ class FusedSpecialistManager(_FusedMixture, SpecialistManager):
 class FusedHierarchicalMixture(_FusedExperts, HierarchicalMixture):
     """`HierarchicalMixture` with `FusedManager`'s VAEs; its two routers are the plain one's."""
 
-    def __init__(self, params, n_experts, images):
+    def __init__(self, params: Mapping[str, Any], n_experts: int, images: Tensor) -> None:
         checked = check_params(params, self.defaults)
         n_styles = checked["n_styles"]
         self._make_vaes(checked, n_experts * n_styles, int(images.shape[1]))
@@ -440,10 +467,10 @@ class FusedHierarchicalMixture(_FusedExperts, HierarchicalMixture):
         ]
         super().__init__(params, groups, images)
 
-    def _calc_style_losses(self):
+    def _calc_style_losses(self) -> Tensor:
         by_vae, by_style = [-1, len(self._vaes)], [-1, self.n_columns, self.n_styles]
         joint = self.probs[:, :, None] * self.style_probs
-        # Of the managers that learn, each answers by its own p (1 - p): the lesser decides.
+        # Each manager that is trained has its own p (1 - p); the smallest decides.
         slopes = joint
         if self._trains_router:
             slopes = tf.minimum(slopes, joint * (1 - self.probs[:, :, None]))
@@ -454,20 +481,25 @@ class FusedHierarchicalMixture(_FusedExperts, HierarchicalMixture):
         )
         return tf.reshape(losses, by_style)
 
-    def _draw(self, session, z, expert, style):
+    def _draw(self, session: Session, z: np.ndarray, expert: int, style: int) -> np.ndarray:
         return self._draw_by(session, z, expert * self.n_styles + style)
 
-    def _mean_codes(self, session, images, expert, style):
+    def _mean_codes(
+        self, session: Session, images: np.ndarray, expert: int, style: int
+    ) -> np.ndarray:
         return self._mean_codes_by(session, images, expert * self.n_styles + style)
 
 
 class _PlainSaver:
-    """Saves and restores fused variables, Adam's slots included, as the plain graph's.
+    """Saves and restores fused variables under the plain graph's names, Adam's slots included.
 
-    Made after the optimiser, whose variables it saves too, and before the graph is finalised.
+    Create it after the optimiser, whose variables it saves, and before the graph is finalised.
+
+    Args:
+      layers: all the `_Layers` of the model.
     """
 
-    def __init__(self, layers):
+    def __init__(self, layers: list[_Layers]) -> None:
         self._path = tf.placeholder(tf.string, [], "checkpoint_path")
         variables = {variable.op.name: variable for variable in tf.global_variables()}
         plain, stored = {}, []
@@ -480,7 +512,7 @@ class _PlainSaver:
                 }
                 plain |= parts
                 stored.append((layer, slot, variable, list(parts)))
-        plain |= variables  # what has no parts, such as Adam's powers of beta
+        plain |= variables  # variables without parts, such as Adam's powers of beta
         names = {"prefix": self._path, "tensor_names": list(plain)}
         names["shape_and_slices"] = [""] * len(plain)
         tensors = [tf.convert_to_tensor(tensor) for tensor in plain.values()]
@@ -495,24 +527,26 @@ class _PlainSaver:
             value = tf.ensure_shape(layer.fused(tensors), variable.shape)
             self._restore.append(tf.assign(variable, value))
 
-    def save(self, session, path, **_):
+    def save(self, session: Session, path: str, **_: Any) -> None:
         """Writes a checkpoint, as `tf.train.Saver.save` does."""
         session.run(self._save, {self._path: path})
 
-    def restore(self, session, path):
+    def restore(self, session: Session, path: str) -> None:
         """Reads a checkpoint, as `tf.train.Saver.restore` does."""
         session.run(self._restore, {self._path: path})
 
 
 # The fused managers by their routing.
-_MANAGERS = {
+_MANAGERS: dict[str, type[FusedManager] | type[FusedSpecialistManager]] = {
     "post": FusedManager,
     "balanced": FusedBalancedManager,
     "information": FusedSpecialistManager,
 }
 
 
-def build_fused_mixture_of_vaes(params, n_experts=N_EXPERTS):
+def build_fused_mixture_of_vaes(
+    params: Mapping[str, Any], n_experts: int = N_EXPERTS
+) -> FusedManager | FusedSpecialistManager:
     """Builds the placeholder and the fused model in the current graph.
 
     Args:
@@ -527,13 +561,20 @@ def build_fused_mixture_of_vaes(params, n_experts=N_EXPERTS):
     """
     params = check_params(params, mixture_of_vaes_params(params))
     routing = params["routing"]
+    if routing not in _MANAGERS:
+        raise ParameterError(
+            f"parameter 'routing' is {routing!r}: with the fused engine it must be one of "
+            f"{', '.join(_MANAGERS)}"
+        )
     if routing == "post":
         params = vae_params(params)
     images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
     return _MANAGERS[routing](params, n_experts, images)
 
 
-def build_fused_hierarchical_mixture(params, n_experts=N_EXPERTS):
+def build_fused_hierarchical_mixture(
+    params: Mapping[str, Any], n_experts: int = N_EXPERTS
+) -> FusedHierarchicalMixture:
     """Builds the placeholder and the fused model in the current graph.
 
     Args:

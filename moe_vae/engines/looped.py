@@ -1,12 +1,16 @@
-"""A training whose loop stands inside the graph.
+"""A training whose loop is inside the graph.
 
-`Trainer` calls the session once a step; here one call takes ten steps, on batches that it is
-given together. Batches, noise, losses and records are those of `Trainer`.
+`Trainer` calls the session once a step. `LoopedTrainer` calls it once for ten steps and feeds the
+ten batches together. Batches, noise, losses and records are those of `Trainer`.
 """
+
+import abc
+from typing import Any
 
 import numpy as np
 
-from moe_vae.compat import tf
+from moe_vae.compat import Tensor, tf
+from moe_vae.data.dataset import DataSet
 from moe_vae.model import Model
 from moe_vae.nn.noise import key_value
 from moe_vae.nn.sessions import chunks
@@ -16,27 +20,26 @@ from moe_vae.training.trainer import Trainer
 __all__ = ["LoopedTrainer"]
 
 
-class LoopedTrainer(Trainer):
+class LoopedTrainer(Trainer, abc.ABC):
     """A `Trainer` that takes many steps in one call of its session; see `Trainer`.
 
-    Its `train_steps` are the loops.
+    Its `train_steps` are the loops. An engine says in a subclass what a step computes.
 
     Args:
-      model: a model in the current graph that has one phase, and `on(images, key)`, which gives the
-        same model on other images and another noise key.
+      model, schedule: as for `Trainer`.
     """
 
-    # In one call of the session: of MNIST in batches of 100 that is 3 MB, where the whole training
-    # set in the graph would be 172 more; and Ctrl-C need not wait for the end of an epoch.
+    # Steps in one call of the session. Ten batches of 100 MNIST images take 3 MB; the whole training
+    # set in the graph would take 172 MB more. And Ctrl-C need not wait for the end of an epoch.
     _steps_a_run = 10
 
     def __init__(self, model: Model, schedule: str | None = None) -> None:
         self._n_steps = tf.placeholder(tf.int32, [], "n_steps")
         self._first_key = tf.placeholder(tf.int32, [2], "first_key")
-        self._batches = {}
+        self._batches: dict[str, dict[Tensor, Tensor]] = {}
         super().__init__(model, schedule)
 
-    def _build_steps(self, phase, loss):
+    def _build_steps(self, phase: str, loss: Tensor) -> None:
         self._batches[phase] = {
             tensor: tf.placeholder(tensor.dtype, [None, *tensor.shape], f"{tensor.op.name}_batches")
             for tensor in self._inputs(loss)
@@ -45,37 +48,33 @@ class LoopedTrainer(Trainer):
         with tf.name_scope("loop"):
             self.train_steps[phase], self._norms[phase] = self._loop(phase, loss, variables)
 
-    def _inputs(self, loss):
-        """Returns the placeholders of what a loss is computed on."""
-        del loss
-        return [self.model.images]
+    @abc.abstractmethod
+    def _inputs(self, loss: Tensor) -> list[Tensor]:
+        """Returns the placeholders that a loss depends on."""
 
-    def _trained(self, loss):
+    @abc.abstractmethod
+    def _trained(self, loss: Tensor) -> list:
         """Returns the variables that a loss trains."""
-        del loss
-        return tf.trainable_variables()
 
-    def _loss_at(self, number, phase, loss):
-        """Returns a phase's loss on the batch, and with the noise, of a run's step."""
-        del loss
-        images = self._batches[phase][self.model.images][number]
-        return self.model.on(images, self._key_at(number)).loss
+    @abc.abstractmethod
+    def _loss_at(self, number: Tensor, phase: str, loss: Tensor) -> Tensor:
+        """Returns a phase's loss with the batch and the noise of step `number` of a call."""
 
-    def _key_at(self, number):
+    def _key_at(self, number: Any) -> Tensor:
         return tf.add(self._first_key, [0, number])  # as `key_value` counts, past the sign too
 
-    def _loop(self, phase, loss, variables):
-        """Returns the loop's number of steps, and the last one's gradients' norms."""
+    def _loop(self, phase: str, loss: Tensor, variables: list) -> Any:
+        """Returns the number of steps of the loop, and the gradient norms of the last step."""
         optimizer = self._optimizer()
 
-        def step(number, norms):
+        def step(number: Tensor, norms: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
             gradients = optimizer.compute_gradients(self._loss_at(number, phase, loss), variables)
-            norms = tf.cond(  # a pass over all gradients, of which the last one's are wanted
+            norms = tf.cond(  # a pass over all gradients, so only in the last step
                 tf.equal(number, self._n_steps - 1),
                 lambda: gradient_norms(gradients),
                 lambda: norms,
             )
-            with tf.name_scope(None):  # Adam's variables are no part of the loop
+            with tf.name_scope(None):  # Adam's variables keep the names that `Trainer` gives them
                 moved = optimizer.apply_gradients(gradients, name="loop/Adam")
             with tf.control_dependencies([moved]):
                 return number + 1, norms
@@ -88,14 +87,14 @@ class LoopedTrainer(Trainer):
             back_prop=False,
         )
 
-    def _run_epoch(self, train_set, phase):
+    def _run_epoch(self, train_set: DataSet, phase: str) -> dict[str, float]:
         batch_size = self.model.batch_size(phase)
         scheduled = self._scheduled(phase, self.epochs_done[phase])
         fetches = self.train_steps[phase], self._norms[phase]
         for steps in chunks(train_set.num_examples // batch_size, self._steps_a_run):
             n_steps = steps.stop - steps.start
             feeds = [self.model.feed(train_set.take_batch(batch_size)) for _ in range(n_steps)]
-            # One shape for all runs; what a last, short one has too many is not read.
+            # All calls have one shape; a short last call does not read its surplus batches.
             feeds += feeds[:1] * (self._steps_a_run - n_steps)
             batches = {
                 of_all: np.stack([feed[tensor] for feed in feeds])
