@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _answer(model: Model, probabilities: np.ndarray, record: dict[str, Any]) -> str:
     likeliest = int(probabilities.argmax())
     sure = f"(probability {probabilities[likeliest]:.3f})"
-    if model.answer == "digit":
+    if model.answer in ("digit", "class"):
         return f"digit {likeliest} {sure}"
     digit = match_clusters(np.array(record["test"]["confusion"])).get(likeliest)
     drawn = "no digit" if digit is None else f"digit {digit}"

@@ -42,7 +42,8 @@ def _add_sizes(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Starts the processes, and shows the progress of the first worker."""
     train.check(arguments)
-    run_cluster(_train_words(arguments.words), arguments.out, arguments.workers, arguments.ps)
+    words = _train_words(arguments.words)
+    run_cluster(words, arguments.workers, arguments.ps, out=arguments.out)
 
 
 def _train_words(words: list[str]) -> list[str]:

@@ -4,27 +4,29 @@ import argparse
 from pathlib import Path
 
 from moe_vae.cli import options
-from moe_vae.experiments.runs import read_json
-from moe_vae.experiments.tables import RESULTS, fill_tables
-from moe_vae.files import write_whole
+from moe_vae.experiments.tables import fill_pages, find_pages, read_results
 
 __all__ = ["add_command", "run"]
 
 
 def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
-    command = options.add(commands, "tables", run, "write the README's tables from the results")
+    command = options.add(commands, "tables", run, "write the pages' tables from the results")
     command.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR", help="default: results"
     )
     command.add_argument(
-        "--readme", type=Path, default=Path("README.md"), metavar="FILE", help="default: README.md"
+        "--pages",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="Markdown files; default: README.md and those under docs",
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Fills the tables."""
-    text = arguments.readme.read_text()
-    results = {name: read_json(arguments.results / f"{name}.json") for name in RESULTS}
-    write_whole(arguments.readme, fill_tables(text, results).encode())
-    print(f"The tables in {arguments.readme} are those of {arguments.results}/.")
+    pages = arguments.pages or find_pages(Path())
+    for page in fill_pages(pages, read_results(arguments.results)):
+        print(f"Wrote the tables of {page}.")
+    print(f"The tables of {len(pages)} pages are those of {arguments.results}/.")

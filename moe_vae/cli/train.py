@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moe_vae.cli import options
-from moe_vae.distributed.processes import join_cluster
+from moe_vae.distributed.processes import WAIT_SECONDS, join_cluster
 from moe_vae.distributed.servers import JOBS
 from moe_vae.experiments.registry import ENGINES, MODELS
 from moe_vae.experiments.runs import (
@@ -24,11 +24,9 @@ from moe_vae.models.specialists import ROUTINGS
 from moe_vae.schedules import SCHEDULES
 
 if TYPE_CHECKING:
-    pass
+    from moe_vae.distributed.trainer import Member
 
 __all__ = ["add_command", "add_options", "add_way_of_training", "check", "run"]
-
-WAIT_SECONDS = 120
 
 
 def add_command(commands: options.Commands) -> None:
@@ -141,7 +139,7 @@ def add_way_of_training(command: Any) -> None:
         type=options.seconds,
         metavar="SECONDS",
         help="how long a worker waits for a parameter server, and for worker 0 to begin; "
-        f"default: {WAIT_SECONDS}",
+        f"default: {WAIT_SECONDS:.0f}",
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.data.dataset import DataSets
+from moe_vae.distributed.processes import chief_of, cluster_record, take_part
 from moe_vae.experiments.registry import MODELS, builder, default_params, inherited_params
 from moe_vae.experiments.sources import SOURCES, DataChoice
 from moe_vae.files import write_whole
@@ -194,7 +195,8 @@ def train_run(
     with locked(directory), _starter(member) as starter:
         data_sets = data.prepared(params)
         trainer, record = fit_model(model, params, data_sets, directory, options, starter)
-        record |= _cluster_record(member, trainer)
+        if member is not None:
+            record |= cluster_record(member, trainer)
         _save_run(directory, trainer, record, data_sets)
     if member is None:
         trainer.session.close()  # a table trains a hundred in one process
@@ -208,8 +210,6 @@ def follow_run(
 
     Args and Raises are those of `train_run`; `params` are all parameters of the run.
     """
-    from moe_vae.distributed.processes import take_part
-
     build = builder(model, SOURCES[data.name].n_features)
     take_part(
         member, build, params, options.seed, lambda: data.prepared(params).train, options.schedule
@@ -292,18 +292,8 @@ def _starter(member: "Member | None") -> Iterator[Callable[..., Trainer]]:
     if member is None:
         yield start_trainer
         return
-    from moe_vae.distributed.processes import chief_of
-
     with chief_of(member) as start:
         yield start
-
-
-def _cluster_record(member: "Member | None", trainer: Trainer) -> Record:
-    if member is None:
-        return {}
-    from moe_vae.distributed.processes import cluster_record
-
-    return cluster_record(member, trainer)
 
 
 def run_identity(
