@@ -1,10 +1,11 @@
 """Mixtures of experts with variational autoencoders, in the style of TensorFlow 1."""
 
 from moe_vae.data.checks import DataError
-from moe_vae.data.dataset import DataSet, DataSets
+from moe_vae.data.dataset import Batch, DataSet, DataSets
 from moe_vae.data.mnist import read_data_sets
 from moe_vae.data.spiral import make_spiral
 from moe_vae.data.targets import add_affine_targets
+from moe_vae.model import Model, ModelError
 from moe_vae.models.dmvae import DMVAE, DMVAE_PARAMS, build_dmvae
 from moe_vae.models.gates import GATES
 from moe_vae.models.hierarchy import HierarchicalMixture, build_hierarchical_mixture
@@ -32,6 +33,7 @@ __all__ = [
     "MIXTURE_OF_VAES_PARAMS",
     "VADE_PARAMS",
     "VAE",
+    "Batch",
     "ConditionalVAE",
     "DataError",
     "DataSet",
@@ -39,6 +41,8 @@ __all__ = [
     "HierarchicalMixture",
     "Manager",
     "MixtureOfExperts",
+    "Model",
+    "ModelError",
     "ParameterError",
     "SpecialistManager",
     "Trainer",

@@ -169,8 +169,8 @@ def _pixel_losses(h: Tensor, weights: Tensor, images: Tensor, std: float) -> Ten
     """Returns the reconstruction losses [batch] of an expert's last layer.
 
     With s = sigmoid(h W) and x the images, an image's loss is -sum_pixels log N(x; s, std), and
-    the gradient by h W is (s - x) s (1 - s) / std^2, for each pixel, times the gradient of the loss.
-    That factor, one an image, multiplies the small operands of the two products, not the large one.
+    the gradient by h W is (s - x) s (1 - s) / std^2 for each pixel, times the loss's gradient.
+    That factor, one an image, multiplies the small operands of the two products.
     """
 
     @tf.custom_gradient
