@@ -179,7 +179,9 @@ def _fetch(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_SECONDS) as response:
         length = int(response.headers["Content-Length"] or 0)
         received = bytearray()
-        with tqdm(total=length, unit="B", unit_scale=True, desc=url.rsplit("/", 1)[-1]) as bar:
+        name = url.rsplit("/", 1)[-1]
+        # With disable=None there is a bar in a terminal and none in a log.
+        with tqdm(total=length, unit="B", unit_scale=True, desc=name, disable=None) as bar:
             while block := response.read(1 << 16):
                 received += block
                 bar.update(len(block))

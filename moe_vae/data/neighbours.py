@@ -110,8 +110,15 @@ def nearest_neighbours(
 def _search(examples: np.ndarray, n_neighbours: int) -> np.ndarray:
     squares = np.square(examples).sum(axis=1)
     found = np.empty([len(examples), n_neighbours], np.int32)
-    starts = range(0, len(examples), BLOCK_SIZE)
-    for start in tqdm(starts, unit="block", desc="nearest neighbours", file=sys.stdout):
+    # With disable=None there is a bar in a terminal and none in a log.
+    starts = tqdm(
+        range(0, len(examples), BLOCK_SIZE),
+        unit="block",
+        desc="nearest neighbours",
+        file=sys.stdout,
+        disable=None,
+    )
+    for start in starts:
         block = slice(start, start + BLOCK_SIZE)
         distances = squares - 2 * (examples[block] @ examples.T)
         rows = np.arange(len(distances))

@@ -1,1 +1,1 @@
-"""What the models' graphs are made of."""
+"""Building blocks of the models' graphs."""

@@ -1,26 +1,29 @@
-"""q(c|x) as a perceptron: the part that DMVAE, the manager and the information encoder share."""
+"""q(c|x) as a perceptron: a part of DMVAE, of specialists and of the information encoder."""
+
+from typing import Any
 
 import numpy as np
 
-from moe_vae.compat import tf
+from moe_vae.compat import Session, Tensor, tf
 from moe_vae.nn.layers import hidden_layers
 
 __all__ = ["CLOSED", "ClusterEncoder"]
 
-# Added to a logit that is not of a group: its exponential is 0, and no gradient is infinite.
+# Added to a logit that does not belong to a group: its exponential becomes 0, and all gradients
+# stay finite, as they would not with minus infinity.
 CLOSED = -1e9
 
 
 class ClusterEncoder:
-    """Logits of q(c|x), either one output a cluster or, finer, several outputs grouped.
+    """Logits of q(c|x), with one output for each cluster or with a group of finer outputs.
 
-    With `n_over_clusters` there are so many outputs, and cluster c's logit is the logarithm of the
-    sum of the exponentials of those in its group, so that q(c|x) is the sum of theirs. The groups
-    are a variable that no training moves; `assign` sets them.
+    With `n_over_clusters` the perceptron has that many outputs. A cluster's logit is then the
+    logarithm of the sum of the exponentials of the outputs in its group, so q(c|x) is the sum of
+    their probabilities. Training leaves the groups alone; `assign` sets them.
 
     Attributes:
-      groups: float tensor [n_over_clusters, n_clusters], 1 where an output is of a cluster, else
-        0; None without `n_over_clusters`.
+      groups: float tensor [n_over_clusters, n_clusters], 1 where an output belongs to a cluster,
+        else 0; None without `n_over_clusters`.
 
     Args:
       params: dict with `cluster_encoder_layers`, `activation`, `normalise`, `n_over_clusters` (0
@@ -28,10 +31,10 @@ class ClusterEncoder:
       n_clusters: number of clusters.
     """
 
-    def __init__(self, params, n_clusters):
+    def __init__(self, params: dict[str, Any], n_clusters: int) -> None:
         self.params = params
         self.n_clusters = n_clusters
-        self.groups = None
+        self.groups: Tensor | None = None
         if n_over := params["n_over_clusters"]:
             with tf.variable_scope("groups"):
                 evenly = np.eye(n_clusters)[np.arange(n_over) % n_clusters]
@@ -40,14 +43,21 @@ class ClusterEncoder:
                     initializer=tf.constant(evenly, tf.float32),
                     trainable=False,
                 )
-                # A finalised graph takes no new operation, so the assignment is there already.
+                # Made now, because nothing can be added to a finalised graph.
                 self._new_groups = tf.placeholder(tf.float32, [n_over, n_clusters])
                 self._assign = tf.assign(self.groups, self._new_groups)
 
-    def outputs(self, inputs, training=False):
-        """Returns the outputs before they are grouped, float tensor [batch, n_outputs].
+    def outputs(self, inputs: Tensor, training: bool | Tensor = False) -> Tensor:
+        """Computes the perceptron's outputs, before grouping.
 
-        Calls share their weights; `training` is as in `hidden_layers`.
+        All calls share their weights.
+
+        Args:
+          inputs: float tensor [batch, n_features].
+          training: see `hidden_layers`.
+
+        Returns:
+          Float tensor [batch, n_over_clusters], or [batch, n_clusters] without groups.
         """
         with tf.variable_scope("encode_cluster", reuse=tf.AUTO_REUSE):
             h = hidden_layers(
@@ -59,7 +69,7 @@ class ClusterEncoder:
             )
             return tf.layers.dense(h, self.params["n_over_clusters"] or self.n_clusters)
 
-    def logits(self, outputs):
+    def logits(self, outputs: Tensor) -> Tensor:
         """Returns the clusters' logits [batch, n_clusters] for `outputs`."""
         if self.groups is None:
             return outputs
@@ -67,12 +77,12 @@ class ClusterEncoder:
             closed = CLOSED * (1 - self.groups)
             return tf.reduce_logsumexp(outputs[:, :, None] + closed, axis=1)
 
-    def assigned(self, session):
-        """Returns each finer output's cluster, whole-number array [n_over_clusters]."""
+    def assigned(self, session: Session) -> np.ndarray:
+        """Returns the cluster of each output, whole-number array [n_over_clusters]."""
         return session.run(self.groups).argmax(axis=1)
 
-    def assign(self, session, groups):
-        """Says which cluster each of the finer outputs belongs to.
+    def assign(self, session: Session, groups: np.ndarray) -> None:
+        """Sets the cluster of each output.
 
         Args:
           session: an open session.

@@ -1,20 +1,22 @@
-"""K diagonal Gaussians as variables of a graph: VaDE's and DMVAE's prior, and the naive gate."""
+"""A mixture of diagonal Gaussians in a graph: VaDE's and DMVAE's prior, and the gmm gate."""
+
+from typing import Any
 
 import numpy as np
 
-from moe_vae.compat import tf
+from moe_vae.compat import Session, Tensor, tf
 from moe_vae.nn.layers import VARIANCE_FLOOR, bounded_variance
 
-__all__ = ["GaussianMixture"]
+__all__ = ["EM_VARIANCE_FLOOR", "GaussianMixture"]
 
-# EM keeps every variance above this, hence above the floor of the variables that it goes into.
+# The lowest variance that EM may find: above VARIANCE_FLOOR, so that the variables can hold it.
 EM_VARIANCE_FLOOR = 10 * VARIANCE_FLOOR
 
 LOG_2_PI = float(np.log(2 * np.pi))
 
 
 class GaussianMixture:
-    """The mixture sum_c pi_c N(z; mu_c, diag var_c), in logarithms throughout.
+    """The mixture sum_c pi_c N(z; mu_c, diag var_c), computed in logarithms.
 
     Attributes:
       log_weights: float tensor [n_clusters], log pi.
@@ -23,12 +25,19 @@ class GaussianMixture:
     Args:
       n_clusters: number of Gaussians.
       n_features: number of dimensions of z.
-      mean_std: standard deviation of the normal distribution that the means start from.
-      trainable: whether a training loss may move the means and the variances.
-      uniform: whether pi stays at 1 / n_clusters.
+      mean_std: standard deviation of the means' initial values, which are normal.
+      trainable: whether training changes the means and the variances.
+      uniform: whether every weight pi_c stays at 1 / n_clusters.
     """
 
-    def __init__(self, n_clusters, n_features, mean_std=1.0, trainable=True, uniform=False):
+    def __init__(
+        self,
+        n_clusters: int,
+        n_features: int,
+        mean_std: float = 1.0,
+        trainable: bool = True,
+        uniform: bool = False,
+    ) -> None:
         weights_trainable = trainable and not uniform
         with tf.variable_scope("gaussian_mixture"):
             logits = _variable("logits", [n_clusters], 0.0, weights_trainable)
@@ -39,45 +48,44 @@ class GaussianMixture:
             self._build_assignment([logits, self.mu, raw_var])
         self._uniform = uniform
 
-    def _build_assignment(self, variables):
-        # A finalised graph takes no new operation, so the assignments are there from the start.
+    def _build_assignment(self, variables: list[Tensor]) -> None:
+        # Made now, because nothing can be added to a finalised graph.
         self._values = [tf.placeholder(tf.float32, variable.shape) for variable in variables]
         self._assign = tf.group(
             *(tf.assign(*pair) for pair in zip(variables, self._values, strict=True))
         )
 
-    def log_joint(self, z):
-        """Computes log pi_c + log N(z; mu_c, diag var_c).
+    def log_joint(self, z: Tensor) -> Tensor:
+        """Computes log pi_c + log N(z; mu_c, diag var_c), in nats.
 
         Args:
           z: float tensor [..., n_features].
 
         Returns:
-          Float tensor [..., n_clusters], in nats.
+          Float tensor [..., n_clusters].
         """
         with tf.name_scope("log_joint"):
             squares = tf.math.squared_difference(tf.expand_dims(z, -2), self.mu) / self.var
             log_density = -0.5 * tf.reduce_sum(LOG_2_PI + tf.log(self.var) + squares, axis=-1)
             return self.log_weights + log_density
 
-    def log_responsibilities(self, z):
+    def log_responsibilities(self, z: Tensor) -> Tensor:
         """Computes log p(c|z) = log_joint - logsumexp_c log_joint, float [..., n_clusters]."""
         return tf.nn.log_softmax(self.log_joint(z), name="log_responsibilities")
 
-    def fit(self, session, z, n_init=1):
-        """Fits the mixture by EM, and gives the variables what was found.
+    def fit(self, session: Session, z: np.ndarray, n_init: int = 1) -> Any:
+        """Fits the mixture by EM and assigns the result to the variables.
 
         EM starts from K-means, which draws from NumPy's global generator.
 
         Args:
           session: an open session.
           z: float array [n, n_features] with n at least n_clusters.
-          n_init: number of starts; the likeliest result is kept.
+          n_init: number of starts; the most likely result is kept.
 
         Returns:
           The fitted `sklearn.mixture.GaussianMixture`.
         """
-        # Not above: it takes memory that only who fits has a use for.
         from sklearn.mixture import GaussianMixture as Mixture
 
         n_clusters = int(self.mu.shape[0])
@@ -91,7 +99,7 @@ class GaussianMixture:
         return fitted
 
 
-def _variable(name, shape, std, trainable):
+def _variable(name: str, shape: list[int], std: float, trainable: bool) -> Tensor:
     return tf.get_variable(
         name, shape, initializer=tf.random_normal_initializer(stddev=std), trainable=trainable
     )

@@ -1,6 +1,8 @@
-"""The pieces that all models build from: dense stacks, the Gaussian code, losses, divergences."""
+"""Dense layers and the Gaussian code that the autoencoders share."""
 
-from moe_vae.compat import tf
+from collections.abc import Callable, Sequence
+
+from moe_vae.compat import Tensor, tf
 from moe_vae.nn.noise import normal_noise
 
 __all__ = [
@@ -14,24 +16,25 @@ __all__ = [
 
 VARIANCE_FLOOR = 1e-5
 
-
-def activation_function(activation):
-    """Returns the TensorFlow function for an `activation` parameter, by name or as it is."""
-    if activation == "linear":
-        return tf.identity
-    return activation if callable(activation) else getattr(tf.nn, activation)
+Activation = str | Callable[[Tensor], Tensor]
 
 
-def hidden_layers(x, layers, activation, normalise=False, training=False):
-    """Stacks dense layers of the sizes in `layers` on `x`.
+def hidden_layers(
+    x: Tensor,
+    layers: Sequence[int],
+    activation: Activation,
+    normalise: bool = False,
+    training: bool | Tensor = False,
+) -> Tensor:
+    """Stacks dense layers on `x`.
 
     Args:
       x: float tensor [batch, features].
-      layers: list of layer sizes.
+      layers: the layers' sizes.
       activation: name or function, applied after each layer.
-      normalise: whether batch normalisation stands between each layer and its activation.
-      training: whether that normalises by the batch's own mean and variance; otherwise by those
-        that the training kept. The operations that keep them are in `tf.GraphKeys.UPDATE_OPS`.
+      normalise: whether to put batch normalisation between each layer and its activation.
+      training: if true, batch normalisation uses the mean and the variance of the batch, otherwise
+        their moving averages. The operations that update these are in `tf.GraphKeys.UPDATE_OPS`.
 
     Returns:
       Float tensor [batch, layers[-1]].
@@ -46,8 +49,15 @@ def hidden_layers(x, layers, activation, normalise=False, training=False):
     return x
 
 
-def gaussian_code(h, z_dim):
-    """Reads the mean and the variance of q(z|x) = N(mu, diag var) off an encoder's last layer.
+def activation_function(activation: Activation) -> Callable[[Tensor], Tensor]:
+    """Returns the TensorFlow function that an activation names, or the function itself."""
+    if activation == "linear":
+        return tf.identity
+    return activation if callable(activation) else getattr(tf.nn, activation)
+
+
+def gaussian_code(h: Tensor, z_dim: int) -> tuple[Tensor, Tensor]:
+    """Computes the mean and the variance of q(z|x) = N(mu, diag var) from an encoder's last layer.
 
     Args:
       h: float tensor [batch, features].
@@ -61,12 +71,12 @@ def gaussian_code(h, z_dim):
     return mu, var
 
 
-def bounded_variance(raw, floor=VARIANCE_FLOOR):
-    """Makes variances floor + exp(raw) of any real numbers, so that none can reach 0."""
+def bounded_variance(raw: Tensor, floor: float = VARIANCE_FLOOR) -> Tensor:
+    """Computes floor + exp(raw), a variance that cannot reach 0."""
     return floor + tf.exp(raw)
 
 
-def reparametrise(mu, var):
+def reparametrise(mu: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
     """Draws z = mu + sqrt(var) * eps with eps ~ N(0, I), so that gradients reach `mu` and `var`.
 
     Args:

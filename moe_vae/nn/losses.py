@@ -1,8 +1,8 @@
-"""Reconstruction losses, divergences and the mixture's bound, in nats."""
+"""Reconstruction losses, divergences and the bound of a mixture, all in nats."""
 
 import numpy as np
 
-from moe_vae.compat import tf, tfd
+from moe_vae.compat import Tensor, tf, tfd
 
 __all__ = [
     "bernoulli_reconstruction_loss",
@@ -14,38 +14,38 @@ __all__ = [
 ]
 
 
-def gaussian_reconstruction_loss(x, decoded, std):
-    """Computes -sum_pixels log N(x; decoded, std), in nats for each example.
+def gaussian_reconstruction_loss(x: Tensor, decoded: Tensor, std: float) -> Tensor:
+    """Computes -sum_pixels log N(x; decoded, std).
 
     Args:
       x: float tensor [batch, pixels].
       decoded: float tensor [..., batch, pixels], the means.
-      std: the common standard deviation, above 0.
+      std: the standard deviation of every pixel, above 0.
 
     Returns:
-      Float tensor [..., batch].
+      Float tensor [..., batch], one value for each example.
     """
     with tf.name_scope("reconstruction_loss"):
         return -tf.reduce_sum(tfd.Normal(loc=decoded, scale=std).log_prob(x), axis=-1)
 
 
-def bernoulli_reconstruction_loss(x, logits):
-    """Computes -sum_pixels [x log p + (1 - x) log (1 - p)], p = sigmoid(logits), in nats.
+def bernoulli_reconstruction_loss(x: Tensor, logits: Tensor) -> Tensor:
+    """Computes -sum_pixels [x log p + (1 - x) log (1 - p)] with p = sigmoid(logits).
 
     Args:
       x: float tensor [batch, pixels] in [0, 1].
       logits: float tensor [batch, pixels].
 
     Returns:
-      Float tensor [batch], one value an example.
+      Float tensor [batch], one value for each example.
     """
     with tf.name_scope("reconstruction_loss"):
         cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits)
         return tf.reduce_sum(cross_entropy, axis=1)
 
 
-def kl_to_standard_normal(mu, var):
-    """Computes KL(N(mu, diag var) || N(0, I)) = -1/2 sum_z (1 + log var - mu^2 - var), in nats.
+def kl_to_standard_normal(mu: Tensor, var: Tensor) -> Tensor:
+    """Computes KL(N(mu, diag var) || N(0, I)) = -1/2 sum_z (1 + log var - mu^2 - var).
 
     Args:
       mu: float tensor [..., batch, z_dim].
@@ -58,13 +58,14 @@ def kl_to_standard_normal(mu, var):
         return -0.5 * tf.reduce_sum(1 + tf.log(var) - tf.square(mu) - var, axis=-1)
 
 
-def kl_between_gaussians(mu, var, prior_mu, prior_var):
-    """Computes KL(N(mu, diag var) || N(prior_mu, diag prior_var)), in nats:
+def kl_between_gaussians(mu: Tensor, var: Tensor, prior_mu: Tensor, prior_var: Tensor) -> Tensor:
+    """Computes KL(N(mu, diag var) || N(prior_mu, diag prior_var)).
 
         1/2 sum_z [log(prior_var / var) + (var + (mu - prior_mu)^2) / prior_var - 1]
 
     Args:
-      mu, var, prior_mu, prior_var: float tensors [..., z_dim] that broadcast; variances positive.
+      mu, var, prior_mu, prior_var: float tensors that broadcast to [..., z_dim]; the variances are
+        positive.
 
     Returns:
       Float tensor [...].
@@ -75,11 +76,11 @@ def kl_between_gaussians(mu, var, prior_mu, prior_var):
         return 0.5 * tf.reduce_sum(log_ratio + squares - 1, axis=-1)
 
 
-def kl_between_categoricals(log_q, log_p):
-    """Computes KL(q || p) = sum_k q_k (log q_k - log p_k), in nats.
+def kl_between_categoricals(log_q: Tensor, log_p: Tensor) -> Tensor:
+    """Computes KL(q || p) = sum_k q_k (log q_k - log p_k).
 
     Args:
-      log_q, log_p: float tensors [..., clusters] that broadcast, normalised log probabilities.
+      log_q, log_p: float tensors that broadcast to [..., clusters], normalised log probabilities.
 
     Returns:
       Float tensor [...].
@@ -88,14 +89,18 @@ def kl_between_categoricals(log_q, log_p):
         return tf.reduce_sum(tf.exp(log_q) * (log_q - log_p), axis=-1)
 
 
-def log_likelihood_bound(probs, losses):
-    """Computes the mean over the batch of -sum_k p_k L_k - KL(p || uniform), in nats.
+def log_likelihood_bound(probs: Tensor, losses: Tensor) -> Tensor:
+    """Computes the mean over the batch of -sum_k p_k L_k - KL(p || uniform).
 
-    With -L_k a bound on log p(x | k) it is one on log p(x), whatever p is.
+    If -L_k is a lower bound on log p(x|k), the result is one on log p(x), for any p and a uniform
+    prior of k.
 
     Args:
       probs: float tensor [batch, n], p; rows sum to 1.
       losses: float tensor [batch, n], L.
+
+    Returns:
+      Scalar tensor.
     """
     with tf.name_scope("bound"):
         kl = tf.reduce_sum(tf.math.xlogy(probs, probs), axis=1) + np.log(int(probs.shape[1]))

@@ -1,34 +1,45 @@
-"""The mutual information of two views' clusters, and groups that keep it."""
+"""The mutual information between the clusters of two views, and groups that preserve it."""
 
 import numpy as np
-from scipy.special import xlogy
 
-from moe_vae.compat import tf
+from moe_vae.compat import Tensor, tf
 
-__all__ = ["joint_probs", "merge_by_information", "move_by_information", "mutual_information"]
+__all__ = [
+    "grouped_information",
+    "joint_probs",
+    "merge_by_information",
+    "move_by_information",
+    "mutual_information",
+]
 
-LEAST_GAIN = 1e-9  # nats: a move that gains less is rounding
+LEAST_GAIN = 1e-9  # nats; a smaller gain may be a rounding error
 
 
-def joint_probs(probs, other_probs):
-    """Sums over the batch (p p'^T + p' p^T) / 2: how often two views fall into which clusters.
+# In a graph.
+
+
+def joint_probs(probs: Tensor, other_probs: Tensor) -> Tensor:
+    """Computes the sum over the batch of (p p'^T + p' p^T) / 2.
+
+    Entry (a, b) counts how often one view of an example is in cluster a and the other in b.
 
     Args:
       probs, other_probs: float tensors [batch, n_clusters]; rows sum to 1.
 
     Returns:
-      Symmetric float tensor [n_clusters, n_clusters]; its entries sum to the batch's size.
+      Symmetric float tensor [n_clusters, n_clusters]; its entries sum to the batch size.
     """
     with tf.name_scope("joint_probs"):
         joint = tf.matmul(probs, other_probs, transpose_a=True)
         return (joint + tf.transpose(joint)) / 2
 
 
-def mutual_information(joint):
-    """Computes I = sum_ab P_ab log(P_ab / (P_a P_b)) with P the `joint` over its sum, in nats.
+def mutual_information(joint: Tensor) -> Tensor:
+    """Computes I = sum_ab P_ab log(P_ab / (P_a P_b)) in nats, where P is `joint` over its sum.
 
-    It is at most the logarithm of the number of clusters: then each example has one cluster
-    for certain, both its views the same, and all clusters are of one size.
+    Its maximum is the logarithm of the number of clusters. It is reached if each example belongs
+    to one cluster with certainty, both of its views belong to the same one, and all clusters have
+    the same size.
 
     Args:
       joint: float tensor [n_clusters, n_clusters], not negative.
@@ -38,32 +49,46 @@ def mutual_information(joint):
     """
     with tf.name_scope("mutual_information"):
         joint = joint / tf.reduce_sum(joint)
-        # xlogy is 0 at 0, with a gradient that is finite for any P above 0.
+        # xlogy is 0 at 0, and its gradient is finite wherever P is above 0.
         entropy = -tf.reduce_sum(tf.math.xlogy(joint, joint))
         marginals = [tf.reduce_sum(joint, axis=axis) for axis in (0, 1)]
         return -tf.add_n([tf.reduce_sum(tf.math.xlogy(p, p)) for p in marginals]) - entropy
 
 
-def merge_by_information(joint, n_groups):
-    """Merges clusters, two at a time, so that each merger loses the least mutual information.
+# In NumPy and double precision.
 
-    Two parts of one digit share views and neighbours, parts of two digits do not: what a merger
-    of the first kind loses is little, and of the second kind much. (This is the agglomerative
-    information bottleneck of Slonim and Tishby, with the second view as what is to be kept.)
+
+def grouped_information(joint: np.ndarray, groups: np.ndarray) -> float:
+    """Computes the `mutual_information` that remains when clusters form groups.
 
     Args:
       joint: symmetric float array [n_clusters, n_clusters]; see `joint_probs`.
-      n_groups: how many are to be left, from 1 to n_clusters.
+      groups: whole-number array [n_clusters], the group of each cluster, from 0.
+    """
+    one_hot = np.eye(groups.max() + 1)[groups]
+    return _information(one_hot.T @ joint @ one_hot)
+
+
+def merge_by_information(joint: np.ndarray, n_groups: int) -> np.ndarray:
+    """Merges clusters into groups, each time the pair that loses the least mutual information.
+
+    Two parts of one digit share views and neighbours, and merging them loses little; parts of two
+    digits share few, and merging them loses much. This is the agglomerative information bottleneck
+    of Slonim and Tishby, which preserves the information about the second view.
+
+    Args:
+      joint: symmetric float array [n_clusters, n_clusters]; see `joint_probs`.
+      n_groups: number of groups, in 1 to n_clusters.
 
     Returns:
-      Whole-number array [n_clusters]: the group of each cluster, from 0.
+      Whole-number array [n_clusters], the group of each cluster, from 0.
     """
     joint = np.asarray(joint, np.float64) / np.sum(joint)
     members = [[cluster] for cluster in range(len(joint))]
     while len(members) > n_groups:
         left = _information_after_mergers(joint)
         left[np.tril_indices_from(left)] = -np.inf  # each pair once
-        kept, dropped = np.unravel_index(left.argmax(), left.shape)
+        kept, dropped = map(int, np.unravel_index(left.argmax(), left.shape))
         joint = _merge(joint, kept, dropped)
         members[kept] += members.pop(dropped)
     groups = np.empty(sum(map(len, members)), int)
@@ -72,23 +97,23 @@ def merge_by_information(joint, n_groups):
     return groups
 
 
-def move_by_information(joint, groups):
-    """Moves clusters from group to group, one at a time, while the mutual information grows.
+def move_by_information(joint: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Moves one cluster at a time to another group for as long as the mutual information grows.
 
-    A merger cannot be undone by later ones; a move can correct it.
+    Merging alone cannot correct an early merger; a move can.
 
     Args:
       joint: symmetric float array [n_clusters, n_clusters]; see `joint_probs`.
-      groups: whole-number array [n_clusters]: the group of each cluster, from 0.
+      groups: whole-number array [n_clusters], the group of each cluster, from 0.
 
     Returns:
-      Whole-number array [n_clusters]: groups from which no single move gains information.
+      Whole-number array [n_clusters], groups that no single move improves.
     """
     n_groups, joint = groups.max() + 1, np.asarray(joint, np.float64)
     kept = grouped_information(joint, groups)
     while True:
         moves = [
-            (np.where(np.arange(len(groups)) == cluster, group, groups))
+            np.where(np.arange(len(groups)) == cluster, group, groups)
             for cluster in range(len(groups))
             for group in range(n_groups)
         ]
@@ -99,41 +124,36 @@ def move_by_information(joint, groups):
         groups, kept = moves[best], left[best]
 
 
-def grouped_information(joint, groups):
-    """Computes `mutual_information` of a joint's groups, in NumPy and double precision."""
-    one_hot = np.eye(groups.max() + 1)[groups]
-    return _information(one_hot.T @ joint @ one_hot)
-
-
-def _information_after_mergers(joint):
-    """The information that is left when row and column a are merged with b, for every a and b."""
-
-    def entropy_part(x):
-        return xlogy(x, x)
-
-    # What is in row a or b, or in column a or b, is all that changes.
-    parts = entropy_part(joint)
+def _information_after_mergers(joint: np.ndarray) -> np.ndarray:
+    """Returns in entry (a, b) the information that remains when clusters a and b are merged."""
+    # A merger changes the entries of rows a and b and of columns a and b alone.
+    parts = _x_log_x(joint)
     own, row_sums = np.diag(joint), joint.sum(axis=1)
     rows_before = parts.sum(axis=1)
     before = 2 * (rows_before[:, None] + rows_before) - np.diag(parts)[:, None] - np.diag(parts)
     before -= 2 * parts
-    merged_rows = entropy_part(joint[:, None, :] + joint).sum(axis=2)
-    merged_rows -= entropy_part(own[:, None] + joint) + entropy_part(own + joint)
-    after = 2 * merged_rows + entropy_part(own[:, None] + own + 2 * joint)
-    marginals = entropy_part(row_sums[:, None] + row_sums)
-    marginals -= entropy_part(row_sums)[:, None] + entropy_part(row_sums)
+    merged_rows = _x_log_x(joint[:, None, :] + joint).sum(axis=2)
+    merged_rows -= _x_log_x(own[:, None] + joint) + _x_log_x(own + joint)
+    after = 2 * merged_rows + _x_log_x(own[:, None] + own + 2 * joint)
+    marginals = _x_log_x(row_sums[:, None] + row_sums)
+    marginals -= _x_log_x(row_sums)[:, None] + _x_log_x(row_sums)
     return _information(joint) + after - before - 2 * marginals
 
 
-def _merge(joint, kept, dropped):
+def _merge(joint: np.ndarray, kept: int, dropped: int) -> np.ndarray:
     merged = joint.copy()
     merged[kept] += merged[dropped]
     merged[:, kept] += merged[:, dropped]
     return np.delete(np.delete(merged, dropped, axis=0), dropped, axis=1)
 
 
-def _information(joint):
-    """`mutual_information` in NumPy and double precision."""
+def _information(joint: np.ndarray) -> float:
     joint = joint / joint.sum()
     marginal = joint.sum(axis=0)
-    return xlogy(joint, joint).sum() - 2 * xlogy(marginal, marginal).sum()
+    return _x_log_x(joint).sum() - 2 * _x_log_x(marginal).sum()
+
+
+def _x_log_x(x: np.ndarray) -> np.ndarray:
+    from scipy.special import xlogy
+
+    return xlogy(x, x)

@@ -1,31 +1,42 @@
-"""Sessions: how one is opened, and how many examples go through a graph in bounded memory."""
+"""Opening sessions, and evaluating many examples in bounded memory."""
 
 import os
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
-from moe_vae.compat import tf
+from moe_vae.compat import Session, Tensor, tf
 
 __all__ = ["chunks", "open_session", "run_in_chunks", "session_config"]
 
-# Large enough that a chunk keeps every core busy, small enough that ten experts' activations
-# for it (10 x 500 x 784 floats a tensor) stay near 16 MB.
+# Large enough to keep every core busy; small enough that the activations of ten experts (10 x 500
+# x 784 floats a tensor) take about 16 MB.
 CHUNK_SIZE = 500
 
 
-def open_session(graph=None, splits_operations=False):
-    """Opens a session on the cores this process may use, or on a GPU where there is one."""
+def open_session(graph: Any = None, splits_operations: bool = False) -> Session:
+    """Opens a session on the cores that this process may use and on a GPU if there is one.
+
+    Args:
+      graph: a `tf.Graph`; None means the current one.
+      splits_operations: see `session_config`.
+    """
     return tf.Session(graph=graph, config=session_config(splits_operations))
 
 
-def session_config(splits_operations=False, **options):
-    """Returns the `tf.ConfigProto` of a session, or of a server, with further `options` of its own.
+def session_config(splits_operations: bool = False, **options: Any) -> Any:
+    """Returns the `tf.ConfigProto` of a session or a server.
 
-    The graphs here are many small operations side by side (ten experts), so each operation gets
-    one thread and as many run at once as there are cores: on two cores a step of post 3 took
-    16 ms so, and 21 ms with TensorFlow's default, which splits each operation. A graph of a few
-    large operations, one after the other, is better off with that. A GPU's memory is taken as it
-    is needed, not all at once.
+    The graphs here are many small operations that can run at the same time (ten experts). So each
+    operation gets one thread, and there are as many threads as cores: on two cores a step of post 3
+    took 16 ms, and 21 ms with TensorFlow's default, which splits operations among threads. GPU
+    memory is allocated when it is needed.
+
+    Args:
+      splits_operations: whether to split operations among threads after all, which is faster for
+        a few large operations that run one after the other.
+      options: further fields of the `tf.ConfigProto`.
     """
     n_cores = len(os.sched_getaffinity(0))
     return tf.ConfigProto(
@@ -36,23 +47,28 @@ def session_config(splits_operations=False, **options):
     )
 
 
-def chunks(n_examples, size=CHUNK_SIZE):
-    """Yields slices that cover `n_examples` in order, each of at most `size`."""
+def chunks(n_examples: int, size: int = CHUNK_SIZE) -> Iterator[slice]:
+    """Yields slices of at most `size` that cover `n_examples` in order."""
     for start in range(0, n_examples, size):
         yield slice(start, min(start + size, n_examples))
 
 
-def run_in_chunks(session, fetch, feed, fixed=None):
-    """Evaluates `fetch` for all examples of `feed`, a chunk at a time.
+def run_in_chunks(
+    session: Session,
+    fetch: Tensor,
+    feed: Mapping[Tensor, np.ndarray],
+    fixed: Mapping[Tensor, Any] | None = None,
+) -> np.ndarray:
+    """Evaluates `fetch` for all examples, a chunk at a time.
 
     Args:
       session: an open session.
       fetch: tensor whose first axis is the batch.
-      feed: dict of tensor to array; the arrays have the same first dimension.
-      fixed: dict of tensor to the value that every chunk gets, or None.
+      feed: tensors and their arrays, all with the same first dimension.
+      fixed: tensors and the values that every chunk gets, or None.
 
     Returns:
-      NumPy array, the chunks' results joined along the first axis.
+      Array, the chunks' results joined along the first axis.
     """
     n_examples = len(next(iter(feed.values())))
     parts = [

@@ -1,40 +1,41 @@
 """Random views of an image: small affine maps."""
 
-from moe_vae.compat import tf
+from moe_vae.compat import Tensor, tf
 from moe_vae.data.checks import square_side
 from moe_vae.nn.noise import noise_seed
 
-__all__ = ["affine_view"]
+__all__ = ["affine_view", "random_view"]
 
-# How far a view may be from its image, to either side:
+# The largest differences between a view and its image, in either direction.
 ROTATION = 0.2  # radians
-
-
 SCALE = 0.12
-
-
 SHEAR = 0.25
-
-
 SHIFT = 0.075  # of the image's side
 
 
-def affine_view(images, draws):
-    """Puts every image under a small affine map of its own, about its centre.
+def random_view(images: Tensor) -> Tensor:
+    """Applies `affine_view`, which has the same Args, Returns and Raises, with random draws."""
+    shape = [tf.shape(images)[0], 5]
+    return affine_view(images, tf.random.stateless_uniform(shape, noise_seed(), -1.0, 1.0))
 
-    The map takes each place of the view to the place in the image that it shows,
+
+def affine_view(images: Tensor, draws: Tensor) -> Tensor:
+    """Applies a small affine map about its centre to each image.
+
+    A pixel of the view shows the place in the image that the map
 
         (1 + s) R(r) [[1, h], [0, 1]],  then a shift by t
 
-    with r, s, h and both t the draws times 0.2 radians, 0.12, 0.25 and 7.5 % of the side. Between
-    pixels it is bilinear, beyond the edge 0.
+    takes it to. The rotation r, the scale s, the shear h and both shifts t are the draws times 0.2
+    radians, 0.12, 0.25 and 7.5 % of the side. The image is interpolated linearly between pixels
+    and is 0 beyond its edge.
 
     Args:
       images: float tensor [batch, side * side].
       draws: float tensor [batch, 5] in [-1, 1], for r, s, h, and t along a row and down a column.
 
     Returns:
-      Float tensor [batch, side * side]; no gradient goes through it.
+      Float tensor [batch, side * side], which passes no gradient on to `images`.
 
     Raises:
       DataError: the images are not square.
@@ -50,18 +51,13 @@ def affine_view(images, draws):
             centre - centre * (row[0] + row[1]) + SHIFT * side * draws[:, 3 + axis]
             for axis, row in enumerate(rows)
         ]
-        none = tf.zeros_like(angle)
+        zeros = tf.zeros_like(angle)
         views = tf.raw_ops.ImageProjectiveTransformV3(
             images=tf.reshape(images, [-1, side, side, 1]),
-            transforms=tf.stack([*rows[0], shifts[0], *rows[1], shifts[1], none, none], axis=1),
+            transforms=tf.stack([*rows[0], shifts[0], *rows[1], shifts[1], zeros, zeros], axis=1),
             output_shape=[side, side],
             fill_value=0.0,
             interpolation="BILINEAR",
             fill_mode="CONSTANT",
         )
         return tf.stop_gradient(tf.reshape(views, [-1, n_features]))
-
-
-def random_view(images):
-    shape = [tf.shape(images)[0], 5]
-    return affine_view(images, tf.random.stateless_uniform(shape, noise_seed(), -1.0, 1.0))
