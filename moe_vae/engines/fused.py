@@ -155,8 +155,8 @@ class _Images:
         """Returns the outputs of the first `layers`, float tensor [batch, outputs]."""
 
         @tf.custom_gradient
-        def product(weights, pixels, weight_rows):
-            def gradient(upstream):
+        def product(weights: Tensor, pixels: Tensor, weight_rows: Tensor) -> tuple:
+            def gradient(upstream: Tensor) -> tuple:
                 by_weights = tf.matmul(pixels, upstream, transpose_a=True)
                 return tf.gather(by_weights, self._places), None, None
 
@@ -174,13 +174,13 @@ def _pixel_losses(h: Tensor, weights: Tensor, images: Tensor, std: float) -> Ten
     """
 
     @tf.custom_gradient
-    def losses(h, weights, images):
+    def losses(h: Tensor, weights: Tensor, images: Tensor) -> tuple:
         decoded = tf.sigmoid(_with_ones(h) @ weights)
         errors = decoded - images
         by_logits = tf.raw_ops.SigmoidGrad(y=decoded, dy=errors)
         constant = int(images.shape[1]) * np.log(std * np.sqrt(2 * np.pi))
 
-        def gradient(upstream):
+        def gradient(upstream: Tensor) -> tuple:
             factor = (upstream / std**2)[:, None]
             by_h = tf.matmul(by_logits, weights[:-1], transpose_b=True) * factor
             # An update of the weights waits for this product, so it cannot change them too early.
@@ -329,7 +329,7 @@ class _FusedExperts:
         return run_in_chunks(session, self._codes[number], {self.images: images})
 
 
-class _FusedMixture(_FusedExperts):
+class _FusedMixture(_FusedExperts, Manager):
     """The part of a manager whose experts are single VAEs."""
 
     def generate_row(self, session: Session, z: np.ndarray) -> np.ndarray:
@@ -353,7 +353,7 @@ class _FusedMixture(_FusedExperts):
         return decoded
 
 
-class FusedManager(_FusedMixture, Manager):
+class FusedManager(_FusedMixture):
     """`Manager` and its experts in other operations; see `Manager` for the mathematics.
 
     Attributes:
@@ -502,7 +502,8 @@ class _PlainSaver:
     def __init__(self, layers: list[_Layers]) -> None:
         self._path = tf.placeholder(tf.string, [], "checkpoint_path")
         variables = {variable.op.name: variable for variable in tf.global_variables()}
-        plain, stored = {}, []
+        plain: dict[str, Tensor] = {}
+        stored: list[tuple[_Layers, str, Any, list[str]]] = []
         for layer in layers:
             for slot in ("", "/Adam", "/Adam_1"):
                 variable = variables.pop(layer.variable.op.name + slot)
@@ -513,8 +514,11 @@ class _PlainSaver:
                 plain |= parts
                 stored.append((layer, slot, variable, list(parts)))
         plain |= variables  # variables without parts, such as Adam's powers of beta
-        names = {"prefix": self._path, "tensor_names": list(plain)}
-        names["shape_and_slices"] = [""] * len(plain)
+        names = {
+            "prefix": self._path,
+            "tensor_names": list(plain),
+            "shape_and_slices": [""] * len(plain),
+        }
         tensors = [tf.convert_to_tensor(tensor) for tensor in plain.values()]
         self._save = tf.raw_ops.SaveV2(tensors=tensors, **names)
         read = tf.raw_ops.RestoreV2(dtypes=[tensor.dtype for tensor in tensors], **names)
@@ -522,9 +526,9 @@ class _PlainSaver:
         self._restore = [
             tf.assign(variable, restored[name]) for name, variable in variables.items()
         ]
-        for layer, slot, variable, parts in stored:
-            tensors = {name.removesuffix(slot): restored[name] for name in parts}
-            value = tf.ensure_shape(layer.fused(tensors), variable.shape)
+        for layer, slot, variable, part_names in stored:
+            by_part = {name.removesuffix(slot): restored[name] for name in part_names}
+            value = tf.ensure_shape(layer.fused(by_part), variable.shape)
             self._restore.append(tf.assign(variable, value))
 
     def save(self, session: Session, path: str, **_: Any) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf, tfd
 from moe_vae.nn.layers import bounded_variance
 
-__all__ = ["ClassificationExperts", "RegressionExperts"]
+__all__ = ["TASKS", "ClassificationExperts", "RegressionExperts"]
 
 # Added to the squares of the inputs in a fit, far below them.
 RIDGE = 1e-3
@@ -130,3 +130,10 @@ def _linear_layer(n_experts: int, n_outputs: int) -> Any:
 def _by_expert(outputs: Tensor, n_experts: int) -> Tensor:
     """Reshapes a linear layer's outputs to [batch, n_experts, n_outputs]."""
     return tf.reshape(outputs, [-1, n_experts, outputs.shape[1] // n_experts])
+
+
+# The experts by the value of the parameter `task`.
+TASKS: dict[str, type[RegressionExperts] | type[ClassificationExperts]] = {
+    "regression": RegressionExperts,
+    "classification": ClassificationExperts,
+}

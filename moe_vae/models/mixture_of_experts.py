@@ -10,7 +10,7 @@ from moe_vae.data.checks import IMAGE_PIXELS, DataError, check_labels, check_tar
 from moe_vae.data.dataset import Batch, DataSet
 from moe_vae.model import Model, ModelError
 from moe_vae.models.clustering_vae import ClusteringVAE
-from moe_vae.models.experts import ClassificationExperts, RegressionExperts
+from moe_vae.models.experts import TASKS, RegressionExperts
 from moe_vae.models.gates import GATES, Gate
 from moe_vae.nn.seeds import reserve_operations
 from moe_vae.nn.sessions import run_in_chunks
@@ -105,8 +105,7 @@ class MixtureOfExperts(Model):
         self.answer = "class" if params["task"] == "classification" else "value"
         reserve_operations(2)
         with tf.variable_scope("experts"):
-            experts = {"regression": RegressionExperts, "classification": ClassificationExperts}
-            self.experts = experts[params["task"]](params, inputs, gate.n_clusters, labels)
+            self.experts = TASKS[params["task"]](params, inputs, gate.n_clusters, labels)
         self._build_prediction()
         self._build_losses()
 
@@ -246,6 +245,8 @@ class MixtureOfExperts(Model):
         from scipy.special import softmax
 
         inputs, targets = data_set.images, data_set.targets
+        if targets is None or not isinstance(self.experts, RegressionExperts):
+            raise DataError("EM fits the experts of a regression on a data set with targets")
         feed = self._feed(inputs, targets)
         log_probs = run_in_chunks(session, self.gate.predicted_log_probs, {self.inputs: inputs})
         joint = log_probs

@@ -34,7 +34,7 @@ class ClusterEncoder:
     def __init__(self, params: dict[str, Any], n_clusters: int) -> None:
         self.params = params
         self.n_clusters = n_clusters
-        self.groups: Tensor | None = None
+        self.groups: Tensor = None
         if n_over := params["n_over_clusters"]:
             with tf.variable_scope("groups"):
                 evenly = np.eye(n_clusters)[np.arange(n_over) % n_clusters]

@@ -1,4 +1,4 @@
-"""Checkpoints that a killed training goes on from, to the same end, bit for bit."""
+"""Checkpoints: a killed training resumes from the last one and ends the same, bit for bit."""
 
 import contextlib
 import fcntl
@@ -6,6 +6,12 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from moe_vae.data.dataset import DataSet
+from moe_vae.training.trainer import Trainer
 
 __all__ = ["CheckpointError", "Checkpoints", "locked"]
 
@@ -15,21 +21,21 @@ MANIFEST = "manifest.json"
 
 
 class CheckpointError(ValueError):
-    """A checkpoint cannot be written, or cannot be gone on from."""
+    """A checkpoint cannot be written or resumed."""
 
 
 @contextlib.contextmanager
-def locked(directory):
-    """Keeps a directory to this process while the block runs.
+def locked(directory: Path) -> Iterator[None]:
+    """Reserves a directory for this process while the block runs.
 
-    The operating system holds the lock, so that it ends with the process, however that ends.
+    The operating system holds the lock and releases it when the process ends, however it ends.
 
     Args:
-      directory: a `pathlib.Path`; made where it is missing, and then deleted again if nothing is
-        in it in the end.
+      directory: the directory; created if it is missing, and then deleted if it is still empty in
+        the end.
 
     Raises:
-      CheckpointError: another process has it.
+      CheckpointError: another process uses it.
       OSError: the directory cannot be made or written to.
     """
     is_new = not directory.exists()
@@ -52,23 +58,25 @@ def locked(directory):
 
 
 class Checkpoints:
-    """The checkpoints of one run: written after an epoch, found and read when it is taken up again.
+    """The checkpoints of one run: written after an epoch, read when the run is resumed.
 
-    Each is a directory `epoch-000012` with the variables (a `tf.train.Saver` checkpoint, Adam's
-    slots included), the rest of the trainer's state, and a manifest with every file's checksum.
-    It is made under another name and takes its own when it is whole and on the disk, so that
-    no moment of a crash leaves half of one.
+    A checkpoint is a directory such as `epoch-000012`. It holds the variables (a `tf.train.Saver`
+    checkpoint, Adam's slots included), the rest of the trainer's state, and a manifest with the
+    checksum of every file. It is written under another name and renamed once it is complete and on
+    the disk, so that a crash never leaves an incomplete one.
 
     Args:
-      directory: a `pathlib.Path`, where the checkpoints are; made with the first of them.
-      identity: dict that JSON can hold: the run's model, parameters, seed and data. A run goes
-        on only from a checkpoint with the same. Of `params` the entry `epochs` may differ: a
-        training may be made longer.
-      every: a checkpoint is written every so many epochs, and when the trainer `is_done`.
-      keep: so many are kept, the last ones.
+      directory: the directory of the checkpoints; created with the first.
+      identity: dict that JSON can hold: the run's model, parameters, seed and data. A run resumes
+        only from a checkpoint with the same identity. Only `epochs` in `params` may differ, so
+        that a training can be made longer.
+      every: number of epochs between checkpoints; one more is written when the trainer `is_done`.
+      keep: number of checkpoints that are kept, the latest ones.
     """
 
-    def __init__(self, directory, identity, every=1, keep=3):
+    def __init__(
+        self, directory: Path, identity: dict[str, Any], every: int = 1, keep: int = 3
+    ) -> None:
         self.directory = directory
         self.identity = identity
         self.every = every
@@ -76,24 +84,24 @@ class Checkpoints:
         for partial in directory.glob("*.part"):  # a process was killed while it wrote
             shutil.rmtree(partial)
 
-    def __call__(self, trainer, train_set):
+    def __call__(self, trainer: Trainer, train_set: DataSet) -> None:
         """Writes a checkpoint if one is due; for `Trainer.listeners`."""
         if trainer.n_epochs % self.every == 0 or trainer.is_done:
             self.save(trainer, train_set)
 
-    def paths(self):
+    def paths(self) -> list[Path]:
         """Returns the checkpoints' directories, the oldest first."""
         return sorted(path for path in self.directory.glob("epoch-*") if path.suffix == "")
 
-    def save(self, trainer, train_set):
-        """Writes a checkpoint, whole or not at all, then deletes those that are too old.
+    def save(self, trainer: Trainer, train_set: DataSet) -> None:
+        """Writes a complete checkpoint or none, then deletes those that are too old.
 
         Args:
           trainer: a `Trainer`, between two epochs.
           train_set: the `DataSet` that it is trained on.
 
         Raises:
-          CheckpointError: it cannot be written; those before it are as they were.
+          CheckpointError: it cannot be written; earlier checkpoints are unchanged.
         """
         path = self.directory / f"epoch-{trainer.n_epochs:06d}"
         partial = path.with_name(f"{path.name}.part")
@@ -109,12 +117,12 @@ class Checkpoints:
             shutil.rmtree(partial, ignore_errors=True)  # there may be none
             last = self.paths()[-1].name if self.paths() else "none"
             raise CheckpointError(
-                f"checkpoint not written: {error}: the last whole one is {last}"
+                f"checkpoint not written: {error}: the last complete one is {last}"
             ) from error
         for old in self.paths()[: -self.keep]:
             shutil.rmtree(old)
 
-    def _write_manifest(self, directory):
+    def _write_manifest(self, directory: Path) -> None:
         files = {
             path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
             for path in sorted(directory.iterdir())
@@ -122,23 +130,22 @@ class Checkpoints:
         manifest = {**self.identity, "files": files}
         (directory / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
-    def restore(self, trainer, train_set):
-        """Brings a new trainer to where the last whole checkpoint left off.
+    def restore(self, trainer: Trainer, train_set: DataSet) -> list[str]:
+        """Restores a new trainer from the last complete checkpoint.
 
-        A damaged checkpoint is put aside, under a name that ends in `.damaged`, and the one
-        before it is taken.
+        A damaged checkpoint gets a name that ends in `.damaged`, and the one before it is used.
 
         Args:
           trainer: a `Trainer` of the same model, not yet trained.
-          train_set: the same training set, no batch of it taken.
+          train_set: the same training set, before its first batch.
 
         Returns:
-          The damage found: list of sentences, empty if all was well.
+          The damage found: list of sentences, empty if there is none.
 
         Raises:
-          CheckpointError: the checkpoint is of another run, or there are some and none is whole.
+          CheckpointError: the checkpoint is of another run, or all checkpoints are damaged.
         """
-        damage = []
+        damage: list[str] = []
         for path in reversed(self.paths()):
             fault = _fault(path)
             if fault is None:
@@ -150,12 +157,12 @@ class Checkpoints:
             if aside.exists():
                 shutil.rmtree(aside)  # an earlier one of the same epoch
             os.replace(path, aside)
-            damage.append(f"{path} is damaged ({fault}) and was put aside")
+            damage.append(f"{path} is damaged ({fault}) and was renamed to {aside.name}")
         if damage:
-            raise CheckpointError(f"no checkpoint is whole: {'; '.join(damage)}")
+            raise CheckpointError(f"all checkpoints are damaged: {'; '.join(damage)}")
         return damage
 
-    def _check_identity(self, path):
+    def _check_identity(self, path: Path) -> None:
         manifest = json.loads((path / MANIFEST).read_text())
         for name, theirs, ours in _differences(manifest, self.identity):
             raise CheckpointError(
@@ -163,18 +170,20 @@ class Checkpoints:
             )
 
 
-def _differences(theirs, ours):
-    """Yields name, their value and ours for every entry of `ours` that is not the same."""
+def _differences(
+    theirs: Mapping[str, Any], ours: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yields name, their value and ours for every entry of `ours` that differs."""
     for name, value in ours.items():
         if isinstance(value, dict):
             yield from _differences(theirs.get(name) or {}, value)
-        # As JSON has them: a tuple comes back as a list.
+        # Compared as JSON returns them: a tuple as a list.
         elif name != "epochs" and theirs.get(name) != json.loads(json.dumps(value)):
             yield name, theirs.get(name), value
 
 
-def _fault(path):
-    """Says what is wrong with a checkpoint's files, or None."""
+def _fault(path: Path) -> str | None:
+    """Returns what is wrong with a checkpoint's files, or None."""
     try:
         files = json.loads((path / MANIFEST).read_text())["files"]
     except (OSError, ValueError, KeyError):
@@ -186,17 +195,17 @@ def _fault(path):
         if file.stat().st_size != expected["bytes"]:
             return f"{name} has {file.stat().st_size} bytes of {expected['bytes']}"
         if _sha256(file) != expected["sha256"]:
-            return f"{name} has another content than was written"
+            return f"{name} has changed since it was written"
     return None
 
 
-def _sha256(path):
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _to_disk(directory, files=True):
-    """Has the operating system write a directory, and the files in it, to the disk."""
+def _to_disk(directory: Path, files: bool = True) -> None:
+    """Makes the operating system write a directory, and the files in it, to the disk."""
     for path in [*(directory.iterdir() if files else []), directory]:
         handle = os.open(path, os.O_RDONLY)
         try:

@@ -1,13 +1,16 @@
-"""What TensorBoard shows of a training: curves, gradient norms, pictures and the graph."""
+"""TensorBoard logs of a training: curves, gradient norms, pictures and the graph."""
 
 import io
 import os
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from moe_vae.compat import tf
 from moe_vae.data.checks import IMAGE_PIXELS, IMAGE_SIDE
+from moe_vae.data.dataset import DataSet
+from moe_vae.training.trainer import Trainer
 
 __all__ = ["TensorBoardLog"]
 
@@ -18,20 +21,20 @@ class TensorBoardLog:
     Steps are epochs, counted over all phases. It writes
 
     - `losses/...`: the losses over the training set;
-    - `learning_rate`: Adam's;
-    - `gradient_norm/...`: of each part of the network, in the epoch's last step;
-    - `seconds_an_epoch`: of the training steps;
-    - `samples`: the model's pictures from one code, where it draws any, side by side;
+    - `learning_rate`: the rate that was fed in the epoch;
+    - `gradient_norm/...`: for each part of the network, in the epoch's last step;
+    - `seconds_an_epoch`: the time of the training steps;
+    - `samples`: the model's pictures from one code, side by side, if it draws any;
     - the graph, once.
 
     Args:
-      directory: a `pathlib.Path`; it is made where it is missing.
-      trainer: a `Trainer`, not yet trained or brought back to where another stood. What was
-        logged of epochs that are to be trained again, TensorBoard then leaves out.
+      directory: the directory of the event files; created if it is missing.
+      trainer: a `Trainer`, new or restored from a checkpoint. TensorBoard then hides what was
+        logged before for the epochs that are trained again.
     """
 
-    def __init__(self, directory, trainer):
-        # The suffix keeps apart the files of two starts within one second.
+    def __init__(self, directory: Path, trainer: Trainer) -> None:
+        # With the suffix, two starts within one second write different files.
         suffix = f".after-epoch-{trainer.n_epochs:06d}"
         self._writer = tf.summary.FileWriter(os.fspath(directory), filename_suffix=suffix)
         self._writer.add_graph(trainer.session.graph)
@@ -39,10 +42,12 @@ class TensorBoardLog:
         self._writer.add_session_log(restart, global_step=trainer.n_epochs + 1)
         self._writer.flush()
 
-    def __call__(self, trainer, train_set):
-        """Logs the epoch that is just over."""
+    def __call__(self, trainer: Trainer, train_set: DataSet) -> None:
+        """Logs the last epoch."""
         del train_set
-        values = {f"losses/{name}": history[-1] for name, history in trainer.history.items()}
+        values: dict[str, Any] = {
+            f"losses/{name}": history[-1] for name, history in trainer.history.items()
+        }
         values["learning_rate"] = trainer.rate
         values |= {f"gradient_norm/{part}": n for part, n in trainer.gradient_norms.items()}
         values["seconds_an_epoch"] = trainer.seconds[-1]
@@ -55,8 +60,10 @@ class TensorBoardLog:
         self._writer.flush()
 
 
-def _picture(images):
+def _picture(images: np.ndarray) -> Any:
     """Returns images [n, 784] side by side, dark on white, as a summary's image."""
+    from PIL import Image
+
     row = np.concatenate([np.reshape(image, [IMAGE_SIDE, IMAGE_SIDE]) for image in images], axis=1)
     pixels = np.rint(255 * (1 - row)).astype(np.uint8)
     png = io.BytesIO()
