@@ -1,15 +1,21 @@
-"""How long the paper's two VAEs take, with networks of one size: an epoch, and the gate."""
+"""The time of an epoch and of a prediction with VaDE and DMVAE, with networks of one size."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
-from moe_vae.compat import tf
+import numpy as np
+
+from moe_vae.compat import Tensor, tf
+from moe_vae.data.checks import IMAGE_PIXELS
+from moe_vae.data.dataset import DataSets
 from moe_vae.models.dmvae import build_dmvae
 from moe_vae.models.vade import VaDE, build_vade
-from moe_vae.training.trainer import start_trainer
+from moe_vae.training.trainer import Trainer, start_trainer
 
-__all__ = ["ScannedVaDE", "time_clustering_vaes"]
+__all__ = ["ScannedVaDE", "build_scanned_vade", "time_clustering_vaes"]
 
-# The authors' sizes for VaDE, and the same for DMVAE's second encoder.
+# The sizes of VaDE's authors; DMVAE's second encoder has the same.
 SIZES = {"encoder_layers": [512, 256], "decoder_layers": [256, 512]}
 N_EPOCHS = 3
 N_PREDICTIONS = 5
@@ -17,16 +23,16 @@ N_SAMPLES = (1, 10, 100)
 
 
 class ScannedVaDE(VaDE):
-    """VaDE with one cluster after the other, by `tf.scan`, where `VaDE` takes all at once.
+    """VaDE whose loss loops over the clusters with `tf.scan`, where `VaDE` takes all at once.
 
-    The values are the same. It stands here to see what such a loop costs.
+    The values are the same. The class is here to measure what such a loop costs.
     """
 
-    def _expected_code_kl(self):
+    def _expected_code_kl(self) -> Tensor:
         mu, var = self.encoder_mu, self.encoder_var
         probs = tf.transpose(tf.exp(self.log_probs))
 
-        def add_cluster(total, cluster):
+        def add_cluster(total: Tensor, cluster: tuple[Tensor, Tensor, Tensor]) -> Tensor:
             prior_mu, prior_var, prob = cluster
             squares = (var + tf.math.squared_difference(mu, prior_mu)) / prior_var
             kl = 0.5 * tf.reduce_sum(tf.log(prior_var) - tf.log(var) + squares - 1, axis=1)
@@ -38,11 +44,12 @@ class ScannedVaDE(VaDE):
         return tf.reduce_mean(totals[-1])
 
 
-def _build_scanned(params):
-    return ScannedVaDE(params, tf.placeholder(tf.float32, [None, 784], name="inputs"))
+def build_scanned_vade(params: Mapping[str, Any]) -> ScannedVaDE:
+    """Builds a `ScannedVaDE` for images of 784 pixels in the current graph."""
+    return ScannedVaDE(params, tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="inputs"))
 
 
-def time_clustering_vaes(data_sets, seed=0):
+def time_clustering_vaes(data_sets: DataSets, seed: int = 0) -> dict[str, Any]:
     """Times VaDE and DMVAE, in turns, on one data set of images.
 
     Args:
@@ -51,19 +58,20 @@ def time_clustering_vaes(data_sets, seed=0):
       seed: seed of the weights.
 
     Returns:
-      Dict with `epoch`, by model a list of seconds of the training steps of an epoch, the first
-      one left out, and `prediction`, by gate a list of seconds for all test images.
+      Dict with the networks' `sizes`, `n_train` and `n_test`, the numbers of images; `epoch`, by
+      model a list of seconds of an epoch's training steps, without the first epoch; and
+      `prediction`, by gate a list of seconds for all test images.
     """
     kinds = {
         "VaDE": (build_vade, SIZES),
-        "VaDE, one cluster after the other": (_build_scanned, SIZES),
+        "VaDE, one cluster after the other": (build_scanned_vade, SIZES),
         "DMVAE": (build_dmvae, {**SIZES, "cluster_encoder_layers": SIZES["encoder_layers"]}),
     }
     trainers = {name: start_trainer(build, params, seed) for name, (build, params) in kinds.items()}
     for _ in range(1 + N_EPOCHS):
         for trainer in trainers.values():
             trainer.fit(data_sets.train, 1, sample=False)
-    gates = {"DMVAE": (trainers["DMVAE"], {})}
+    gates: dict[str, tuple[Trainer, dict[str, int]]] = {"DMVAE": (trainers["DMVAE"], {})}
     for n_samples in N_SAMPLES:
         gates[f"VaDE, S = {n_samples}"] = (trainers["VaDE"], {"n_samples": n_samples})
     return {
@@ -75,8 +83,10 @@ def time_clustering_vaes(data_sets, seed=0):
     }
 
 
-def _time_predictions(gates, images):
-    seconds = {name: [] for name in gates}
+def _time_predictions(
+    gates: Mapping[str, tuple[Trainer, dict[str, int]]], images: np.ndarray
+) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in gates}
     for _ in range(1 + N_PREDICTIONS):
         for name, (trainer, options) in gates.items():
             start = time.perf_counter()

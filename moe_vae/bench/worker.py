@@ -1,7 +1,8 @@
-"""One model and engine in a process of its own, which `bench` asks for epochs, a line a question.
+"""One model and engine in a process of its own, which `bench` asks for epochs.
 
-A worker reads words from standard input, one a line, and answers each with one line of JSON:
-`epoch`, `profile`, or `end`, after which it leaves. The peers in `benchmarks/` do the same.
+The process reads words from standard input, one a line, and answers each with one line of JSON:
+`epoch`, `profile`, or `end`, after which it ends. The peers in `benchmarks/` do the same, without
+`profile`.
 """
 
 import collections
@@ -9,14 +10,18 @@ import functools
 import json
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from moe_vae.compat import tf
+from moe_vae.data.dataset import DataSet
 from moe_vae.data.mnist import read_data_sets
 from moe_vae.engines.compiled import compiled
 from moe_vae.engines.fused import build_fused_mixture_of_vaes
+from moe_vae.model import Model
 from moe_vae.models.dmvae import build_dmvae
 from moe_vae.models.mixture_of_experts import build_mixture_of_experts
 from moe_vae.models.specialists import build_mixture_of_vaes
@@ -24,98 +29,109 @@ from moe_vae.models.vade import build_vade
 from moe_vae.posts.conditional_vae import build_conditional_vae
 from moe_vae.training.trainer import Trainer, set_seeds, start_trainer
 
-__all__ = ["BENCH_ENGINES", "BENCH_MODELS", "main", "peak_bytes", "profile_step"]
+__all__ = ["BENCH_MODELS", "MODEL_ENGINES", "POST_ENGINES", "main", "peak_bytes", "profile_step"]
 
-# Of post 3's model.
-BENCH_ENGINES = {"plain": build_mixture_of_vaes, "fused": build_fused_mixture_of_vaes}
+Build = Callable[[Mapping[str, Any]], Model]
+
+# The engines of post 3's model.
+POST_ENGINES: dict[str, Build] = {
+    "plain": build_mixture_of_vaes,
+    "fused": build_fused_mixture_of_vaes,
+}
 
 
-def _build_classifier(params):
+def _build_classifier(params: Mapping[str, Any]) -> Model:
     return build_mixture_of_experts({"task": "classification", "n_outputs": 10, **params})
 
 
-# Those whose fused engine is their plain graph, compiled.
-BENCH_MODELS = {
+# The models with a compiled engine, by their names in the tables.
+BENCH_MODELS: dict[str, Build] = {
     "conditional VAE": build_conditional_vae,
     "VaDE": build_vade,
     "DMVAE": build_dmvae,
     "experts behind DMVAE": _build_classifier,
 }
+MODEL_ENGINES = ("plain", "compiled")
 SEED = 0
 N_PROFILED = 20
 N_TIMED = 100
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
     """Answers until `end`.
 
     Args:
-      argv: a model of `BENCH_MODELS`, or "" for post 3's; plain or fused; a data source; and where
-        its files are, or "".
+      argv: a key of `BENCH_MODELS`, or "" for post 3's model; its engine; a data source; and the
+        directory of its files, or "".
     """
-    name, engine, data, data_dir = argv
-    build = BENCH_MODELS[name] if name else BENCH_ENGINES[engine]
-    if name and engine == "fused":
-        build = compiled(build)
-    worker = _Worker(build, read_data_sets(data_dir or None, data).train)
-    answers = {"epoch": worker.epoch, "profile": worker.profile, "end": worker.end}
+    model, engine, data, data_dir = argv
+    measured = _Measured(_builder(model, engine), read_data_sets(data_dir or None, data).train)
+    answers = {"epoch": measured.epoch, "profile": measured.profile, "end": measured.end}
     for line in sys.stdin:
         print(json.dumps(answers[line.strip()]()), flush=True)
         if line.strip() == "end":
             break
 
 
-class _Worker:
-    def __init__(self, build, train_set):
+def _builder(model: str, engine: str) -> Build:
+    if not model:
+        return POST_ENGINES[engine]
+    build = BENCH_MODELS[model]
+    return compiled(build) if engine == "compiled" else build
+
+
+class _Measured:
+    """A model whose training is measured."""
+
+    def __init__(self, build: Build, train_set: DataSet) -> None:
         self._build = build
         self._train_set = train_set
 
     @functools.cached_property
-    def _trainer(self):
+    def _trainer(self) -> Trainer:
         return start_trainer(self._build, {}, SEED)
 
-    def epoch(self):
-        """Trains, evaluates and draws as `Trainer.fit` does; returns what each took."""
-        trainer, seconds = self._trainer, {}
+    def epoch(self) -> dict[str, float]:
+        """Trains, evaluates and draws as `Trainer.fit` does; returns the seconds of each."""
+        trainer, train_set = self._trainer, self._train_set
         z = np.random.normal(size=[1, trainer.model.params["z_dim"]])
-        work = {
-            "train": lambda: trainer._run_epoch(self._train_set, "loss"),
-            "evaluate": lambda: trainer.evaluate(self._train_set),
-            "samples": lambda: trainer.model.generate_row(trainer.session, z),
-        }
-        for name, run in work.items():
-            start, start_cpu = time.perf_counter(), time.process_time()
-            result = run()
-            seconds[name] = time.perf_counter() - start
-            seconds[f"{name}_cpu"] = time.process_time() - start_cpu
-            if name == "evaluate":
-                seconds["loss"] = result["loss"]
-        return seconds
+        _, train = _timed("train", lambda: trainer._run_epoch(train_set, "loss"))
+        losses, evaluate = _timed("evaluate", lambda: trainer.evaluate(train_set))
+        _, samples = _timed("samples", lambda: trainer.model.generate_row(trainer.session, z))
+        return {**train, **evaluate, "loss": losses["loss"], **samples}
 
-    def profile(self):
+    def profile(self) -> dict[str, Any]:
         """Returns where the time of a training's first steps goes; see `profile_step`."""
         with tf.Graph().as_default():
             set_seeds(SEED)
-            # Whatever trains the model else: here each step is a call of the session.
+            # Not the engine's trainer: a step that is profiled is one call of the session.
             return profile_step(Trainer(self._build({})), self._train_set)
 
-    def end(self):
-        """Returns how much memory the process had at most."""
+    def end(self) -> dict[str, int]:
+        """Returns the process's peak memory."""
         return {"peak_bytes": peak_bytes()}
 
 
-def peak_bytes():
-    """Returns the most memory that this process has had, in bytes, as Linux counts it."""
+def _timed(name: str, run: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
+    """Returns what `run` returns, and its seconds and processor seconds by their names."""
+    start, start_cpu = time.perf_counter(), time.process_time()
+    result = run()
+    seconds = {name: time.perf_counter() - start}
+    return result, {**seconds, f"{name}_cpu": time.process_time() - start_cpu}
+
+
+def peak_bytes() -> int:
+    """Returns the peak memory of this process, in bytes, as Linux counts it."""
     status = Path("/proc/self/status").read_text()
     kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
     return int(kibibytes) * 1024
 
 
-def profile_step(trainer, train_set):
+def profile_step(trainer: Trainer, train_set: DataSet) -> dict[str, Any]:
     """Times a training step, and sums its time by kind of operation.
 
-    The step counts with its median over 100, each operation with its median over 20 more that
-    TensorFlow's timeline recorded.
+    The step's time is the median over 100 steps, each operation's the median over 20 further
+    steps that TensorFlow's timeline recorded.
 
     Args:
       trainer: a `Trainer`.
@@ -125,12 +141,23 @@ def profile_step(trainer, train_set):
       Dict of `step`, in seconds, and `kinds`, a dict of a kind of operation to a dict of
       `seconds` a step and `count`, the longest first.
     """
-    walls = []
-    for _ in range(N_TIMED):
-        start = time.perf_counter()
-        _take_step(trainer, train_set)
-        walls.append(time.perf_counter() - start)
-    seconds, kinds = collections.defaultdict(list), {}
+    walls = [_timed("step", lambda: _take_step(trainer, train_set))[1] for _ in range(N_TIMED)]
+    seconds, kinds = _profile_operations(trainer, train_set)
+    sums: dict[str, Any] = {}
+    for name, values in seconds.items():
+        of_kind = sums.setdefault(kinds[name], {"seconds": 0.0, "count": 0})
+        of_kind["seconds"] += float(np.median(values))
+        of_kind["count"] += 1
+    longest = sorted(sums.items(), key=lambda item: -item[1]["seconds"])
+    return {"step": float(np.median([wall["step"] for wall in walls])), "kinds": dict(longest)}
+
+
+def _profile_operations(
+    trainer: Trainer, train_set: DataSet
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Returns dict of operation to its seconds in each step, and dict of operation to its kind."""
+    seconds: dict[str, list[float]] = collections.defaultdict(list)
+    kinds: dict[str, str] = {}
     for _ in range(N_PROFILED):
         options, recorded = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE), tf.RunMetadata()
         _take_step(trainer, train_set, options, recorded)
@@ -140,18 +167,13 @@ def profile_step(trainer, train_set):
                 kind = node.timeline_label.partition(" = ")[2].partition("(")[0]
                 if kind:
                     kinds[node.node_name] = kind
-                    took = node.op_end_rel_micros - node.op_start_rel_micros
-                    seconds[node.node_name].append(took / 1e6)
-    sums = collections.defaultdict(lambda: {"seconds": 0.0, "count": 0})
-    for name, values in seconds.items():
-        sums[kinds[name]]["seconds"] += float(np.median(values))
-        sums[kinds[name]]["count"] += 1
-    longest = sorted(sums.items(), key=lambda item: -item[1]["seconds"])
-    return {"step": float(np.median(walls)), "kinds": dict(longest)}
+                    micros = node.op_end_rel_micros - node.op_start_rel_micros
+                    seconds[node.node_name].append(micros / 1e6)
+    return seconds, kinds
 
 
-def _take_step(trainer, train_set, *recorder):
-    feed = trainer.model.feed(*train_set.next_batch(trainer.model.params["batch_size"]))
+def _take_step(trainer: Trainer, train_set: DataSet, *recorder: Any) -> None:
+    feed = trainer.model.feed(train_set.take_batch(trainer.model.params["batch_size"]))
     trainer.session.run(trainer.train_steps["loss"], feed, *recorder)
 
 
