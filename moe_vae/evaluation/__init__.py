@@ -1,1 +1,1 @@
-"""Scores of trained models."""
+"""Scores of trained models: metrics, and one module for each kind of model."""

@@ -1,29 +1,30 @@
-"""Clustering by VaDE and DMVAE: scores, drawings, and the baselines beside them."""
+"""Scores of models that cluster, and of the baselines K-means and Gaussian mixtures."""
+
+from typing import Any
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.mixture import GaussianMixture
 
-from moe_vae.data.checks import NUM_CLASSES
+from moe_vae.data.checks import POINT_FEATURES
+from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.evaluation.metrics import clustering_scores, confusion_table
 from moe_vae.nn.gaussian_mixture import EM_VARIANCE_FLOOR
+from moe_vae.training.trainer import Trainer
 
 __all__ = ["score_baselines", "score_clustering", "score_code_baselines"]
 
-# On images a start takes minutes, not seconds.
+# Starts of each baseline, the best of which counts. On images one start takes minutes.
 BASELINE_STARTS = {"points": 10, "images": 1}
 
-
-# A full covariance of every pixel with every other takes hours to fit.
+# A full covariance of more features takes hours to fit.
 MAX_FULL_FEATURES = 100
 
 
-def score_clustering(trainer, data_set):
+def score_clustering(trainer: Trainer, data_set: DataSet) -> dict[str, Any]:
     """Scores the likeliest cluster of each example as a clustering of `data_set`.
 
     Args:
-      trainer: a `Trainer` of a model that predicts clusters: a mixture of VAEs, an information
-        encoder, a VaDE or a DMVAE.
+      trainer: a `Trainer` of a model that predicts clusters or experts: a mixture of VAEs, an
+        information encoder, a VaDE or a DMVAE.
       data_set: a `DataSet`; its labels are used for scoring only.
 
     Returns:
@@ -32,7 +33,7 @@ def score_clustering(trainer, data_set):
     """
     model = trainer.model
     clusters = model.predict(trainer.session, data_set.images)
-    sizes = (_n_classes(data_set), model.n_columns)
+    sizes = (_n_classes(data_set.labels), model.n_columns)
     return {
         **clustering_scores(data_set.labels, clusters, *sizes),
         "confusion": confusion_table(data_set.labels, clusters, *sizes).tolist(),
@@ -40,27 +41,31 @@ def score_clustering(trainer, data_set):
     }
 
 
-def _n_classes(data_set):
-    return int(data_set.labels.max()) + 1
+def _n_classes(labels: np.ndarray) -> int:
+    return int(labels.max()) + 1
 
 
-def score_baselines(train, test, seed):
+def score_baselines(train: np.ndarray, test: DataSet, seed: int) -> dict[str, dict[str, float]]:
     """Scores K-means and Gaussian mixtures, fitted to `train`, as clusterings of `test`.
 
-    Each has as many clusters as there are classes and keeps the best of `BASELINE_STARTS`.
+    Each has as many clusters as there are classes. On points each keeps the best of several starts
+    (`BASELINE_STARTS`).
 
     Args:
       train: float array [n, n_features].
       test: a `DataSet` of such examples; its labels are used for scoring only.
-      seed: whole number, from which the starts follow.
+      seed: whole number, the seed of the starts.
 
     Returns:
       Dict of baseline to its `clustering_scores`.
     """
-    return _score_baselines(train, test.images, test.labels, seed)
+    kind = "points" if test.images.shape[1] == POINT_FEATURES else "images"
+    return _score_baselines(train, test.images, test.labels, BASELINE_STARTS[kind], seed)
 
 
-def score_code_baselines(trainer, data_sets, seed):
+def score_code_baselines(
+    trainer: Trainer, data_sets: DataSets, seed: int
+) -> dict[str, dict[str, float]]:
     """Scores the same baselines on the mean codes of a trained VaDE or DMVAE.
 
     Args:
@@ -71,18 +76,34 @@ def score_code_baselines(trainer, data_sets, seed):
     Returns:
       Dict of baseline to its `clustering_scores`.
     """
-    train, test = (
-        trainer.model.mean_codes(trainer.session, part.images)
-        for part in (data_sets.train, data_sets.test)
+    model, session, test = trainer.model, trainer.session, data_sets.test
+    kind = "points" if model.n_features == POINT_FEATURES else "images"
+    return _score_baselines(
+        model.mean_codes(session, data_sets.train.images),
+        model.mean_codes(session, test.images),
+        test.labels,
+        BASELINE_STARTS[kind],
+        seed,
     )
-    return _score_baselines(train, test, data_sets.test.labels, seed)
 
 
-def _score_baselines(train, test, labels, seed):
-    n_classes = int(np.max(labels)) + 1
-    n_starts = BASELINE_STARTS["images" if n_classes == NUM_CLASSES else "points"]
-    covariances = ("diag", "full") if train.shape[1] <= MAX_FULL_FEATURES else ("diag",)
-    fitted = {
+def _score_baselines(
+    train: np.ndarray, test: np.ndarray, labels: np.ndarray, n_starts: int, seed: int
+) -> dict[str, dict[str, float]]:
+    n_classes = _n_classes(labels)
+    return {
+        name: clustering_scores(labels, baseline.fit(train).predict(test), n_classes, n_classes)
+        for name, baseline in _baselines(n_classes, train.shape[1], n_starts, seed).items()
+    }
+
+
+def _baselines(n_classes: int, n_features: int, n_starts: int, seed: int) -> dict[str, Any]:
+    """The baselines by name, objects of scikit-learn that are not fitted yet."""
+    from sklearn.cluster import KMeans
+    from sklearn.mixture import GaussianMixture
+
+    covariances = ("diag", "full") if n_features <= MAX_FULL_FEATURES else ("diag",)
+    return {
         "K-means": KMeans(n_classes, n_init=n_starts, random_state=seed),
         **{
             f"GMM, {covariance}": GaussianMixture(
@@ -94,8 +115,4 @@ def _score_baselines(train, test, labels, seed):
             )
             for covariance in covariances
         },
-    }
-    return {
-        name: clustering_scores(labels, baseline.fit(train).predict(test), n_classes, n_classes)
-        for name, baseline in fitted.items()
     }

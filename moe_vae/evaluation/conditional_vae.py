@@ -1,19 +1,21 @@
 """Scores of a conditional VAE."""
 
+from typing import Any
+
 import numpy as np
 
-from moe_vae.data.checks import NUM_CLASSES
+from moe_vae.data.dataset import DataSet
+from moe_vae.evaluation.recogniser import N_READ
+from moe_vae.training.trainer import Trainer
 
-__all__ = ["PICTURES_A_DIGIT", "score_generation"]
-
-PICTURES_A_DIGIT = 200
+__all__ = ["score_conditional_vae", "score_generation"]
 
 
-def score_conditional_vae(trainer, data_set):
+def score_conditional_vae(trainer: Trainer, data_set: DataSet) -> dict[str, Any]:
     """Scores a trained conditional VAE on data that it was not trained on.
 
     Args:
-      trainer: a `Trainer`.
+      trainer: a conditional VAE's `Trainer`.
       data_set: a `DataSet`.
 
     Returns:
@@ -26,7 +28,7 @@ def score_conditional_vae(trainer, data_set):
     }
 
 
-def score_generation(trainer, recogniser, seed=0):
+def score_generation(trainer: Trainer, recogniser: Trainer, seed: int = 0) -> dict[str, Any]:
     """Measures how often a conditional VAE draws the digit that it was asked for.
 
     Args:
@@ -35,13 +37,13 @@ def score_generation(trainer, recogniser, seed=0):
       seed: seed of the codes.
 
     Returns:
-      Dict with `share`, of 200 pictures a digit that the recogniser reads as asked, and
-      `share_by_digit`.
+      Dict with `share`, the share of the drawings, 200 of each digit, that the recogniser reads as
+      the digit asked for, and `share_by_digit`.
     """
     model = trainer.model
-    digits = np.repeat(np.arange(NUM_CLASSES), PICTURES_A_DIGIT)
+    digits = np.repeat(np.arange(model.n_columns), N_READ)
     z = np.random.default_rng(seed).standard_normal([len(digits), model.params["z_dim"]])
     drawn = model.generate(trainer.session, z, digits)
     right = recogniser.model.predict(recogniser.session, drawn) == digits
-    by_digit = right.reshape(NUM_CLASSES, PICTURES_A_DIGIT).mean(axis=1)
+    by_digit = right.reshape(model.n_columns, N_READ).mean(axis=1)
     return {"share": float(right.mean()), "share_by_digit": by_digit.tolist()}

@@ -1,13 +1,14 @@
 """How well clusters agree with classes that the training never saw."""
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from numpy.typing import ArrayLike
 
 __all__ = ["clustering_scores", "confusion_table", "match_clusters"]
 
 
-def confusion_table(labels, clusters, n_classes, n_clusters):
+def confusion_table(
+    labels: ArrayLike, clusters: ArrayLike, n_classes: int, n_clusters: int
+) -> np.ndarray:
     """Counts how many examples of each class are in each cluster.
 
     Args:
@@ -24,20 +25,24 @@ def confusion_table(labels, clusters, n_classes, n_clusters):
     return table
 
 
-def match_clusters(table):
-    """Matches classes and clusters one to one so that the most examples agree (Hungarian).
+def match_clusters(table: ArrayLike) -> dict[int, int]:
+    """Matches classes and clusters one to one so that the most examples agree (Hungarian method).
 
     Args:
       table: whole-number array [n_classes, n_clusters], see `confusion_table`.
 
     Returns:
-      Dict of cluster to class; with more clusters than classes some clusters have none.
+      Dict of cluster to class. If there are more clusters than classes, some clusters have none.
     """
+    from scipy.optimize import linear_sum_assignment
+
     classes, clusters = linear_sum_assignment(table, maximize=True)
     return dict(zip(clusters.tolist(), classes.tolist(), strict=True))
 
 
-def clustering_scores(labels, clusters, n_classes, n_clusters):
+def clustering_scores(
+    labels: ArrayLike, clusters: ArrayLike, n_classes: int, n_clusters: int
+) -> dict[str, float]:
     """Scores a clustering by labels that it was made without.
 
     Args:
@@ -46,12 +51,14 @@ def clustering_scores(labels, clusters, n_classes, n_clusters):
     Returns:
       Dict with `accuracy` (share of examples whose cluster is matched to their class under the
       best one-to-one matching), `nmi` (normalised mutual information) and `ari` (adjusted Rand
-      index), each at most 1.
+      index). 1 is the best value of each.
     """
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
     table = confusion_table(labels, clusters, n_classes, n_clusters)
     agreeing = sum(table[label, cluster] for cluster, label in match_clusters(table).items())
     return {
-        "accuracy": float(agreeing / len(labels)),
+        "accuracy": float(agreeing / table.sum()),
         "nmi": float(normalized_mutual_info_score(labels, clusters)),
         "ari": float(adjusted_rand_score(labels, clusters)),
     }

@@ -1,14 +1,17 @@
-"""Mixtures of experts behind every gate: their scores and drawings, and the paper's tables."""
+"""Scores of mixtures of experts, whatever their gate."""
+
+from typing import Any
 
 import numpy as np
-from sklearn.metrics import r2_score
 
+from moe_vae.data.dataset import DataSet
 from moe_vae.evaluation.metrics import clustering_scores, confusion_table
+from moe_vae.training.trainer import Trainer
 
 __all__ = ["score_mixture_of_experts"]
 
 
-def score_mixture_of_experts(trainer, data_set):
+def score_mixture_of_experts(trainer: Trainer, data_set: DataSet) -> dict[str, Any]:
     """Scores a trained mixture's predictions, and its gate's likeliest expert as a clustering.
 
     Args:
@@ -16,30 +19,33 @@ def score_mixture_of_experts(trainer, data_set):
       data_set: a `DataSet`, with targets for a regression.
 
     Returns:
-      Dict with, of a regression, `squared_error` (mean over the examples of the squared error,
-      summed over the outputs) and `r2` (share of the targets' variance that is explained), of a
+      Dict with, for a regression, `squared_error` (mean over the examples of the squared error,
+      summed over the outputs) and `r2` (share of the targets' variance that is explained), for a
       classification `accuracy`; and `log_likelihood` (mean, in nats), the `gate`'s
       `clustering_scores`, its `confusion` table [classes, experts] and the `losses`.
     """
     model, session = trainer.model, trainer.session
-    labels = data_set.labels
-    predicted = model.predict(session, data_set.images)
-    if model.params["task"] == "classification":
-        wanted = labels
-        scores = {"accuracy": float((predicted == labels).mean())}
+    images, labels = data_set.images, data_set.labels
+    predicted = model.predict(session, images)
+    if model.answer == "class":
+        wanted, scores = labels, {"accuracy": float((predicted == labels).mean())}
     else:
-        wanted = data_set.targets
-        scores = {
-            "squared_error": float(np.square(predicted - wanted).sum(axis=1).mean()),
-            "r2": float(r2_score(wanted, predicted, multioutput="variance_weighted")),
-        }
-    experts = model.predict_gate(session, data_set.images).argmax(axis=1)
-    sizes = (int(labels.max()) + 1, model.gate.n_clusters)
-    likelihoods = model.predict_log_likelihood(session, data_set.images, wanted)
+        wanted, scores = data_set.targets, _regression_scores(predicted, data_set.targets)
+    experts = model.predict_gate(session, images).argmax(axis=1)
+    sizes = (int(labels.max()) + 1, model.n_columns)
     return {
         **scores,
-        "log_likelihood": float(likelihoods.mean()),
+        "log_likelihood": float(model.predict_log_likelihood(session, images, wanted).mean()),
         "gate": clustering_scores(labels, experts, *sizes),
         "confusion": confusion_table(labels, experts, *sizes).tolist(),
         "losses": trainer.evaluate(data_set),
+    }
+
+
+def _regression_scores(predicted: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    from sklearn.metrics import r2_score
+
+    return {
+        "squared_error": float(np.square(predicted - targets).sum(axis=1).mean()),
+        "r2": float(r2_score(targets, predicted, multioutput="variance_weighted")),
     }

@@ -27,8 +27,9 @@ from moe_vae.models.specialists import build_mixture_of_vaes, mixture_of_vaes_pa
 from moe_vae.models.vade import VADE_PARAMS, build_vade
 from moe_vae.params import ParameterError
 from moe_vae.plots.clustering import draw_clustering_vae, draw_information_encoder
+from moe_vae.plots.conditional_vae import draw_conditional_vae
 from moe_vae.plots.mixture_of_experts import draw_mixture_of_experts
-from moe_vae.plots.posts import draw_conditional_vae, draw_hierarchy, draw_mixture_of_vaes
+from moe_vae.plots.mixture_of_vaes import draw_hierarchy, draw_mixture_of_vaes
 from moe_vae.posts.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
 
 __all__ = [

@@ -40,7 +40,7 @@ from moe_vae.experiments.runs import (
 )
 from moe_vae.experiments.sources import CACHE, DataChoice, is_points
 from moe_vae.models.gates import GATES
-from moe_vae.plots.posts import concept_figures
+from moe_vae.plots.concepts import concept_figures
 from moe_vae.training.checkpoints import locked
 
 __all__ = [

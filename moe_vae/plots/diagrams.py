@@ -1,9 +1,21 @@
-"""Drawings of model structure, made of boxes and arrows."""
+"""Drawings of model structure, made of boxes, circles and arrows."""
 
-from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from typing import TYPE_CHECKING
 
 from moe_vae.plots.charts import expert_colour
+from moe_vae.plots.shapes import (
+    GREY,
+    add_arrow,
+    add_box,
+    add_edge,
+    add_node,
+    add_plate,
+    new_canvas,
+    tint,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = [
     "draw_experts_graph",
@@ -13,96 +25,54 @@ __all__ = [
     "draw_vae_expert",
 ]
 
-MANAGER_COLOUR = "0.85"
 
-
-def _canvas(width, height):
-    """A figure whose data units are inches, without axes."""
-    figure = Figure(figsize=(width, height))
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, width), ylim=(0, height))
-    ax.axis("off")
-    return figure, ax
-
-
-def _box(ax, centre, text, width=1.2, height=0.5, colour="white", fontsize=10):
-    x, y = centre
-    corner = (x - width / 2, y - height / 2)
-    ax.add_patch(
-        FancyBboxPatch(
-            corner, width, height, boxstyle="round,pad=0,rounding_size=0.08", fc=colour, ec="black"
-        )
-    )
-    ax.text(x, y, text, ha="center", va="center", fontsize=fontsize)
-
-
-def _arrow(ax, start, end, colour="black", bend=0.0, dashed=False):
-    ax.add_patch(
-        FancyArrowPatch(
-            start,
-            end,
-            arrowstyle="-|>",
-            mutation_scale=10,
-            color=colour,
-            connectionstyle=f"arc3,rad={bend}",
-            ls="--" if dashed else "-",
-            shrinkA=0,
-            shrinkB=0,
-        )
-    )
-
-
-def _tint(colour):
-    """The same colour, light enough to write on."""
-    red, green, blue, _ = colour
-    return (*(0.65 + 0.35 * part for part in (red, green, blue)), 1.0)
-
-
-def draw_modules(n_experts=10):
+def draw_modules() -> "Figure":
     """Draws post 3's eleven modules: an image goes to ten experts and to the manager.
 
     Source: post 3, first drawing.
     """
-    width = 1.0 * n_experts + 2.6
-    figure, ax = _canvas(width, 4.4)
+    n_experts, width = 10, 12.6
+    figure, ax = new_canvas(width, 4.4)
     ax.text(width / 2, 4.15, "Eleven modules: ten experts and a manager", ha="center", fontsize=13)
     image, manager = (width / 2, 0.5), (width - 1.0, 1.7)
-    _box(ax, image, "image $x$")
-    _box(ax, manager, "manager", colour=MANAGER_COLOUR)
-    _arrow(ax, (image[0] + 0.6, image[1]), (manager[0], manager[1] - 0.25), bend=0.2)
+    add_box(ax, image, "image $x$")
+    add_box(ax, manager, "manager", colour=GREY)
+    add_arrow(ax, (image[0] + 0.6, image[1]), (manager[0], manager[1] - 0.25), bend=0.2)
     output = (width / 2 - 0.8, 3.6)
     for number in range(n_experts):
         x = 0.75 + 1.0 * number
         colour = expert_colour(number)
-        _box(ax, (x, 1.7), f"expert {number}", 0.86, colour=_tint(colour), fontsize=9)
-        _arrow(ax, (image[0], image[1] + 0.25), (x, 1.45), colour="0.6")
-        _arrow(ax, (x, 1.95), (output[0] + (x - output[0]) * 0.22, output[1] - 0.25), colour=colour)
+        add_box(ax, (x, 1.7), f"expert {number}", 0.86, colour=tint(colour), fontsize=9)
+        add_arrow(ax, (image[0], image[1] + 0.25), (x, 1.45), colour="0.6")
+        add_arrow(
+            ax, (x, 1.95), (output[0] + (x - output[0]) * 0.22, output[1] - 0.25), colour=colour
+        )
         ax.text(
             x, 2.2, f"$L_{number}$", fontsize=9, ha="center", bbox={"fc": "white", "ec": "none"}
         )
-    _box(ax, output, r"$\sum_i\, p_i(x)\, L_i(x)$", 2.6)
-    _arrow(ax, (manager[0], manager[1] + 0.25), (output[0] + 1.3, output[1]), bend=0.25)
+    add_box(ax, output, r"$\sum_i\, p_i(x)\, L_i(x)$", 2.6)
+    add_arrow(ax, (manager[0], manager[1] + 0.25), (output[0] + 1.3, output[1]), bend=0.25)
     ax.text(manager[0] - 0.15, 3.0, "softmax\n$p_0 \\ldots p_9$", ha="center", fontsize=10)
     return figure
 
 
-def draw_vae_expert():
+def draw_vae_expert() -> "Figure":
     """Draws one expert, a variational autoencoder, with the two parts of its loss.
 
     Source: post 3, fifth drawing.
     """
-    figure, ax = _canvas(10.4, 3.6)
+    figure, ax = new_canvas(10.4, 3.6)
     ax.text(5.2, 3.35, "One expert: a variational autoencoder", ha="center", fontsize=13)
     y = 2.1
-    _box(ax, (0.85, y), "image $x$")
-    _box(ax, (2.75, y), "encoder", colour=_tint(expert_colour(0)))
-    _box(ax, (4.45, y + 0.4), r"$\mu$", 0.7)
-    _box(ax, (4.45, y - 0.4), r"$\sigma^2$", 0.7)
-    _box(ax, (6.0, y), r"$z = \mu + \sigma\,\epsilon$", 1.4)
-    _box(ax, (7.8, y), "decoder", colour=_tint(expert_colour(0)))
-    _box(ax, (9.5, y), r"decoding $\hat{x}$")
+    add_box(ax, (0.85, y), "image $x$")
+    add_box(ax, (2.75, y), "encoder", colour=tint(expert_colour(0)))
+    add_box(ax, (4.45, y + 0.4), r"$\mu$", 0.7)
+    add_box(ax, (4.45, y - 0.4), r"$\sigma^2$", 0.7)
+    add_box(ax, (6.0, y), r"$z = \mu + \sigma\,\epsilon$", 1.4)
+    add_box(ax, (7.8, y), "decoder", colour=tint(expert_colour(0)))
+    add_box(ax, (9.5, y), r"decoding $\hat{x}$")
     ax.text(6.0, y + 0.78, r"$\epsilon \sim N(0, I)$", ha="center")
-    _arrow(ax, (6.0, y + 0.68), (6.0, y + 0.25))
+    add_arrow(ax, (6.0, y + 0.68), (6.0, y + 0.25))
     for start, end in (
         ((1.45, y), (2.15, y)),
         ((3.35, y + 0.1), (4.1, y + 0.4)),
@@ -112,55 +82,24 @@ def draw_vae_expert():
         ((6.7, y), (7.2, y)),
         ((8.4, y), (8.9, y)),
     ):
-        _arrow(ax, start, end)
+        add_arrow(ax, start, end)
     prior, reconstruction = (4.45, 0.62), (8.0, 0.62)
-    _box(ax, prior, r"prior: $KL(N(\mu, \sigma^2)\,\|\,N(0, I))$", 3.2, colour=MANAGER_COLOUR)
-    _box(
-        ax, reconstruction, r"reconstruction: $-\log N(x;\hat{x}, 0.5)$", 3.3, colour=MANAGER_COLOUR
-    )
-    _arrow(ax, (4.45, y - 0.65), (4.45, 0.87), dashed=True)
-    _arrow(ax, (9.5, y - 0.25), (9.0, 0.87), dashed=True)
+    add_box(ax, prior, r"prior: $KL(N(\mu, \sigma^2)\,\|\,N(0, I))$", 3.2, colour=GREY)
+    add_box(ax, reconstruction, r"reconstruction: $-\log N(x;\hat{x}, 0.5)$", 3.3, colour=GREY)
+    add_arrow(ax, (4.45, y - 0.65), (4.45, 0.87), dashed=True)
+    add_arrow(ax, (9.5, y - 0.25), (9.0, 0.87), dashed=True)
     ax.plot([0.85, 0.85, 8.0], [y - 0.25, 0.12, 0.12], color="black", ls="--", lw=1)
-    _arrow(ax, (8.0, 0.12), (8.0, 0.37), dashed=True)
+    add_arrow(ax, (8.0, 0.12), (8.0, 0.37), dashed=True)
     ax.text(6.2, 0.62, "+", ha="center", va="center", fontsize=14)
     return figure
 
 
-RADIUS = 0.32
-
-
-def _node(ax, centre, text, observed=False, random=True):
-    """A random variable is a circle, grey where it is observed; a parameter is text alone."""
-    if random:
-        colour = MANAGER_COLOUR if observed else "white"
-        ax.add_patch(Circle(centre, RADIUS, fc=colour, ec="black"))
-    ax.text(*centre, text, ha="center", va="center", fontsize=13)
-
-
-def _edge(ax, start, end, bend=0.0, dashed=False, colour="black"):
-    """An arrow from the rim of one node to the rim of another."""
-    (x, y), (u, v) = start, end
-    length = ((u - x) ** 2 + (v - y) ** 2) ** 0.5
-    step = ((u - x) / length * RADIUS, (v - y) / length * RADIUS)
-    ends = (x + step[0], y + step[1]), (u - step[0], v - step[1])
-    _arrow(ax, *ends, colour=colour, bend=bend, dashed=dashed)
-
-
-def _plate(ax, corner, width, height, text):
-    ax.add_patch(
-        FancyBboxPatch(
-            corner, width, height, boxstyle="round,pad=0,rounding_size=0.1", fc="none", ec="0.4"
-        )
-    )
-    ax.text(corner[0] + width - 0.1, corner[1] + 0.1, text, ha="right", color="0.3")
-
-
-def draw_reparametrisation():
+def draw_reparametrisation() -> "Figure":
     """Draws z as a random node, and as a function of noise that gradients pass through.
 
     Source: the paper, section 2.3, figures.
     """
-    figure, ax = _canvas(10.4, 4.4)
+    figure, ax = new_canvas(10.4, 4.4)
     blocked, open_way = "crimson", expert_colour(2)
     for left, title in (
         (0.0, r"drawn: $z \sim N(\mu, \sigma^2)$"),
@@ -173,73 +112,79 @@ def draw_reparametrisation():
             (left + 1.7, 2.2),
             (left + 1.7, 3.5),
         )
-        _node(ax, mu, r"$\mu$", random=False)
-        _node(ax, sigma, r"$\sigma$", random=False)
-        _node(ax, z, "$z$", random=left == 0)
-        _node(ax, loss, "$L$", random=False)
+        add_node(ax, mu, r"$\mu$", random=False)
+        add_node(ax, sigma, r"$\sigma$", random=False)
+        add_node(ax, z, "$z$", random=left == 0)
+        add_node(ax, loss, "$L$", random=False)
         for start, end in ((mu, z), (sigma, z), (z, loss)):
-            _edge(ax, start, end)
-        _edge(ax, loss, z, bend=0.5, dashed=True, colour=open_way)
+            add_edge(ax, start, end)
+        add_edge(ax, loss, z, bend=0.5, dashed=True, colour=open_way)
         colour = open_way if left else blocked
-        _edge(ax, z, mu, bend=0.4, dashed=True, colour=colour)
-        _edge(ax, z, sigma, bend=-0.4, dashed=True, colour=colour)
+        add_edge(ax, z, mu, bend=0.4, dashed=True, colour=colour)
+        add_edge(ax, z, sigma, bend=-0.4, dashed=True, colour=colour)
         if not left:
             for x in (mu[0] - 0.05, sigma[0] + 0.05):
                 ax.text(x, 1.65, r"$\times$", ha="center", va="center", color=blocked, fontsize=16)
         ax.text(left + 1.7, 0.25, "from the encoder", ha="center", color="0.3")
-    _node(ax, (8.3, 2.2), r"$\epsilon$")
-    _edge(ax, (8.3, 2.2), (6.9, 2.2))
+    add_node(ax, (8.3, 2.2), r"$\epsilon$")
+    add_edge(ax, (8.3, 2.2), (6.9, 2.2))
     ax.text(8.3, 1.65, r"$\epsilon \sim N(0, I)$", ha="center")
-    ax.text(3.0, 1.4, "no gradient\npasses a draw", color=blocked, va="center")
+    ax.text(3.0, 1.4, "no gradient passes\na random draw", color=blocked, va="center")
     ax.text(8.0, 0.85, "gradients reach\nthe encoder", color=open_way, va="center")
     return figure
 
 
-def draw_vade_plates():
-    """Draws VaDE's generative story as a plate diagram, its encoder's arrows dashed.
+def draw_vade_plates() -> "Figure":
+    """Draws VaDE's generative model as a plate diagram, with dashed arrows for its encoder.
 
     Source: the paper, section 3, figure.
     """
-    figure, ax = _canvas(8.6, 3.6)
-    ax.text(4.3, 3.3, "VaDE: what makes an example, and what reads it", ha="center", fontsize=13)
+    figure, ax = new_canvas(8.6, 3.6)
+    ax.text(
+        4.3,
+        3.3,
+        "VaDE: how it generates an example, and how its encoder reads one",
+        ha="center",
+        fontsize=13,
+    )
     c, z, x = (2.3, 1.5), (4.3, 1.5), (6.3, 1.5)
     pi, clusters, theta = (0.6, 1.5), (4.3, 2.75), (7.9, 1.5)
-    _plate(ax, (1.7, 0.6), 5.2, 1.5, "N examples")
-    _plate(ax, (3.5, 2.4), 2.6, 0.7, "K")
+    add_plate(ax, (1.7, 0.6), 5.2, 1.5, "N examples")
+    add_plate(ax, (3.5, 2.4), 2.6, 0.7, "K")
     for centre, text in ((c, "$c$"), (z, "$z$")):
-        _node(ax, centre, text)
-    _node(ax, x, "$x$", observed=True)
+        add_node(ax, centre, text)
+    add_node(ax, x, "$x$", observed=True)
     for centre, text in ((pi, r"$\pi$"), (clusters, r"$\mu_c, \sigma_c^2$"), (theta, r"$\theta$")):
-        _node(ax, centre, text, random=False)
+        add_node(ax, centre, text, random=False)
     for start, end in ((pi, c), (c, z), (clusters, z), (z, x), (theta, x)):
-        _edge(ax, start, end)
+        add_edge(ax, start, end)
     encoder = expert_colour(0)
-    _edge(ax, x, z, bend=-0.45, dashed=True, colour=encoder)
-    _edge(ax, z, c, bend=-0.45, dashed=True, colour=encoder)
+    add_edge(ax, x, z, bend=-0.45, dashed=True, colour=encoder)
+    add_edge(ax, z, c, bend=-0.45, dashed=True, colour=encoder)
     ax.text(4.3, 0.25, r"dashed: the encoder, $\phi$", color=encoder, ha="center")
     ax.text(5.3, 1.05, "$q(z|x)$", color=encoder, ha="center")
     ax.text(3.3, 1.05, "$q(c|x)$", color=encoder, ha="center")
     return figure
 
 
-def draw_experts_graph():
-    """Draws a mixture of experts as a graph: the gate's choice decides whose answer is seen.
+def draw_experts_graph() -> "Figure":
+    """Draws a mixture of experts as a graphical model: the gate chooses the expert that answers.
 
     Source: the paper, section 4, figure.
     """
-    figure, ax = _canvas(8.6, 3.6)
+    figure, ax = new_canvas(8.6, 3.6)
     ax.text(4.3, 3.3, "Mixture of experts", ha="center", fontsize=13)
     x, c, y = (1.2, 1.5), (4.0, 2.2), (6.2, 1.5)
     gate, experts = (2.4, 2.85), (7.9, 1.5)
-    _plate(ax, (0.6, 0.6), 6.3, 2.0, "N examples")
-    _plate(ax, (7.25, 1.0), 1.25, 0.95, "K")
-    _node(ax, x, "$x$", observed=True)
-    _node(ax, c, "$c$")
-    _node(ax, y, "$y$", observed=True)
-    _node(ax, gate, "gate $V$", random=False)
-    _node(ax, experts, r"$W_c, \Gamma_c$", random=False)
+    add_plate(ax, (0.6, 0.6), 6.3, 2.0, "N examples")
+    add_plate(ax, (7.25, 1.0), 1.25, 0.95, "K")
+    add_node(ax, x, "$x$", observed=True)
+    add_node(ax, c, "$c$")
+    add_node(ax, y, "$y$", observed=True)
+    add_node(ax, gate, "gate $V$", random=False)
+    add_node(ax, experts, r"$W_c, \Gamma_c$", random=False)
     for start, end in ((x, c), (c, y), (x, y), (gate, c), (experts, y)):
-        _edge(ax, start, end)
+        add_edge(ax, start, end)
     ax.text(2.1, 2.0, "$g_c(x)$", ha="center")
     ax.text(3.7, 1.2, "$p_c(y|x)$", ha="center")
     return figure

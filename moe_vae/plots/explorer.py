@@ -1,11 +1,16 @@
-"""A trained mixture's experts by hand: sliders for the code, or a grid where there are none."""
+"""What a trained mixture's experts draw: sliders for the code, or a grid that needs no notebook."""
 
 import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import ipywidgets as widgets
 import numpy as np
 
 from moe_vae.plots.charts import plot_image_rows
+from moe_vae.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["explore", "plot_traversals"]
 
@@ -14,30 +19,25 @@ REACH = 3.0
 STEPS = (-2, -1, 0, 1, 2)
 
 
-def _styles(model):
-    """Number of VAEs of an expert: 1 where the expert is one."""
-    return getattr(model, "n_styles", 1)
-
-
-def _draw(trainer, expert, style, codes):
-    """Lets one style of one expert draw each of the codes [n, z_dim]."""
-    # A hierarchy's styles draw in turn: each code is given to all, and one's drawing kept.
-    n_styles = _styles(trainer.model)
+def _draw(trainer: Trainer, expert: int, style: int, codes: np.ndarray) -> np.ndarray:
+    """Returns what one style of one expert draws from each of the codes [n, z_dim]."""
+    # The styles draw in turn: each gets every code, and one style's drawings are kept.
+    n_styles = trainer.model.n_styles
     drawn = trainer.model.generate(trainer.session, np.repeat(codes, n_styles, axis=0), expert)
     return drawn[style::n_styles]
 
 
-def plot_traversals(trainer, expert, style, title):
-    """Draws what each latent dimension does: all others at 0, the prior's mean.
+def plot_traversals(trainer: Trainer, expert: int, style: int, title: str) -> "Figure":
+    """Draws what each latent dimension changes while all others stay at 0, the prior's mean.
 
     Args:
       trainer: the `Trainer` of a mixture of VAEs, flat or hierarchical.
       expert: number of the expert, from 0.
       style: number of the expert's VAE, from 0; 0 in a flat mixture.
-      title: str.
+      title: title of the figure.
 
     Returns:
-      A `matplotlib.figure.Figure`: a row a dimension, a column a value.
+      A `matplotlib.figure.Figure`, with a row for each dimension and a column for each value.
     """
     z_dim = trainer.model.params["z_dim"]
     codes = np.array(STEPS)[None, :, None] * np.eye(z_dim)[:, None, :]
@@ -47,34 +47,33 @@ def plot_traversals(trainer, expert, style, title):
     return plot_image_rows(rows, labels, title, [f"{step:+d}" for step in STEPS])
 
 
-def explore(trainer, titles):
-    """Makes sliders for the code and menus for expert and style, beside the picture they give.
+def explore(trainer: Trainer, titles: Sequence[str]) -> Any:
+    """Makes menus for expert and style and sliders for the code, beside the image that they give.
 
     Args:
       trainer: as for `plot_traversals`.
-      titles: one text an expert, for the menu.
+      titles: the text of each expert in the menu.
 
     Returns:
-      An ipywidgets box; its `picture` is the image, `expert` and `style` the menus and `code` the
-      tuple of sliders.
+      An ipywidgets box; its `picture` is the image, `expert` and `style` are the menus, and `code`
+      is the tuple of sliders.
     """
+    import ipywidgets as widgets
+
     model = trainer.model
     expert = widgets.Dropdown(
         options=[(title, number) for number, title in enumerate(titles)], description="expert"
     )
-    style = widgets.Dropdown(options=range(_styles(model)), description="style")
+    style = widgets.Dropdown(options=range(model.n_styles), description="style")
     code = tuple(
         widgets.FloatSlider(0.0, min=-REACH, max=REACH, step=0.1, description=f"z[{dimension}]")
         for dimension in range(model.params["z_dim"])
     )
     picture = widgets.Image(format="png", width=280, height=280)
 
-    def redraw(_=None):
+    def redraw(_: Any = None) -> None:
         z = np.array([[slider.value for slider in code]])
-        image = _draw(trainer, expert.value, style.value, z)
-        buffer = io.BytesIO()
-        plot_image_rows([image], [""], "").savefig(buffer, dpi=200)
-        picture.value = buffer.getvalue()
+        picture.value = _png(_draw(trainer, expert.value, style.value, z)[0])
 
     for control in (expert, style, *code):
         control.observe(redraw, names="value")
@@ -82,3 +81,10 @@ def explore(trainer, titles):
     box = widgets.HBox([widgets.VBox([expert, style, *code]), picture])
     box.expert, box.style, box.code, box.picture = expert, style, code, picture
     return box
+
+
+def _png(image: np.ndarray) -> bytes:
+    """Returns an image [side * side] as a PNG file."""
+    buffer = io.BytesIO()
+    plot_image_rows([[image]], [""], "").savefig(buffer, dpi=200)
+    return buffer.getvalue()

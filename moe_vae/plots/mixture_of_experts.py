@@ -1,17 +1,25 @@
 """Figures of mixtures of experts."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from moe_vae.data.dataset import DataSet
 from moe_vae.evaluation.metrics import confusion_table
 from moe_vae.models.gates import GATES
 from moe_vae.plots.charts import plot_confusion, plot_losses, plot_points
+from moe_vae.plots.common import N_POINTS, class_name, run_name, some_examples
+from moe_vae.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["draw_mixture_of_experts"]
 
-N_POINTS = 1000  # in a drawing
 
-
-def draw_mixture_of_experts(trainer, record, data_set):
+def draw_mixture_of_experts(
+    trainer: Trainer, record: dict[str, Any], data_set: DataSet
+) -> "dict[str, Figure]":
     """Draws a trained mixture of experts: dict of name to figure.
 
     Args:
@@ -19,34 +27,33 @@ def draw_mixture_of_experts(trainer, record, data_set):
       record: its `run_record`.
       data_set: images or points that it was not trained on, with targets for a regression.
     """
-    params, test = record["params"], record["test"]
-    title = f"{GATES[params['gate']].label} ({record['data']}, seed {record['seed']})"
-    class_name = "arm" if record["n_features"] == 2 else "digit"
-    of_task = trainer.epochs_done["loss"]
-    names = {"loss_task": "loss of the task", "error": "error", "loss": "total loss"}
+    title = f"{GATES[record['params']['gate']].label} ({run_name(record)})"
+    n_epochs = trainer.epochs_done["loss"]  # without those that train the gate alone
+    titles = {"loss_task": "loss of the task", "error": "error", "loss": "total loss"}
+    history = {name: trainer.history[name][-n_epochs:] for name in titles}
     return {
-        "losses": plot_losses(
-            {name: trainer.history[name][-of_task:] for name in names}, names, title
-        ),
+        "losses": plot_losses(history, titles, title),
         "gate": plot_confusion(
-            test["confusion"],
-            f"{title}\nthe gate as a clustering: {test['gate']['accuracy']:.3f}",
+            record["test"]["confusion"],
+            f"{title}\nclustering accuracy of the gate {record['test']['gate']['accuracy']:.3f}",
             "expert",
-            class_name,
+            class_name(trainer.model),
         ),
-        "predictions": _draw_predictions(trainer, title, data_set, class_name),
+        "predictions": _plot_predictions(trainer, title, data_set),
     }
 
 
-def _draw_predictions(trainer, title, data_set, class_name):
-    rows = np.linspace(0, data_set.num_examples - 1, min(N_POINTS, data_set.num_examples))
-    images, labels, *targets = data_set.examples(rows.astype(int))
-    predicted = trainer.model.predict(trainer.session, images)
-    if trainer.model.params["task"] == "classification":
-        table = confusion_table(labels, predicted, 10, 10)
-        return plot_confusion(table, f"{title}\n{len(images)} images", "predicted", class_name)
+def _plot_predictions(trainer: Trainer, title: str, data_set: DataSet) -> "Figure":
+    model = trainer.model
+    batch = some_examples(data_set, N_POINTS)
+    predicted = model.predict(trainer.session, batch.images)
+    if model.answer == "class":
+        n_classes = model.params["n_outputs"]
+        table = confusion_table(batch.labels, predicted, n_classes, n_classes)
+        title = f"{title}\n{len(predicted)} test examples"
+        return plot_confusion(table, title, "predicted class", class_name(model))
     panels = {
-        f"output {output}": (np.stack([wanted, guess], axis=1), labels)
-        for output, (wanted, guess) in enumerate(zip(targets[0].T, predicted.T, strict=True))
+        f"output {output}": (np.stack([wanted, guess], axis=1), batch.labels)
+        for output, (wanted, guess) in enumerate(zip(batch.targets.T, predicted.T, strict=True))
     }
-    return plot_points(panels, f"{title}, by {class_name}", ("target", "prediction"))
+    return plot_points(panels, title, ("target", "prediction"), class_name(model))
