@@ -1,12 +1,13 @@
 """Scores of models that cluster, and of the baselines K-means and Gaussian mixtures."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from moe_vae.data.checks import POINT_FEATURES
 from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.evaluation.metrics import clustering_scores, confusion_table
+from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.gaussian_mixture import EM_VARIANCE_FLOOR
 from moe_vae.training.trainer import Trainer
 
@@ -76,7 +77,8 @@ def score_code_baselines(
     Returns:
       Dict of baseline to its `clustering_scores`.
     """
-    model, session, test = trainer.model, trainer.session, data_sets.test
+    model, session = cast(ClusteringVAE, trainer.model), trainer.session
+    test = data_sets.test
     kind = "points" if model.n_features == POINT_FEATURES else "images"
     return _score_baselines(
         model.mean_codes(session, data_sets.train.images),

@@ -1,11 +1,13 @@
 """Scores of mixtures of experts, whatever their gate."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSet
 from moe_vae.evaluation.metrics import clustering_scores, confusion_table
+from moe_vae.models.mixture_of_experts import MixtureOfExperts
 from moe_vae.training.trainer import Trainer
 
 __all__ = ["score_mixture_of_experts"]
@@ -23,12 +25,17 @@ def score_mixture_of_experts(trainer: Trainer, data_set: DataSet) -> dict[str, A
       summed over the outputs) and `r2` (share of the targets' variance that is explained), for a
       classification `accuracy`; and `log_likelihood` (mean, in nats), the `gate`'s
       `clustering_scores`, its `confusion` table [classes, experts] and the `losses`.
+
+    Raises:
+      DataError: `data_set` has no targets, which a regression needs.
     """
-    model, session = trainer.model, trainer.session
+    model, session = cast(MixtureOfExperts, trainer.model), trainer.session
     images, labels = data_set.images, data_set.labels
     predicted = model.predict(session, images)
     if model.answer == "class":
         wanted, scores = labels, {"accuracy": float((predicted == labels).mean())}
+    elif data_set.targets is None:
+        raise DataError("the data set has no targets: a regression is scored by them")
     else:
         wanted, scores = data_set.targets, _regression_scores(predicted, data_set.targets)
     experts = model.predict_gate(session, images).argmax(axis=1)

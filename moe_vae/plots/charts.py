@@ -4,7 +4,7 @@ An expert has one colour and a digit has one place wherever they appear.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,7 +30,9 @@ PICTURE_INCHES = 0.7
 N_MARKED = 30  # a curve of fewer epochs has a dot for each
 
 
-def new_figure(width: float, height: float, layout: str | None = "constrained") -> "Figure":
+def new_figure(
+    width: float, height: float, layout: Literal["constrained"] | None = "constrained"
+) -> "Figure":
     """Returns an empty figure; its width and height are in inches."""
     from matplotlib.figure import Figure
 
@@ -183,7 +185,7 @@ def plot_points(
     figure = new_figure(4.2 * len(panels) + 0.6, 4.5)
     figure.suptitle(title)
     axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
-    groups_shown = {}
+    groups_shown: dict[int, Any] = {}
     for ax, (panel_title, (points, groups)) in zip(axes, panels.items(), strict=True):
         for group in np.unique(groups):
             chosen = np.asarray(points)[groups == group]

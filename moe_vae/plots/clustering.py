@@ -1,10 +1,11 @@
 """Figures of models that cluster: VaDE, DMVAE and the information encoder."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from moe_vae.data.dataset import DataSet
+from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.plots.charts import (
     expert_colour,
     plot_image_rows,
@@ -101,10 +102,11 @@ def _plot_codes(trainer: Trainer, data_set: DataSet, title: str) -> "Figure":
     from sklearn.manifold import TSNE
 
     inputs, labels, *_ = some_examples(data_set, N_CODES)
-    codes = trainer.model.mean_codes(trainer.session, inputs)
+    model = cast(ClusteringVAE, trainer.model)
+    codes = model.mean_codes(trainer.session, inputs)
     plane = TSNE(random_state=0).fit_transform(codes)
     panel = f"t-SNE of {len(codes)} mean codes"
-    return plot_points({panel: (plane, labels)}, title, group_name=class_name(trainer.model))
+    return plot_points({panel: (plane, labels)}, title, group_name=class_name(model))
 
 
 def _draw_images(

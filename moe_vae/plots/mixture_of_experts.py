@@ -47,7 +47,7 @@ def _plot_predictions(trainer: Trainer, title: str, data_set: DataSet) -> "Figur
     model = trainer.model
     batch = some_examples(data_set, N_POINTS)
     predicted = model.predict(trainer.session, batch.images)
-    if model.answer == "class":
+    if model.answer == "class" or batch.targets is None:
         n_classes = model.params["n_outputs"]
         table = confusion_table(batch.labels, predicted, n_classes, n_classes)
         title = f"{title}\n{len(predicted)} test examples"

@@ -16,7 +16,7 @@ DATA_COLOUR = "0.6"
 SPLIT_COLOUR = "0.2"
 LEARNED_COLOUR = "crimson"
 KMEANS_COLOUR = "black"
-DATA_CURVE = {"color": DATA_COLOUR, "lw": 5, "alpha": 0.7, "label": "data"}
+DATA_CURVE: dict[str, Any] = {"color": DATA_COLOUR, "lw": 5, "alpha": 0.7, "label": "data"}
 
 
 def _parabola_axes(figure: "Figure") -> Any:

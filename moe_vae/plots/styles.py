@@ -1,12 +1,13 @@
 """What each style of a hierarchy's experts draws."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from moe_vae.data.dataset import DataSet
 from moe_vae.evaluation.metrics import match_clusters
+from moe_vae.models.hierarchy import HierarchicalMixture
 from moe_vae.plots.charts import plot_image_rows
 from moe_vae.training.trainer import Trainer
 
@@ -32,7 +33,7 @@ def plot_styles(trainer: Trainer, confusion: ArrayLike, data_set: DataSet, title
     Returns:
       A `matplotlib.figure.Figure`, with one row for each digit.
     """
-    model, session = trainer.model, trainer.session
+    model, session = cast(HierarchicalMixture, trainer.model), trainer.session
     experts, styles = model.predict_leaves(session, data_set.images)
     mean_code = np.zeros([model.n_styles, model.params["z_dim"]])
     rows, labels = [], []

@@ -206,8 +206,13 @@ def classification_table(results: Values) -> str:
                 claims.get(gate, ""),
             )
         )
-    heading = ("mixture of experts", "test accuracy", "test accuracy of each seed")
-    heading += ("clustering accuracy of the gate", "test accuracy, claimed")
+    heading = (
+        "mixture of experts",
+        "test accuracy",
+        "test accuracy of each seed",
+        "clustering accuracy of the gate",
+        "test accuracy, claimed",
+    )
     return markdown_table(heading, rows)
 
 
