@@ -3,6 +3,9 @@
 import argparse
 from pathlib import Path
 
+from moe_vae.bench.engines import BENCH_OUT, N_EPOCHS, run_bench
+from moe_vae.bench.growth import GROWTH_OUT, run_growth
+from moe_vae.bench.processes import PeerPythons
 from moe_vae.cli import options
 
 __all__ = ["add_command", "run"]
@@ -17,10 +20,10 @@ def add_command(commands: options.Commands) -> None:
     command.add_argument(
         "--epochs",
         type=options.positive,
-        default=5,
+        default=N_EPOCHS,
         metavar="N",
         help="epochs of post 3's model, in each engine and at each peer, after a first one that "
-        "does not count; default: 5",
+        f"does not count; default: {N_EPOCHS}",
     )
     command.add_argument(
         "--peers",
@@ -45,10 +48,20 @@ def add_command(commands: options.Commands) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="default: results/bench.json, or results/bench_scaling.json",
+        help=f"default: {BENCH_OUT}, with --scaling {GROWTH_OUT}",
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measures, and writes the times and their figure."""
-    raise NotImplementedError
+    if arguments.scaling:
+        run_growth(arguments.out or GROWTH_OUT, arguments.command_line)
+        return
+    run_bench(
+        options.data_of(arguments),
+        arguments.epochs,
+        arguments.peers,
+        PeerPythons(arguments.peers_python, arguments.tensorflow_1_python),
+        arguments.out or BENCH_OUT,
+        arguments.command_line,
+    )

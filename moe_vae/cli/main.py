@@ -1,13 +1,11 @@
 """The command line: assembles the parser, runs a command, and turns errors into one line."""
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from moe_vae.bench.engines import BenchError
+from moe_vae.bench.processes import BenchError
 from moe_vae.cli import (
     bench,
     classify,
@@ -38,6 +36,7 @@ from moe_vae.training.trainer import TrainingError
 __all__ = ["main"]
 
 PACKAGE = "moe_vae"
+VERSION = "0.1.0"  # as in pyproject.toml, which is not there in every installation
 SCRIPT = "moe-vae"
 
 # In the order of the help.
@@ -94,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.run(arguments)
     except ERRORS as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+        parser.exit(2, f"{parser.prog}: error: {_line(error)}\n")
     return 0
 
 
@@ -104,7 +103,12 @@ def _parser() -> options.Parser:
         description="Variational autoencoders and mixtures of experts, after two posts of the "
         '"Another Datum" series.',
     )
-    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"{PACKAGE} {VERSION}",
+        help="print the version and exit",
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_command(commands)
@@ -116,14 +120,8 @@ def _program() -> str:
     return SCRIPT if Path(sys.argv[0]).name == SCRIPT else f"python -m {PACKAGE}"
 
 
-class _Version(argparse.Action):
-    """Prints the version; it is looked up only when asked for."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
-        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        import importlib.metadata
-
-        print(f"{PACKAGE} {importlib.metadata.version(PACKAGE)}")
-        parser.exit()
+def _line(error: Exception) -> str:
+    """Returns what is wrong; of a file that cannot be read or written, its name first."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -1,8 +1,8 @@
 """`scaling`: what workers cost and gain on this machine."""
 
 import argparse
-from pathlib import Path
 
+from moe_vae.bench.workers import N_EXPERTS, N_WORKERS, SCALING_OUT, ScalingSettings, run_scaling
 from moe_vae.cli import options
 
 __all__ = ["add_command", "run"]
@@ -14,22 +14,23 @@ def add_command(commands: options.Commands) -> None:
         commands, "scaling", run, "measure what workers cost and gain on this machine, a core each"
     )
     for name, defaults, what in (
-        ("--workers", [1, 2, 4], "numbers of worker processes"),
-        ("--experts", [2, 5, 10], "numbers of experts, at least two"),
+        ("--workers", N_WORKERS, "numbers of worker processes"),
+        ("--experts", N_EXPERTS, "numbers of experts, at least two"),
     ):
         command.add_argument(
             name,
             type=options.positive,
             nargs="+",
-            default=defaults,
+            default=list(defaults),
             metavar="N",
             help=f"{what}; default: {' '.join(map(str, defaults))}",
         )
+    settings = ScalingSettings()
     for name, default, what in (
-        ("--ps", 1, "parameter servers"),
-        ("--examples", 5500, "random images to train on"),
-        ("--batch-size", 100, "of each worker"),
-        ("--epochs", 4, "of each run; the first does not count"),
+        ("--ps", settings.n_servers, "parameter servers"),
+        ("--examples", settings.examples, "random images to train on"),
+        ("--batch-size", settings.batch_size, "of each worker"),
+        ("--epochs", settings.epochs, "of each run; the first does not count"),
     ):
         command.add_argument(
             name,
@@ -38,9 +39,17 @@ def add_command(commands: options.Commands) -> None:
             metavar="N",
             help=f"{what}; default: {default}",
         )
-    options.add_out(command, Path("results", "cluster.json"))
+    options.add_out(command, SCALING_OUT)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measures, and writes the runs and the model."""
-    raise NotImplementedError
+    settings = ScalingSettings(
+        examples=arguments.examples,
+        batch_size=arguments.batch_size,
+        epochs=arguments.epochs,
+        n_servers=arguments.ps,
+    )
+    run_scaling(
+        arguments.workers, arguments.experts, settings, arguments.out, arguments.command_line
+    )

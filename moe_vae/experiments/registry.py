@@ -206,7 +206,7 @@ def builder(name: str, n_features: int, engine: str = "plain") -> Builder:
         )
     _check_features(name, n_features, engine)
     build = entry.build
-    if engine == "fused":
+    if engine == "fused" and entry.fused is not None:
         build = entry.fused
     elif engine == "compiled":
         build = compiled(entry.build)

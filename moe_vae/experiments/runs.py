@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from moe_vae.training.tensorboard import TensorBoardLog
 from moe_vae.training.trainer import Trainer, start_trainer
 
 if TYPE_CHECKING:
-    from moe_vae.distributed.trainer import Member
+    from moe_vae.distributed.trainer import ClusterTrainer, Member
 
 __all__ = [
     "CHECKPOINT",
@@ -196,7 +196,7 @@ def train_run(
         data_sets = data.prepared(params)
         trainer, record = fit_model(model, params, data_sets, directory, options, starter)
         if member is not None:
-            record |= cluster_record(member, trainer)
+            record |= cluster_record(member, cast("ClusterTrainer", trainer))
         _save_run(directory, trainer, record, data_sets)
     if member is None:
         trainer.session.close()  # a table trains a hundred in one process

@@ -143,8 +143,12 @@ def prepare_data(
 
 def _with_neighbours(data_sets: DataSets, params: dict[str, Any], cache: Path | None) -> DataSets:
     if data_sets.name == "spiral":
-        parts = (data_sets.train, data_sets.validation, data_sets.test)
-        data_sets = DataSets(*(part.shuffled(SHUFFLE_SEED) for part in parts), data_sets.name)
+        data_sets = DataSets(
+            train=data_sets.train.shuffled(SHUFFLE_SEED),
+            validation=data_sets.validation.shuffled(SHUFFLE_SEED),
+            test=data_sets.test.shuffled(SHUFFLE_SEED),
+            name=data_sets.name,
+        )
     train = data_sets.train
     compared = deskew(train.images) if params["deskew"] else train.images
     train.neighbours = nearest_neighbours(compared, params["n_neighbours"], cache)

@@ -4,11 +4,11 @@ A run that is finished is not trained again, and one that was interrupted is res
 are written after every run, so that a study can be interrupted at any time.
 """
 
+import dataclasses
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 from moe_vae.evaluation.clustering import score_baselines
 from moe_vae.experiments.recipes import (
@@ -61,10 +61,9 @@ OWN_OBJECTIVE = "own"  # a gate's default
 POST_NUMBERS = {"conditional-vae": "post2", "mixture-of-vaes": "post3"}
 
 Record = dict[str, Any]
-Cell = TypeVar("Cell")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Study:
     """Where a study's runs and results go, and where its data come from.
 
@@ -80,7 +79,7 @@ class Study:
     out: Path
     data_dir: str | Path | None = None
     command: str = ""
-    cache: Path | None = field(default=CACHE)
+    cache: Path | None = CACHE
 
     @property
     def figures(self) -> Path:
@@ -203,6 +202,22 @@ def _kind(data: str) -> str:
 # The paper's tables.
 
 
+class _Cell(NamedTuple):
+    """A cell of a table of mixtures of experts: the run that fills it.
+
+    Attributes:
+      name: the name of the run's directory.
+      data: a key of `SOURCES`.
+      seed: the run's seed.
+      params: dict of the parameters that differ from the model's defaults; `gate` is among them.
+    """
+
+    name: str
+    data: str
+    seed: int
+    params: Record
+
+
 def table1(
     study: Study,
     gate_runs: Path,
@@ -232,29 +247,28 @@ def table1(
       And what `train_run` raises.
     """
     cells = [
-        (data_name, gate, objective, n_outputs, draw)
+        _regression_cell(data_name, gate, objective, n_outputs, draw)
         for data_name in data
         for gate in gates or GATES
         for objective in objectives
         for n_outputs in outputs
         for draw in range(draws)
     ]
+    return _fill_cells(study, cells, gate_runs)
 
-    def train(cell: tuple[str, str, str, int, int]) -> Record:
-        data_name, gate, objective, n_outputs, draw = cell
-        params = {
-            **TABLE_1_PARAMS.get(data_name, {}).get(gate, {}),
-            "gate": gate,
-            "n_outputs": n_outputs,
-            "targets_seed": draw,
-        }
-        name = f"{data_name}-{gate}-{n_outputs}-{draw}"
-        if objective != OWN_OBJECTIVE:
-            params["task_objective"] = objective
-            name += f"-{objective}"
-        return _finish_cell(study, name, data_name, draw, params, gate_runs)
 
-    return _fill_cells(study, cells, train)
+def _regression_cell(data: str, gate: str, objective: str, n_outputs: int, draw: int) -> _Cell:
+    name = f"{data}-{gate}-{n_outputs}-{draw}"
+    params = {
+        **TABLE_1_PARAMS.get(data, {}).get(gate, {}),
+        "gate": gate,
+        "n_outputs": n_outputs,
+        "targets_seed": draw,
+    }
+    if objective != OWN_OBJECTIVE:
+        name += f"-{objective}"
+        params["task_objective"] = objective
+    return _Cell(name, data, draw, params)
 
 
 def table2(
@@ -271,40 +285,41 @@ def table2(
 
     Returns and Raises are those of `table1`.
     """
-    cells = [(gate, seed) for gate in gates or GATES for seed in seeds]
+    cells = [
+        _Cell(
+            f"mnist-{gate}-{seed}",
+            "mnist",
+            seed,
+            {**TABLE_2_TASK, **TABLE_2_PARAMS.get(gate, {}), "gate": gate},
+        )
+        for gate in gates or GATES
+        for seed in seeds
+    ]
+    return _fill_cells(study, cells, gate_runs)
 
-    def train(cell: tuple[str, int]) -> Record:
-        gate, seed = cell
-        params = {**TABLE_2_TASK, **TABLE_2_PARAMS.get(gate, {}), "gate": gate}
-        return _finish_cell(study, f"mnist-{gate}-{seed}", "mnist", seed, params, gate_runs)
 
-    return _fill_cells(study, cells, train)
-
-
-def _fill_cells(
-    study: Study, cells: Sequence[Cell], train: Callable[[Cell], Record]
-) -> list[Record]:
+def _fill_cells(study: Study, cells: Sequence[_Cell], gate_runs: Path) -> list[Record]:
     """Fills a table's cells in their order, and writes all that are done after each."""
     records = []
     for number, cell in enumerate(cells, start=1):
-        print(f"Cell {number} of {len(cells)}: {', '.join(map(str, cell))}.", flush=True)
-        record = train(cell)
+        print(f"Cell {number} of {len(cells)}: {cell.name}.", flush=True)
+        start = _finish_gate(study, cell, gate_runs)
+        run_dir = study.runs / cell.name
+        record = finish_run(study, "moe", cell.data, run_dir, cell.seed, cell.params, start)
         records.append({name: record[name] for name in CELL_RECORD})
         study.write(cells=records)
     return records
 
 
-def _finish_cell(
-    study: Study, name: str, data: str, seed: int, params: Record, gate_runs: Path
-) -> Record:
-    """Trains the run of a table's cell, first the clustering that its gate begins with, if any."""
-    start, before = None, GATES[params["gate"]].begins_with
-    if before is not None:
-        seeds = CLUSTERING_SEEDS[_kind(data)]
-        clusterings = Study(gate_runs, study.out, study.data_dir, study.command, study.cache)
-        steps, gate_seed = CLUSTERING_STEPS[_kind(data)], seeds[seed % len(seeds)]
-        start = _finish_step(clusterings, steps, before, data, gate_seed)
-    return finish_run(study, "moe", data, study.runs / name, seed, params, start)
+def _finish_gate(study: Study, cell: _Cell, gate_runs: Path) -> Path | None:
+    """Trains the clustering that a cell's gate begins with; returns its directory, if any."""
+    step, kind = GATES[cell.params["gate"]].begins_with, _kind(cell.data)
+    if step is None:
+        return None
+    seeds = CLUSTERING_SEEDS[kind]
+    clusterings = dataclasses.replace(study, runs=gate_runs)
+    seed = seeds[cell.seed % len(seeds)]
+    return _finish_step(clusterings, CLUSTERING_STEPS[kind], step, cell.data, seed)
 
 
 # Experts that are digits.
