@@ -11,7 +11,7 @@ TENSORFLOW_1 ?=
 # What `make container` builds: cpu or gpu.
 TARGET ?= cpu
 
-.PHONY: figures test long-test browser-test lab notebooks tensorboard results faults lint lock \
+.PHONY: figures test long-test browser-test lab notebooks tensorboard results faults docs lint lock \
   container clean
 
 figures: $(READY)
@@ -30,6 +30,10 @@ browser-test: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The documentation, into site/; a dead link or a missing anchor fails.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks

@@ -1,14 +1,15 @@
 """Lets pages link to files of the repository outside `docs/`, as a code host shows them.
 
 A link such as `../results/figures/bench.png` or `../CONTRIBUTING.md` works where the repository is
-browsed. For the site, each such file is added under `repository/`, and the link is written anew. A
-link to nothing stays as it is, so that the strict build fails.
+browsed. For the site, each such file is added under `repository/`, and the link is written anew; a
+link to a module of the package leads to its place in the API reference. A link to nothing stays as
+it is, so that the strict build fails.
 """
 
 import os
 import posixpath
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -17,6 +18,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
 OUTSIDE = "repository"
+PACKAGE = "moe_vae"
 
 # The target of a Markdown link or picture: a relative path, and an anchor in it.
 _LINK = re.compile(r"(?<=\]\()(?P<path>[^)\s:#]+)(?P<anchor>#[^)\s]*)?(?=\))")
@@ -48,7 +50,7 @@ def on_page_markdown(markdown: str, page: Page, **kwargs: Any) -> str:
         if path is None:
             return link[0]
         uri = posixpath.relpath(_in_site(path), posixpath.dirname(source) or ".")
-        return uri + (link["anchor"] or "")
+        return uri + (_anchor_of_module(path) or link["anchor"] or "")
 
     return _LINK.sub(rewritten, markdown)
 
@@ -67,4 +69,15 @@ def _in_repository(uri: str) -> str:
 
 def _in_site(path: str) -> str:
     """Returns where a file of the repository stands in the site."""
+    if _anchor_of_module(path):
+        directory = PurePosixPath(path).parts[1]
+        return f"api/{'foundation' if directory.endswith('.py') else directory}.md"
     return path.removeprefix("docs/") if path.startswith("docs/") else f"{OUTSIDE}/{path}"
+
+
+def _anchor_of_module(path: str) -> str | None:
+    """Returns the anchor of a module of the package in the API reference; else None."""
+    file = PurePosixPath(path)
+    if file.parts[0] != PACKAGE or file.suffix != ".py":
+        return None
+    return "#" + ".".join(file.with_suffix("").parts)
