@@ -20,11 +20,12 @@ from moe_vae import (
     build_conditional_vae,
     build_dmvae,
     build_mixture_of_vaes,
-    cluster_training,
     make_spiral,
 )
 from moe_vae.cli.main import main
 from moe_vae.compat import tf
+from moe_vae.data.dataset import Batch
+from moe_vae.distributed import trainer as cluster_trainer
 from moe_vae.distributed.processes import free_addresses
 from moe_vae.distributed.servers import (
     Cluster,
@@ -48,11 +49,16 @@ PATIENCE = 300  # seconds that anything here may take, on a machine that has oth
 LAYERS = {"encoder_layers": [8], "decoder_layers": [8], "z_dim": 2, "batch_size": BATCH}
 MODELS = {
     "conditional-vae": (build_conditional_vae, {**LAYERS, "digit_classification_layers": [8]}),
-    # The balancing loss is no mean over the batch, so no mean of gradients is its gradient.
+    # The balancing loss is not a mean over the batch, so the mean of the workers' gradients is not
+    # its gradient.
     "mixture-of-vaes": (
         functools.partial(build_mixture_of_vaes, n_experts=3),
         {**LAYERS, "manager_layers": [8], "balancing_weight": 0.0},
     ),
+}
+NOISE = {
+    "conditional-vae": lambda model: [model.eps],
+    "mixture-of-vaes": lambda model: [expert.eps for expert in model.experts],
 }
 
 
@@ -133,17 +139,13 @@ def run_together(begin, cluster, model, n_epochs, results, synchronous=True):
     processes = [
         begin(take_part, cluster, job, task, model, n_epochs, results, synchronous)
         for job in ("ps", "worker")
-        for task in range(len(getattr(cluster, job)))
+        for task in range(len(cluster.addresses(job)))
     ]
     assert [ended(process) for process in processes] == [0] * len(processes)
     return json.loads((results / "end.json").read_text())
 
 
 # Two synchronous workers are one process with twice the batch
-
-
-def noise_tensors(model):
-    return [expert.eps for expert in model.experts] if hasattr(model, "experts") else [model.eps]
 
 
 def one_process_with_twice_the_batch(model):
@@ -154,26 +156,26 @@ def one_process_with_twice_the_batch(model):
     for number in range(2):
         np.random.seed(SEED)  # as each worker seeds itself
         shard = Shard(data, number, 2)
-        batches.append([shard.next_batch(BATCH) for _ in range(N_STEPS)])
+        batches.append([shard.take_batch(BATCH) for _ in range(N_STEPS)])
     plain = start_trainer(build, {**params, "batch_size": 2 * BATCH}, SEED)
     with plain.session.graph.as_default():
         key = noise_key()
-    eps = noise_tensors(plain.model)
+    eps = NOISE[model](plain.model)
 
-    def drawn(draw, images, labels):
-        feed = {**plain.model.feed(images, labels), key: key_value(SEED, draw)}
+    def drawn(draw, batch):
+        feed = {**plain.model.feed(batch), key: key_value(SEED, draw)}
         return plain.session.run(eps, feed)
 
     history = []
     for step, of_both in enumerate(zip(*batches, strict=True)):
         # The chief draws once for the step and once to evaluate, the other for the step alone.
         draws = [2 * step, 2**31 + step]
-        noise = [drawn(draw, *batch) for draw, batch in zip(draws, of_both, strict=True)]
-        together = [np.concatenate(parts) for parts in zip(*of_both, strict=True)]
-        feed = plain.model.feed(*together)
+        noise = [drawn(draw, batch) for draw, batch in zip(draws, of_both, strict=True)]
+        images, labels = (np.concatenate([batch[i] for batch in of_both]) for i in range(2))
+        feed = plain.model.feed(Batch(images, labels))
         feed |= {e: np.concatenate(parts) for e, *parts in zip(eps, *noise, strict=True)}
         plain.session.run(plain.train_steps["loss"], feed)
-        whole = drawn(2 * step + 1, data.images, data.labels)
+        whole = drawn(2 * step + 1, Batch(data.images, data.labels))
         history.append(plain.evaluate(data, dict(zip(eps, whole, strict=True))))
     return {name: [losses[name] for losses in history] for name in history[0]}
 
@@ -325,17 +327,17 @@ def last_checkpoint(directory):
 
 def test_a_server_that_is_being_killed_is_gone_when_it_no_longer_answers(monkeypatch):
     answers = [[], [], ["parameter server 1"]]
-    monkeypatch.setattr(cluster_training, "unreached", lambda *_: answers.pop(0))
-    assert cluster_training._gone_servers(None) == ["parameter server 1"]
+    monkeypatch.setattr(cluster_trainer, "unreached", lambda *_: answers.pop(0))
+    assert cluster_trainer._gone_servers(None) == ["parameter server 1"]
     assert not answers
-    monkeypatch.setattr(cluster_training, "unreached", lambda *_: [])
-    monkeypatch.setattr(cluster_training, "GONE_SECONDS", 0.1)
-    assert cluster_training._gone_servers(None) == []
+    monkeypatch.setattr(cluster_trainer, "unreached", lambda *_: [])
+    monkeypatch.setattr(cluster_trainer, "GONE_SECONDS", 0.1)
+    assert cluster_trainer._gone_servers(None) == []
 
 
 def test_an_error_is_said_without_tensorflows_heading():
     error = tf.errors.UnavailableError(None, None, "Graph execution error:\n\nSocket closed\nelse")
-    assert cluster_training._line(error) == "Socket closed"
+    assert cluster_trainer._line(error) == "Socket closed"
 
 
 def test_a_parameter_server_that_was_killed_ends_every_worker(begin, tmp_path):
