@@ -82,5 +82,5 @@ $(READY): requirements.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) figures screenshots .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) figures screenshots site .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
