@@ -1,25 +1,26 @@
 #!/usr/bin/env bash
-# Builds an image with buildah, where there is no Docker engine, and checks what it built.
+# Builds an image with buildah, for machines without a Docker engine, and tests it.
 #
 # usage: docker/build_without_docker.sh [cpu|gpu] [DIRECTORY]
 #
-# Debian's packages buildah and debootstrap, Python 3.11 with pip, and root are needed. The base
-# image is made by debootstrap (Debian 12, whose Python is 3.11). Packages are fetched by this
-# machine's own pip, whose settings (mirrors, certificates, proxies) then get nowhere near the
-# image; the build takes them from a folder, checked against the same hashes. The image is deleted
-# at the end with everything else, unless a DIRECTORY is named: there all of it stays, and the next
-# run uses its base and its downloads again. Free disk: 15 GB for cpu, 45 GB for gpu.
+# It needs Debian's packages buildah and debootstrap, Python 3.11 with pip, and root. debootstrap
+# makes the base image (Debian 12, whose Python is 3.11). This machine's pip downloads the packages,
+# so that its settings (mirrors, certificates, proxies) stay out of the image; the build installs
+# them from a folder, checked against the same hashes. At the end everything is deleted, the image
+# too. If a DIRECTORY is given, all of it stays there, and the next run uses the base image and the
+# downloads again. Free disk space: 15 GB for cpu, 45 GB for gpu.
 #
-# Checks, cpu: the tests' quick part, `figures` for one epoch as another user into a mounted
-# folder, JupyterLab with, without and with a wrong token. gpu: every pinned NVIDIA library loads,
-# the missing GPU is told. Both: the image's settings, and what must not be in it.
+# Checks of both images: the settings, and what must not be in the image. Of cpu: `figures` for one
+# epoch, run by another user, in a mounted folder; JupyterLab with the token, without one and with a
+# wrong one; the quick tests. Of gpu: every pinned NVIDIA library loads, and the missing GPU is
+# reported.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${1:-cpu}
 image=localhost/moe_vae:$target
 base=localhost/moe_vae-base:bookworm
 PYTHON=${PYTHON:-python3}
-CALLER=4321 # a user that neither the image nor, most likely, this machine knows
+CALLER=4321 # a user that neither the image nor, most likely, this machine has
 
 stop() {
   echo "build_without_docker.sh: $1" >&2
@@ -27,12 +28,12 @@ stop() {
 }
 
 [ "$target" = cpu ] || [ "$target" = gpu ] || stop "the target is cpu or gpu, not $target"
-[ "$(id -u)" = 0 ] || stop "root is needed, by debootstrap and to mount what buildah builds"
+[ "$(id -u)" = 0 ] || stop "run it as root: debootstrap and buildah need that"
 for tool in buildah debootstrap unshare ip; do
   command -v "$tool" > /dev/null || stop "$tool is missing: apt-get install $tool"
 done
 "$PYTHON" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' ||
-  stop "$PYTHON is not Python 3.11, for which the packages are to be fetched"
+  stop "$PYTHON is not Python 3.11, the version in the image"
 
 if [ $# -ge 2 ]; then
   mkdir -p "$2"
@@ -73,7 +74,7 @@ fetch_packages() {
 
 build() {
   step "the image $image"
-  # Docker's format, since OCI's knows no health check. The two mounts are there for RUN alone.
+  # In Docker's format, because OCI's has no health check. Only RUN sees the two mounts.
   "${buildah[@]}" build --format docker --pull=never --target "$target" \
     --build-arg "BASE=$base" --volume "$work/wheels-$target:/wheels:ro" \
     --volume "$work/pip.conf:/etc/pip.conf:ro" \
@@ -108,27 +109,28 @@ assert config["Labels"]["org.opencontainers.image.title"] == "moe_vae", config["
       [ "$(stat -c %a $folder)" = 1777 ] || { echo "not everyone can write to $folder"; exit 1; }
     done
     [ -n "$(ls /opt/matplotlib/fontlist-*.json)" ]
-    [ -e /opt/moe_vae/moe_vae/__pycache__/cli.cpython-311.pyc ]
+    [ -e /opt/moe_vae/moe_vae/cli/__pycache__/main.cpython-311.pyc ]
+    python -m moe_vae --version
     [ -z "$(ls /data)" ] && [ -z "$(ls /workspace/runs)" ]'
   "${buildah[@]}" images --format '{{.Name}}:{{.Tag}} {{.Size}}'
 }
 
 check_tests() {
-  step "the tests' quick part, on the package as it is installed in the image"
-  # All but the package's code, of which the image has its own.
+  step "the quick tests, on the package that is installed in the image"
+  # Without the package's code: the image has its own.
   mkdir -p "$checks/repository/moe_vae"
-  cp -r tests notebooks results docker requirements.txt pyproject.toml README.md Makefile \
+  cp -r tests notebooks results docs docker benchmarks ./*.{cff,md,toml,txt,yml} Makefile LICENSE \
     .dockerignore .gitignore "$checks/repository"
   chmod -R a+rX "$checks/repository"
   run --volume "$checks/repository:/repository:ro" --env PYTHONDONTWRITEBYTECODE=1 \
     --env MOE_VAE_DATA= "$container" -- sh -c '
       cd /repository
       python -c "import moe_vae; assert moe_vae.__file__.startswith(\"/opt/moe_vae/\")"
-      pytest -q -p no:cacheprovider -m "not long and not browser" --ignore tests/test_notebooks.py'
+      pytest -q -p no:cacheprovider -m "not long and not browser and not notebooks"'
 }
 
 check_figures() {
-  step "figures for one epoch, as user $CALLER into a mounted folder"
+  step "figures for one epoch, by user $CALLER in a mounted folder"
   mkdir "$checks/figures"
   chown "$CALLER:$CALLER" "$checks/figures"
   run --user "$CALLER:$CALLER" --volume "$checks/figures:/workspace/figures" "$container" -- \
@@ -136,8 +138,8 @@ check_figures() {
   ls "$checks"/figures/*.png > /dev/null
   local others
   others=$(find "$checks/figures" -not -user "$CALLER")
-  [ -z "$others" ] || stop "not of the calling user: $others"
-  echo "$(find "$checks/figures" -type f | wc -l) files, all of user $CALLER"
+  [ -z "$others" ] || stop "not owned by user $CALLER: $others"
+  echo "$(find "$checks/figures" -type f | wc -l) files, all owned by user $CALLER"
 }
 
 check_lab() {
@@ -145,8 +147,8 @@ check_lab() {
   local code=0
   run --env JUPYTER_TOKEN= "$container" -- "$entrypoint" lab || code=$?
   [ "$code" != 0 ] || stop "an empty token was not refused"
-  # In a network of its own, since the container listens on all of its addresses; and in a process
-  # space of its own, so that nothing of it stays behind.
+  # In its own network, because the container listens on all addresses, and in its own process
+  # namespace, so that no process stays behind.
   JUPYTER_TOKEN=$("$PYTHON" -c 'import secrets; print(secrets.token_hex(24))')
   export JUPYTER_TOKEN
   unshare --net --pid --fork --kill-child --mount-proc sh -c \
@@ -159,7 +161,7 @@ check_gpu() {
   step "every library of every pinned NVIDIA package"
   run --volume "$PWD/docker/lock-gpu.txt:/lock.txt:ro" "$container" -- \
     python /opt/moe_vae/docker/load_nvidia.py /lock.txt
-  step "the devices, and what is said without a GPU"
+  step "the line on the devices, without a GPU"
   run "$container" -- "$entrypoint" --help > "$checks/help" 2> "$checks/devices"
   cat "$checks/devices"
   [ "$(wc -l < "$checks/devices")" = 1 ] || stop "that is not one line"

@@ -1,9 +1,9 @@
-"""Checks JupyterLab in a container: a notebook with the token, and nothing without it.
+"""Checks that JupyterLab in a container serves the notebooks with the token and nothing without it.
 
 usage: python check_lab.py COMMAND...
 
-COMMAND starts the container's JupyterLab; the token it is to have is in JUPYTER_TOKEN. For
-build_without_docker.sh, which runs this in a network of its own.
+COMMAND starts the container's JupyterLab, whose token is in JUPYTER_TOKEN. build_without_docker.sh
+runs this script in a separate network.
 """
 
 import json
@@ -20,8 +20,8 @@ NOTEBOOKS = sorted(Path(__file__).parent.parent.glob("notebooks/*.ipynb"))
 START_SECONDS = 180
 
 
-def get(path, token=None):
-    """Returns the status, the body and the address of an answer, whatever the status."""
+def get(path: str, token: str | None = None) -> tuple[int, bytes, str]:
+    """Returns the status, the body and the address of the server's answer, also of an error."""
     headers = {"Authorization": f"token {token}"} if token else {}
     request = urllib.request.Request(SERVER + path, headers=headers)
     try:
@@ -31,8 +31,12 @@ def get(path, token=None):
         return error.code, error.read(), error.url
 
 
-def wait_for_server(process):
-    """Waits until the server answers at all; fails if it ended or takes too long."""
+def wait_for_server(process: subprocess.Popen) -> float:
+    """Waits until the server answers and returns the seconds that this took.
+
+    Raises:
+      RuntimeError: the server ended or did not answer in time.
+    """
     begin = time.monotonic()
     while time.monotonic() - begin < START_SECONDS:
         if process.poll() is not None:
@@ -46,8 +50,14 @@ def wait_for_server(process):
     raise RuntimeError(f"JupyterLab does not answer after {START_SECONDS} s")
 
 
-def expect(status, path, token=None, shown="no token"):
-    """Fails unless the server answers with this status; returns the body and its address."""
+def expect(
+    status: int, path: str, token: str | None = None, shown: str = "no token"
+) -> tuple[bytes, str]:
+    """Returns the body and the address of the server's answer.
+
+    Raises:
+      RuntimeError: the answer has another status.
+    """
     got, body, url = get(path, token)
     print(f"{path} with {shown}: {got}")
     if got != status:
@@ -55,29 +65,33 @@ def expect(status, path, token=None, shown="no token"):
     return body, url
 
 
-def sources(notebook):
-    """What is in a notebook's cells; in its file as lists of lines, from the server as texts."""
+def sources(notebook: dict) -> list[str]:
+    """Returns the text of each cell, which is a list of lines in the file and a string served."""
     return ["".join(cell["source"]) for cell in notebook["cells"]]
 
 
-def check(token):
-    """Fetches each notebook with the token, and fails to without it or with another one."""
+def check(token: str) -> None:
+    """Checks that each notebook is served with the token, and not without it or with another one.
+
+    Raises:
+      RuntimeError: an answer is not as it should be.
+    """
     for notebook in NOTEBOOKS:
         path = f"/api/contents/notebooks/{notebook.name}"
         body, _ = expect(200, path, token, "the token")
         served = json.loads(body)
         if sources(served["content"]) != sources(json.loads(notebook.read_text())):
-            raise RuntimeError(f"{notebook.name} is not served as it is in the repository")
+            raise RuntimeError(f"the served {notebook.name} differs from the repository's")
         expect(403, path)
         expect(403, path, token + "x", "a wrong token")
         expect(403, path + "?token=", shown="an empty token")
     _, url = expect(200, "/", token, "the token")
     if not url.endswith("/lab/tree/notebooks"):
-        raise RuntimeError(f"JupyterLab opens on {url}, and not on the notebooks")
+        raise RuntimeError(f"JupyterLab opens {url} and not the notebooks")
     expect(403, "/api/kernels")
 
 
-def main(command):
+def main(command: list[str]) -> None:
     process = subprocess.Popen(command)
     try:
         print(f"JupyterLab answers after {wait_for_server(process):.0f} s.")

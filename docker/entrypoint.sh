@@ -4,7 +4,7 @@
 #   lab [JupyterLab's options]     JupyterLab, on port 8888 of the container; the default
 #   COMMAND [its options]          python -m moe_vae COMMAND
 #
-# Either way it says first, in one line on standard error, which devices TensorFlow sees.
+# Before that, one line on standard error lists the devices that TensorFlow can use.
 set -eu
 here=$(dirname "$0")
 
@@ -19,24 +19,24 @@ if [ "${1:-lab}" != lab ]; then
 fi
 [ $# -eq 0 ] || shift
 
-# JupyterLab takes an empty token for "let everyone in". Unset, it makes a random one.
+# With an empty token JupyterLab lets everyone in. If the variable is unset, it makes a random one.
 if [ -n "${JUPYTER_TOKEN+set}" ] && [ -z "$(printf %s "$JUPYTER_TOKEN" | tr -d '[:space:]')" ]; then
-  refuse "JUPYTER_TOKEN is empty: leave it unset, for a random one in the log, or set a real one"
+  refuse "JUPYTER_TOKEN is empty: unset it, for a random token in the log, or set a token"
 fi
-[ -z "${JUPYTER_TOKEN_FILE+set}" ] || refuse "JUPYTER_TOKEN_FILE is not read: set JUPYTER_TOKEN"
+[ -z "${JUPYTER_TOKEN_FILE+set}" ] || refuse "JUPYTER_TOKEN_FILE is not supported: set JUPYTER_TOKEN"
 for word in "$@"; do
   case $word in
-    --*token*|--*password*) refuse "$word: the token is set by the variable JUPYTER_TOKEN, and only so" ;;
-    --port*|--*.port|--*.port=*) refuse "$word: inside the container it is 8888; publish that as another port" ;;
+    --*token*|--*password*) refuse "$word is not supported: set the variable JUPYTER_TOKEN" ;;
+    --port*|--*.port|--*.port=*) refuse "$word is not supported: in the container the port is 8888; publish it as another one" ;;
   esac
 done
 
 for folder in notebooks runs; do
   [ ! -d "$folder" ] || [ -w "$folder" ] || echo "moe_vae: user $(id -u) cannot write to" \
-    "$PWD/$folder, so nothing is saved there: start the container as the folder's owner" >&2
+    "$PWD/$folder, so nothing can be saved there: start the container as the folder's owner" >&2
 done
 
-# The health check asks JupyterLab only where there is to be one.
+# The health check asks JupyterLab only if this file exists.
 touch "${TMPDIR:-/tmp}/moe_vae_lab"
 python "$here/report_devices.py"
 exec jupyter lab "$@"

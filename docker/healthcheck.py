@@ -1,15 +1,19 @@
-"""Health check: JupyterLab answers. A container that runs a command is healthy while it runs."""
+"""Health check: whether JupyterLab answers. A container that runs a command is always healthy."""
 
 import os
 import sys
 import urllib.request
 from pathlib import Path
 
-URL = "http://127.0.0.1:8888/api"  # tells the server's version, and needs no token
+URL = "http://127.0.0.1:8888/api"  # returns the server's version and needs no token
 
 
-def main():
-    """Asks JupyterLab, if the entry point said that there is to be one; fails by exception."""
+def main() -> int:
+    """Returns the exit code: 0 if JupyterLab answers, or if the entry point did not start it.
+
+    Raises:
+      OSError: JupyterLab cannot be reached.
+    """
     if not Path(os.environ.get("TMPDIR", "/tmp"), "moe_vae_lab").exists():
         return 0
     with urllib.request.urlopen(URL, timeout=8) as answer:

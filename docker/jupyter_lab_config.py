@@ -1,15 +1,15 @@
-# JupyterLab inside the container. Its token comes from JUPYTER_TOKEN, or it makes a random one.
-c = get_config()  # noqa: F821 - JupyterLab defines it where it runs this file
+# JupyterLab in the container. It reads its token from JUPYTER_TOKEN or makes a random one.
+c = get_config()  # noqa: F821, JupyterLab defines it before it runs this file
 
-# All addresses of the container, which Docker's port forwarding needs; which of the host's
-# addresses lead here is for `docker run -p` or compose.yaml to say: 127.0.0.1 alone.
+# Docker's port forwarding needs all addresses of the container. The host's address is up to
+# `docker run -p` and compose.yaml, which use 127.0.0.1.
 c.ServerApp.ip = "0.0.0.0"
 c.ServerApp.port = 8888
-c.ServerApp.port_retries = 0  # another port would not be the published one
+c.ServerApp.port_retries = 0  # no other port is published
 c.ServerApp.open_browser = False
 c.ServerApp.root_dir = "/workspace"
 c.LabApp.default_url = "/lab/tree/notebooks"
 
-# Nothing is asked of other servers.
+# No requests to other servers.
 c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"

@@ -2,15 +2,16 @@
 
 usage: python load_nvidia.py LOCK
 
-An image can be wrong without a GPU to show it: a library is missing, or was built for another
-version of one that it needs. The driver's libcuda.so.1 is no part of the image, the host brings
-it; a library that lacks nothing else counts as in order. Exit code 1 if anything else is wrong.
+This finds faults of an image without a GPU: a missing library, or one that was built for another
+version of a library that it needs. The driver's libcuda.so.1 comes from the host, so a library that
+lacks nothing else passes. The exit code is 1 if any library does not pass.
 """
 
 import ctypes
 import importlib.metadata
 import re
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 DRIVER = "libcuda.so.1"
@@ -18,26 +19,33 @@ PIN = re.compile(r"^(nvidia-[a-z0-9-]+)==([^\s;]+)", re.MULTILINE)
 LIBRARY = re.compile(r"\.so(\.\d+)*$")
 
 
-def pinned(lock_text):
-    """The NVIDIA packages in a lock file's text: name to version."""
+def pinned(lock_text: str) -> dict[str, str]:
+    """Returns the NVIDIA packages in a lock file's text: name to version."""
     return dict(PIN.findall(lock_text))
 
 
-def libraries(name, version):
-    """The shared libraries of an installed package, which must have this version."""
+def libraries(name: str, version: str) -> list[Path]:
+    """Returns the shared libraries of an installed package.
+
+    Raises:
+      RuntimeError: another version is installed.
+    """
     package = importlib.metadata.distribution(name)
     if package.version != version:
         raise RuntimeError(f"{name} {package.version} is installed, {version} is pinned")
-    return sorted(Path(f.locate()) for f in package.files if LIBRARY.search(f.name))
+    return sorted(Path(f.locate()) for f in package.files or () if LIBRARY.search(f.name))
 
 
-def load_all(paths, load=ctypes.CDLL):
+def load_all(
+    paths: Iterable[Path], load: Callable[..., object] = ctypes.CDLL
+) -> tuple[list[Path], list[Path], dict[Path, str]]:
     """Loads the libraries, each after those that it needs.
 
     Returns:
-      What was loaded; what lacks only the driver; and the rest, path to reason.
+      The loaded libraries; those that lack only the driver; all others, with the reason.
     """
-    loaded, left = [], dict.fromkeys(paths)
+    loaded = []
+    left = dict.fromkeys(paths, "")
     progress = True
     while left and progress:
         progress = False
@@ -54,7 +62,8 @@ def load_all(paths, load=ctypes.CDLL):
     return loaded, driver, {path: left[path] for path in left if path not in driver}
 
 
-def main(lock):
+def main(lock: str) -> int:
+    """Prints a line for each package and returns the exit code."""
     pins = pinned(Path(lock).read_text())
     if not pins:
         raise RuntimeError(f"{lock} pins no NVIDIA package")
@@ -65,10 +74,10 @@ def main(lock):
         mine = by_package[name]
         counts = f"{len(set(mine) & set(loaded))} of {len(mine)} libraries loaded"
         waiting = [path.name for path in mine if path in driver]
-        print(f"{name} {version}: {counts}", *(f"({n} waits for the driver)" for n in waiting))
+        print(f"{name} {version}: {counts}", *(f"({n} needs the driver)" for n in waiting))
     for path, reason in failed.items():
         print(f"{path} cannot be loaded: {reason}")
-    print(f"{len(pins)} packages, {len(loaded)} libraries loaded, {len(failed)} cannot be.")
+    print(f"{len(pins)} packages, {len(loaded)} libraries loaded, {len(failed)} failed.")
     return 1 if failed else 0
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Writes lock-cpu.txt and lock-gpu.txt: every package, at any depth, in its exact version with its
-# hashes. Packages that are locked already keep their version as long as requirements.txt allows.
+# Writes lock-cpu.txt and lock-gpu.txt: every package, direct or indirect, with its version and its
+# hashes. Packages in the files keep their versions as long as requirements.txt allows it.
 #
-# usage: docker/lock.sh [--upgrade]    --upgrade takes the newest versions that are allowed
+# usage: docker/lock.sh [--upgrade]    --upgrade uses the newest versions that are allowed
 set -euo pipefail
 cd "$(dirname "$0")/.."
 UV=uv==0.13.8
@@ -12,7 +12,7 @@ trap 'rm -rf "$tools"' EXIT
 "${PYTHON:-python3}" -m venv "$tools"
 "$tools/bin/pip" install --quiet --disable-pip-version-check "$UV"
 
-# uv reads neither pip's settings nor its mirrors and writes no address: the same lock anywhere.
+# uv ignores pip's settings and mirrors and writes no address, so the files are the same anywhere.
 lock() {
   "$tools/bin/uv" --no-config pip compile "${@:2}" --output-file "$1" --quiet \
     --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 \

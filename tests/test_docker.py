@@ -1,7 +1,8 @@
-"""The container's files, checked without a build; docker/build_without_docker.sh builds."""
+"""Checks the container's files without a build; docker/build_without_docker.sh builds."""
 
 import ctypes
 import http.server
+import importlib.metadata
 import importlib.util
 import io
 import os
@@ -16,7 +17,7 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
-from moe_vae import cli
+from moe_vae.cli import main as command_line
 from moe_vae.distributed.servers import read_cluster
 
 ROOT = Path(__file__).parent.parent
@@ -164,6 +165,14 @@ def test_rule_finds_what_it_is_for(old, new, problem):
 def test_labels_tell_the_packages_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"ARG VERSION={version}\n" in DOCKERFILE
+
+
+def test_package_in_the_image_knows_its_version(tmp_path):
+    script = next(v for i, v in stages(DOCKERFILE)["code"][1] if i == "RUN" and "METADATA" in v)
+    script = script.partition("&& chmod")[0].replace("/opt/moe_vae/", f"{tmp_path}/")
+    subprocess.run(["sh", "-euc", script], env={"VERSION": "1.2.3"}, check=True)
+    (found,) = importlib.metadata.distributions(path=[str(tmp_path)])
+    assert (found.name, found.version) == ("moe_vae", "1.2.3")
 
 
 def test_packages_come_as_wheels_with_the_locks_hashes():
@@ -360,7 +369,7 @@ def test_services_of_the_cluster_are_the_tasks_of_its_file(cluster_compose):
     assert mounts["/workspace/cluster.json"]["source"] == option(command, "--cluster")
     assert option(command, "--out").startswith("runs/")
     assert "--resume" in command
-    parsed = cli._parser().parse_args([*command[:3], "sample", *command[4:]])
+    parsed = command_line._parser().parse_args([*command[:3], "sample", *command[4:]])
     assert parsed.model == "mixture-of-vaes"
 
 
