@@ -185,13 +185,16 @@ def plot_points(
     figure = new_figure(4.2 * len(panels) + 0.6, 4.5)
     figure.suptitle(title)
     axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
+    # Panels that share both axes can only shrink to make the two scales equal.
+    adjustable = "datalim" if len(panels) == 1 else "box"
     groups_shown: dict[int, Any] = {}
     for ax, (panel_title, (points, groups)) in zip(axes, panels.items(), strict=True):
         for group in np.unique(groups):
             chosen = np.asarray(points)[groups == group]
             dots = ax.scatter(*chosen.T, s=4, color=expert_colour(int(group)))
             groups_shown.setdefault(int(group), dots)
-        ax.set(title=panel_title, aspect="equal", xlabel=axis_labels[0])
+        ax.set(title=panel_title, xlabel=axis_labels[0])
+        ax.set_aspect("equal", adjustable=adjustable)
         ax.grid(alpha=0.3)
     axes[0].set_ylabel(axis_labels[1])
     axes[-1].legend(

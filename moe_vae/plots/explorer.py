@@ -44,7 +44,8 @@ def plot_traversals(trainer: Trainer, expert: int, style: int, title: str) -> "F
     drawn = _draw(trainer, expert, style, codes.reshape(-1, z_dim))
     rows = drawn.reshape(z_dim, len(STEPS), -1)
     labels = [f"z[{dimension}]" for dimension in range(z_dim)]
-    return plot_image_rows(rows, labels, title, [f"{step:+d}" for step in STEPS])
+    values = [f"{step:+d}" if step else "0" for step in STEPS]
+    return plot_image_rows(rows, labels, title, values)
 
 
 def explore(trainer: Trainer, titles: Sequence[str]) -> Any:

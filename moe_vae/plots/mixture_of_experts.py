@@ -29,7 +29,8 @@ def draw_mixture_of_experts(
     """
     title = f"{GATES[record['params']['gate']].label} ({run_name(record)})"
     n_epochs = trainer.epochs_done["loss"]  # without those that train the gate alone
-    titles = {"loss_task": "loss of the task", "error": "error", "loss": "total loss"}
+    error = "error rate" if trainer.model.answer == "class" else "squared error"
+    titles = {"loss_task": "task loss", "error": error, "loss": "total loss"}
     history = {name: trainer.history[name][-n_epochs:] for name in titles}
     return {
         "losses": plot_losses(history, titles, title),

@@ -60,7 +60,7 @@ def _draw_mixture(
     trainer: Trainer, record: Record, data_set: DataSet, label: str
 ) -> "dict[str, Figure]":
     title = f"{label} ({run_name(record)})"
-    titles = {name: _LOSS_TITLES[name] for name in trainer.history}
+    titles = {name: text for name, text in _LOSS_TITLES.items() if name in trainer.history}
     draw = draw_points if draws_points(trainer.model) else _draw_images
     return {
         "losses": plot_losses(trainer.history, titles, title),
