@@ -160,7 +160,7 @@ def test_of_the_noise_outside_only_its_shape_is_asked():
     feed = {
         batches: np.zeros([10, 20, N_FEATURES]) for batches in trainer._batches["loss"].values()
     }
-    feed |= {trainer._n_steps: 10, trainer._first_key: [0, 0], **trainer._schedule("loss")}
+    feed |= {trainer._n_steps: 10, trainer._first_key: [0, 0], **trainer._scheduled("loss", 0)}
     options, recorded = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE), tf.RunMetadata()
     trainer.session.run(trainer.train_steps["loss"], feed, options, recorded)
     labels = [
@@ -172,7 +172,9 @@ def test_of_the_noise_outside_only_its_shape_is_asked():
 
 def test_what_cannot_be_compiled_is_refused():
     build = compiled(build_information_encoder)
-    with pytest.raises(ValueError, match="phase 'over' moves averages, which no compiled step"):
+    with pytest.raises(
+        ValueError, match="phase 'over' updates moving averages, which the compiled engine"
+    ):
         start_trainer(build, {"n_neighbours": 0, "cluster_encoder_layers": [8]}, 0)
     noisy = {**POST, "activation": lambda x: x + tf.random.stateless_truncated_normal([1], [0, 0])}
     with pytest.raises(
@@ -181,5 +183,5 @@ def test_what_cannot_be_compiled_is_refused():
         start_trainer(compiled(build_conditional_vae), noisy, 0)
     # Its gradient would be that of the batch that the original reads.
     build = functools.partial(build_fused_mixture_of_vaes, n_experts=2)
-    with pytest.raises(ValueError, match="has a gradient of its own, which reads the original"):
+    with pytest.raises(ValueError, match="defines a gradient of its own, which a copy would not have"):
         start_trainer(compiled(build), {"z_dim": 3}, 0)

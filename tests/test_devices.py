@@ -10,13 +10,13 @@ from tensorflow.python.framework.kernels import get_registered_kernels_for_op
 
 from moe_vae.compat import tf
 from moe_vae.engines.compiled import CompiledTrainer
-from moe_vae.experiments.registry import _FUSED, MODELS
+from moe_vae.experiments.registry import MODELS, builder, engines_of
 from moe_vae.nn.sessions import session_config
 from moe_vae.training.trainer import start_trainer
 
 # Checkpoints are read and written by the CPU, once a run.
 OF_CHECKPOINTS = ("save/", "SaveV2", "RestoreV2", "checkpoint_path")
-KINDS = {**MODELS, **{f"{name}, fused": kind for name, kind in _FUSED.items()}}
+EXPERTS = ("mixture-of-vaes", "hierarchy")
 
 
 @functools.cache
@@ -43,11 +43,12 @@ def takes(op, constraint):
 
 
 @pytest.mark.skipif(not gpu_kernels("MatMul"), reason="this TensorFlow has no GPU kernels")
-@pytest.mark.parametrize("name", KINDS)
-def test_a_gpu_can_do_all_of_a_training_and_no_operation_is_kept_from_it(name):
-    kind = KINDS[name]
-    few = {"n_experts": 2} if kind.column == "expert" else {}
-    trainer = start_trainer(functools.partial(kind.build, **few), {}, 0)
+@pytest.mark.parametrize(
+    ("name", "engine"), [(name, engine) for name in MODELS for engine in engines_of(name)]
+)
+def test_a_gpu_can_do_all_of_a_training_and_no_operation_is_kept_from_it(name, engine):
+    few = {"n_experts": 2} if name in EXPERTS else {}
+    trainer = start_trainer(functools.partial(builder(name, 784, engine), **few), {}, 0)
     graph = trainer.session.graph
     ops = [op for op in graph.get_operations() if not op.name.startswith(OF_CHECKPOINTS)]
     assert len(ops) > 300

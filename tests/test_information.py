@@ -297,7 +297,7 @@ def test_without_neighbours_the_views_are_of_one_image():
     data_set = bars()
     data_set.neighbours = None
     trainer = start().fit(data_set, 1)
-    feed = trainer.model.feed(*data_set.examples(slice(0, 5)))
+    feed = trainer.model.feed(data_set.examples(slice(0, 5)))
     first, second = trainer.session.run(trainer.model.views, feed)
     np.testing.assert_array_equal(first, second)
 
@@ -308,7 +308,7 @@ def test_a_cluster_is_as_likely_as_its_outputs_together():
     groups = np.array([0, 0, 1, 2, 2, 2])
     encoder = model.encoder
     encoder.assign(trainer.session, groups)
-    outputs = trainer.session.run(model.outputs, model.feed(data_set.images))
+    outputs = trainer.session.run(model.outputs, model.feed(data_set.examples(slice(None))))
     expected = softmax(outputs, axis=1) @ np.eye(3)[groups]
     np.testing.assert_allclose(
         model.predict_proba(trainer.session, data_set.images), expected, rtol=1e-5

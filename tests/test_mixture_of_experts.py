@@ -9,8 +9,10 @@ from sklearn.metrics import log_loss
 
 from moe_vae.compat import tf
 from moe_vae.data.checks import DataError
+from moe_vae.data.dataset import Batch
 from moe_vae.data.spiral import make_spiral
 from moe_vae.data.targets import add_affine_targets
+from moe_vae.model import ModelError
 from moe_vae.models.gates import GATES, SoftmaxGate
 from moe_vae.models.mixture_of_experts import (
     MixtureOfExperts,
@@ -59,7 +61,7 @@ def data():
 
 
 def run(trainer, fetches, data_set):
-    return trainer.session.run(fetches, trainer.model.feed(*data_set.examples(slice(None))))
+    return trainer.session.run(fetches, trainer.model.feed(data_set.examples(slice(None))))
 
 
 def regression_arrays(trainer, data_set):
@@ -125,7 +127,7 @@ def test_classification_losses_are_numpys(data):
 def test_losses_are_finite_for_far_targets(objective, data):
     trainer = start("softmax", {"task_objective": objective})
     model, n = trainer.model, len(data.targets)
-    feed = model.feed(data.images, data.labels, np.full([n, 2], 1e6, np.float32))
+    feed = model.feed(Batch(data.images, data.labels, np.full([n, 2], 1e6, np.float32)))
     assert np.isfinite(trainer.session.run(model.loss, feed))
 
 
@@ -303,7 +305,7 @@ def test_gate_phase_leaves_the_experts_alone(vae_gated, data):
 def test_vae_gates_draw_examples_with_their_experts_answer(vae_gated, data):
     model, session = vae_gated.model, vae_gated.session
     z = np.random.RandomState(0).normal(size=[6, 2])
-    inputs, means = model.sample(session, z, 1)
+    inputs, means = model.generate_pairs(session, z, 1)
     np.testing.assert_array_equal(inputs, model.gate.generate(session, z, 1))
     every = session.run(model.experts.means, {model.inputs: inputs})
     np.testing.assert_allclose(means, every[:, 1], rtol=1e-5)
@@ -321,9 +323,8 @@ def test_gates_schedule_runs_only_while_it_is_trained_alone():
         annealed = {"temperature_start": 1.0, "anneal_epochs": 10}
         model = build_mixture_of_experts({**GATE_SETTINGS["dmvae"], **annealed}, "dmvae", 2)
     assert model.schedule("gate", 0)[model.gate.temperature] == 1.0
-    assert list(model.schedule("loss", 0)) == [model.learning_rate]
-    deep = start("deep").model
-    assert list(deep.schedule("loss", 0)) == [deep.learning_rate]
+    assert model.schedule("loss", 0) == {}
+    assert start("deep").model.schedule("gate", 0) == {}
 
 
 def test_one_seed_gives_one_history():
@@ -339,7 +340,7 @@ def test_one_seed_gives_one_history():
 @pytest.mark.parametrize(
     ("gate", "params", "message"),
     [
-        ("tree", {}, "gate is 'tree': it must be one of softmax, deep, gmm, vade, dmvae"),
+        ("tree", {}, "'gate' is 'tree': it must be one of softmax, gmm, deep, vade, dmvae"),
         ("deep", {"n_clusters": 0}, "parameter 'n_clusters' is 0: it must be a whole number of at"),
         ("deep", {"task": "ranking"}, "'task' is 'ranking': it must be one of regression, classif"),
         ("deep", {"task_objective": "mse"}, "'task_objective' is 'mse': it must be one of likelih"),
@@ -360,34 +361,36 @@ def test_bad_targets_are_turned_away(data):
     model = start("softmax").model
     x, labels, y = data.images, data.labels, data.targets
     with pytest.raises(DataError, match=r"targets have shape \[200, 1\]: it must be \[200, 2\]"):
-        model.feed(x, labels, y[:, :1])
+        model.feed(Batch(x, labels, y[:, :1]))
     with pytest.raises(DataError, match=r"targets have shape \[5, 2\]: it must be \[200, 2\]"):
-        model.feed(x, labels, y[:5])
+        model.feed(Batch(x, labels, y[:5]))
     with pytest.raises(DataError, match="targets hold 400 NaN or infinite values"):
-        model.feed(x, labels, y * np.float32(np.nan))
+        model.feed(Batch(x, labels, y * np.float32(np.nan)))
     with pytest.raises(DataError, match="targets are None: task 'regression' needs them"):
-        model.feed(x, labels)
+        model.feed(Batch(x, labels))
     with pytest.raises(DataError, match="points hold 400 NaN or infinite values"):
-        model.feed(x * np.float32(np.nan), labels, y)
+        model.feed(Batch(x * np.float32(np.nan), labels, y))
 
 
 def test_bad_labels_are_turned_away(data):
     trainer = start("softmax", CLASSIFICATION)
     model = trainer.model
     with pytest.raises(DataError, match="labels range from 1 to 5: every label must be in 0 to 4"):
-        model.feed(data.images, data.labels + 1)
+        model.feed(Batch(data.images, data.labels + 1))
     with pytest.raises(DataError, match="labels range from -1 to 3: every label must be in 0 to 4"):
         model.predict_log_likelihood(trainer.session, data.images, data.labels - 1)
     with pytest.raises(DataError, match="labels have dtype float64: it must be a whole-number"):
-        model.feed(data.images, data.labels * 1.0)
+        model.feed(Batch(data.images, data.labels * 1.0))
     with pytest.raises(DataError, match="labels are None: task 'classification' needs them"):
-        model.feed(data.images)
+        model.feed(Batch(data.images, None))
 
 
 def test_gates_without_a_decoder_cannot_draw():
     trainer = start("deep")
-    with pytest.raises(ParameterError, match="gate is a DeepGate: to draw it must be a VaDE or a"):
-        trainer.model.sample(trainer.session, 1, 0)
+    message = "a mixture of experts with the gate 'deep' has no decoder and draws nothing"
+    with pytest.raises(ModelError, match=message):
+        trainer.model.generate(trainer.session, 1, 0)
+    assert not trainer.model.draws
 
 
 def test_em_fits_experts_as_scikit_learn_does_by_weighted_least_squares(data):

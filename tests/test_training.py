@@ -124,7 +124,7 @@ def test_a_checkpoint_brings_back_losses_and_training(tmp_path):
     noise = [np.zeros([100, 2], np.float32)] * 3
     for trainer in (first, second):
         experts = trainer.model.experts
-        feed = trainer.model.feed(data.images, data.labels)
+        feed = trainer.model.feed(data.examples(slice(None)))
         feed |= {expert.eps: values for expert, values in zip(experts, noise, strict=True)}
         trainer.session.run(trainer.train_steps["loss"], feed)  # with Adam's slots as they were
     values = [t.session.run(t.model.probs, {t.model.images: data.images}) for t in (first, second)]
@@ -155,8 +155,7 @@ from moe_vae.training.trainer import start_trainer
 images = np.random.default_rng(0).random([55000, 784], np.float32)
 data = DataSet(images, np.zeros(55000, int))
 trainer = start_trainer(build_mixture_of_vaes, {"epochs": 1}, seed=0)
-images, labels = data.next_batch(100)
-trainer.session.run(trainer.train_steps["loss"], trainer.model.feed(images, labels))
+trainer.session.run(trainer.train_steps["loss"], trainer.model.feed(data.take_batch(100)))
 trainer.evaluate(data)
 (peak,) = (s for s in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in s)
 print(int(peak.split()[1]) / 2**20)

@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 
 from moe_vae.compat import tf, tfd
 from moe_vae.data.checks import DataError
+from moe_vae.data.dataset import Batch
 from moe_vae.data.spiral import make_spiral
 from moe_vae.models.vade import build_vade
 from moe_vae.nn.losses import kl_between_categoricals, kl_between_gaussians
@@ -293,7 +294,7 @@ def test_bad_inputs_are_turned_away(trainer, points):
     with pytest.raises(DataError, match=r"points have shape \[200, 1\]: it must be \[n, 2\]"):
         model.reconstruct(session, points[:, :1])
     with pytest.raises(DataError, match="points hold 1 NaN"):
-        model.feed(bad)
+        model.feed(Batch(bad, np.zeros(len(bad), int)))
     with pytest.raises(ParameterError, match="n_samples is 0: it must be at least 1"):
         model.predict_proba(session, points, 0)
     for cluster in (-1, 3):
@@ -306,7 +307,7 @@ def test_bernoulli_turns_points_away(points):
     with tf.Graph().as_default():
         model = build_vade({**SMALL, "likelihood": "bernoulli"}, 2)
     with pytest.raises(DataError, match="with likelihood 'bernoulli' every value must be in"):
-        model.feed(points)
+        model.feed(Batch(points, np.zeros(len(points), int)))
 
 
 def test_unknown_phase_is_named(trainer):
