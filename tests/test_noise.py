@@ -8,7 +8,7 @@ from moe_vae.nn.noise import key_value, noise_key, normal_noise
 
 @pytest.fixture
 def graph():
-    """A graph with two noise nodes of one shape, and a session on it."""
+    """Opens a session on a graph with two noise nodes of the same shape."""
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(0)
         nodes = [normal_noise([500, 40], name) for name in ("first", "second")]

@@ -26,7 +26,7 @@ def test_kmeans_cuts_in_the_middle_and_fits_badly_there():
     x, y = parabola_data()
     fit = fit_after_kmeans(x, y)
     assert fit.boundary == pytest.approx(0.5, abs=0.01)
-    # Left of x'' there is one parabola and the fit is exact, right of it there are parts of two.
+    # Left of x'' there is one parabola, which the fit matches; right of it there are parts of two.
     error = np.abs(fit.predict(x) - y)
     assert error[x < 0.49].max() < 1e-5
     assert error[x > 0.51].max() > 0.3

@@ -13,7 +13,7 @@ ACTIVATION = "one of sigmoid, tanh, relu, or a function of a tensor"
 BAD_LAYERS = ([], [0], [-3], [16, 0], [1.5], [True], ["16"], 128, "128", None)
 BAD_COUNTS = (0, -1, 2.0, True, False, float("nan"), "5", None, [5])
 BAD_NUMBERS = (-0.1, float("nan"), float("inf"), -float("inf"), True, 1j, "0.5", None, [0.5])
-# Too large for any float: to be refused like infinity, which it would become.
+# Too large for any float; it would become infinity.
 TOO_LARGE = 10**400
 BAD_VALUES = {
     "encoder_layers": (LAYERS, BAD_LAYERS),
@@ -110,6 +110,14 @@ def test_a_bad_value_is_refused_by_name_value_and_what_is_allowed(name, allowed,
     with pytest.raises(ParameterError) as caught:
         check_params({name: value}, ALL_PARAMS)
     assert str(caught.value) == f"parameter {name!r} is {value!r}: it must be {allowed}"
+
+
+@pytest.mark.parametrize("name", ["gate", "routing"])
+def test_a_name_that_a_registry_checks_may_be_any_string(name):
+    assert check_params({name: "new"}, {name: "old"}) == {name: "new"}
+    with pytest.raises(ParameterError) as caught:
+        check_params({name: 3}, {name: "old"})
+    assert str(caught.value) == f"parameter {name!r} is 3: it must be a string"
 
 
 def test_an_unknown_name_is_refused_with_the_names_that_are_allowed():
