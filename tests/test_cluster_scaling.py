@@ -1,4 +1,4 @@
-"""The model of a cluster's time, against its own formula; and one short measurement."""
+"""The model of the seconds of a step, against its own formula; and one short measurement."""
 
 import json
 import os
@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from moe_vae.bench.workers import draw_out, fit_model, plot_scaling, step_seconds
+from moe_vae.bench.charts import plot_scaling
+from moe_vae.bench.step_model import extrapolate, fit_model, step_seconds
 from moe_vae.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 BATCH = 100
-COMPUTE, RECEIVE, UPDATE, WAIT = 2e-5, 3e-10, 4e-10, 5e-3  # of a machine that was made up
+COMPUTE, RECEIVE, UPDATE, WAIT = 2e-5, 3e-10, 4e-10, 5e-3  # of an invented machine
 FIXED_BYTES, EXPERT_BYTES = 8e5, 1.6e6
 
 
 def made_up_run(n_workers, n_experts, cores=2, n_servers=1):
-    """What the formula of the module gives, written out once more."""
+    """A run as the module's formula gives it, written out once more."""
     n_bytes = FIXED_BYTES + EXPERT_BYTES * n_experts if n_workers else 0
     seconds = COMPUTE * n_experts * BATCH
     if n_workers:
@@ -39,7 +40,7 @@ def model():
     return fit_model(runs, BATCH, n_servers=1)
 
 
-def test_the_fit_finds_the_constants_that_the_runs_were_made_of(model):
+def test_the_fit_finds_the_constants_of_invented_runs(model):
     expected = {"compute": COMPUTE, "receive": RECEIVE, "update": UPDATE, "wait": WAIT}
     assert model["constants"] == pytest.approx(expected, rel=1e-6)
     assert model["bytes"] == pytest.approx({"fixed": FIXED_BYTES, "each_expert": EXPERT_BYTES})
@@ -48,15 +49,15 @@ def test_the_fit_finds_the_constants_that_the_runs_were_made_of(model):
 
 @pytest.mark.parametrize("n_workers", [0, 1, 3, 64])
 @pytest.mark.parametrize("n_servers", [1, 10])
-def test_a_step_is_drawn_out_by_the_formula(model, n_workers, n_servers):
+def test_a_step_is_extrapolated_by_the_formula(model, n_workers, n_servers):
     expected = made_up_run(n_workers, 100, max(1, n_workers), n_servers)["seconds_a_step"]
     assert step_seconds(model, n_workers, 100, BATCH, n_servers) == pytest.approx(expected)
 
 
 def test_it_pays_from_the_first_number_of_workers_that_is_faster_than_one_process(model):
-    drawn = draw_out(model, BATCH, n_servers=10)
-    assert [entry["experts"] for entry in drawn] == [10, 100]
-    for entry in drawn:
+    entries = extrapolate(model, BATCH, n_servers=10)
+    assert [entry["experts"] for entry in entries] == [10, 100]
+    for entry in entries:
         n_experts = entry["experts"]
         assert entry["alone"] == pytest.approx(55_000 * COMPUTE * n_experts)
         for n, seconds in entry["workers"].items():
@@ -66,16 +67,16 @@ def test_it_pays_from_the_first_number_of_workers_that_is_faster_than_one_proces
         assert entry["pays"] == min(faster)
 
 
-def test_the_figure_shows_the_measured_runs_and_the_model_drawn_out(model):
+def test_the_figure_shows_the_measured_runs_and_the_extrapolated_model(model):
     runs = [
         {**made_up_run(n_workers, n_experts), "seconds_an_epoch": n_experts / (1 + n_workers)}
         for n_experts in (2, 5)
         for n_workers in (0, 1, 2)
     ]
     fitted = {**model, "relative_errors": [0.5] * len(runs)}
-    figure = plot_scaling(runs, fitted, draw_out(model, BATCH, 1), 5500)
-    measured, *drawn = figure.axes
-    assert len(drawn) == 2
+    figure = plot_scaling(runs, fitted, extrapolate(model, BATCH, 1), 5500)
+    measured, *extrapolated = figure.axes
+    assert len(extrapolated) == 2
     line, dots, alone = measured.lines[:3]
     assert list(dots.get_ydata()) == [1, 2 / 3]
     assert list(line.get_ydata()) == [1.5, 1]
@@ -84,7 +85,7 @@ def test_the_figure_shows_the_measured_runs_and_the_model_drawn_out(model):
 
 def test_it_never_pays_where_a_byte_costs_too_much(model):
     slow = {**model, "constants": {**model["constants"], "receive": 1.0}}
-    assert [entry["pays"] for entry in draw_out(slow, BATCH, 1)] == [None, None]
+    assert [entry["pays"] for entry in extrapolate(slow, BATCH, 1)] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from moe_vae import DataSet, DataSets, cli, timing
+from moe_vae import DataSet, DataSets, read_data_sets
+from moe_vae.bench import clustering_vaes
+from moe_vae.bench.clustering_vaes import build_scanned_vade, time_clustering_vaes
+from moe_vae.cli import times
+from moe_vae.cli.main import main
 from moe_vae.models.vade import build_vade
 from moe_vae.training.trainer import start_trainer
 
@@ -20,7 +24,7 @@ def test_one_cluster_after_the_other_gives_vades_losses(tmp_path):
     params = {**SMALL, "z_dim": 3, "prior_mean_std": 1.0}
     plain = start_trainer(build_vade, params, 0)
     plain.save(tmp_path / "model.ckpt")
-    scanned = start_trainer(timing._build_scanned, params, 1)
+    scanned = start_trainer(build_scanned_vade, params, 1)
     scanned.begin_with(tmp_path / "model.ckpt")
     eps = np.random.default_rng(1).standard_normal([60, 3])
     losses = [
@@ -32,25 +36,35 @@ def test_one_cluster_after_the_other_gives_vades_losses(tmp_path):
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
-def test_times_are_of_every_model_and_gate(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(timing, "SIZES", SMALL)
+def test_every_model_and_gate_is_timed(monkeypatch):
+    monkeypatch.setattr(clustering_vaes, "SIZES", SMALL)
     data_set = DataSet(images(200), np.zeros(200, int))
-    monkeypatch.setattr(cli, "read_data_sets", lambda *_: DataSets(*[data_set] * 3, name="MNIST"))
-    cli.main(["times"])
-    times = json.loads((tmp_path / "results/times.json").read_text())
-    assert times["command"] == "python -m moe_vae times"
-    assert {name: len(values) for name, values in times["epoch"].items()} == {
+    seconds = time_clustering_vaes(DataSets(*[data_set] * 3, name="MNIST"))
+    assert (seconds["n_train"], seconds["n_test"]) == (200, 200)
+    assert {name: len(values) for name, values in seconds["epoch"].items()} == {
         "VaDE": 3,
         "VaDE, one cluster after the other": 3,
         "DMVAE": 3,
     }
-    assert {name: len(values) for name, values in times["prediction"].items()} == {
+    assert {name: len(values) for name, values in seconds["prediction"].items()} == {
         "DMVAE": 5,
         "VaDE, S = 1": 5,
         "VaDE, S = 10": 5,
         "VaDE, S = 100": 5,
     }
     assert (
-        min(min(values) for kind in ("epoch", "prediction") for values in times[kind].values()) > 0
+        min(min(values) for kind in ("epoch", "prediction") for values in seconds[kind].values())
+        > 0
     )
+
+
+def test_the_command_writes_the_times(tmp_path, monkeypatch):
+    names = []
+    monkeypatch.setattr(
+        times, "time_clustering_vaes", lambda data_sets: {"n": names.append(data_sets.name)}
+    )
+    monkeypatch.chdir(tmp_path)
+    main(["times", "--data", "sample"])
+    written = json.loads((tmp_path / "results/times.json").read_text())
+    assert written == {"command": "python -m moe_vae times --data sample", "n": None}
+    assert names == [read_data_sets(data="sample").name]

@@ -163,13 +163,24 @@ def _profile_operations(
         _take_step(trainer, train_set, options, recorded)
         for device in recorded.step_stats.dev_stats:
             for node in device.node_stats:
-                # The label is "name = Kind(inputs)".
-                kind = node.timeline_label.partition(" = ")[2].partition("(")[0]
-                if kind:
+                if kind := _kind(node.timeline_label):
                     kinds[node.node_name] = kind
                     micros = node.op_end_rel_micros - node.op_start_rel_micros
                     seconds[node.node_name].append(micros / 1e6)
     return seconds, kinds
+
+
+def _kind(label: str) -> str:
+    """Returns the kind of an operation from its label in the timeline, "name = Kind(inputs)".
+
+    On some processors TensorFlow uses oneDNN's kernels, and puts `_Mkl` or `_MklNative` before the
+    kind. They count as TensorFlow's own, so that one table shows any machine.
+    """
+    kind = label.partition(" = ")[2].partition("(")[0]
+    if not kind.startswith("_Mkl"):
+        return kind
+    kind = kind.removeprefix("_Mkl").removeprefix("Native")
+    return f"_{kind}" if kind.startswith("Fused") else kind
 
 
 def _take_step(trainer: Trainer, train_set: DataSet, *recorder: Any) -> None:
