@@ -636,7 +636,7 @@ def test_cluster_trains_a_model_and_stops_every_process(cluster_command, tmp_pat
     assert record["cluster"].items() >= shape.items()
     assert list((tmp_path / "run" / "tensorboard").iterdir())
     shown = (tmp_path / "out").read_text()
-    assert "| 3/3 [" in shown
+    assert "\n3/3 epochs, " in shown
     main(["evaluate", "--run", str(tmp_path / "run"), "--data", "spiral"])
     evaluation = read_json(tmp_path / "run" / "evaluation.json")
     assert evaluation["test"]["accuracy"] == pytest.approx(record["test"]["accuracy"])

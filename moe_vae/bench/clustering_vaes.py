@@ -1,7 +1,7 @@
 """The time of an epoch and of a prediction with VaDE and DMVAE, with networks of one size."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from moe_vae.compat import Tensor, tf
 from moe_vae.data.checks import IMAGE_PIXELS
 from moe_vae.data.dataset import DataSets
+from moe_vae.model import Model
 from moe_vae.models.dmvae import build_dmvae
 from moe_vae.models.vade import VaDE, build_vade
 from moe_vae.training.trainer import Trainer, start_trainer
@@ -20,6 +21,8 @@ SIZES = {"encoder_layers": [512, 256], "decoder_layers": [256, 512]}
 N_EPOCHS = 3
 N_PREDICTIONS = 5
 N_SAMPLES = (1, 10, 100)
+
+Build = Callable[[Mapping[str, Any]], Model]
 
 
 class ScannedVaDE(VaDE):
@@ -62,7 +65,7 @@ def time_clustering_vaes(data_sets: DataSets, seed: int = 0) -> dict[str, Any]:
       model a list of seconds of an epoch's training steps, without the first epoch; and
       `prediction`, by gate a list of seconds for all test images.
     """
-    kinds = {
+    kinds: dict[str, tuple[Build, dict[str, Any]]] = {
         "VaDE": (build_vade, SIZES),
         "VaDE, one cluster after the other": (build_scanned_vade, SIZES),
         "DMVAE": (build_dmvae, {**SIZES, "cluster_encoder_layers": SIZES["encoder_layers"]}),

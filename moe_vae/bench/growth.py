@@ -17,7 +17,7 @@ from tqdm import tqdm
 from moe_vae.bench.charts import plot_growth
 from moe_vae.bench.records import machine, save_figure, write_results
 from moe_vae.bench.worker import peak_bytes
-from moe_vae.compat import Session, tf
+from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SIDE
 from moe_vae.engines.fused import FusedManager
 from moe_vae.nn.sessions import open_session
@@ -95,7 +95,7 @@ def measure_point(experts: int, batch: int, side: int) -> Point:
     with tf.Graph().as_default() as graph:
         model = FusedManager({}, experts, tf.placeholder(tf.float32, [None, side**2]))
         codes = generator.standard_normal([batch, model.params["z_dim"]])
-        work = {
+        work: dict[str, tuple[Any, dict[Tensor, np.ndarray]]] = {
             "predict": (model.probs, {model.images: images}),
             "score": (model.expert_losses, {model.images: images}),
             "generate": (model.drawn, {model.code: codes}),
@@ -111,7 +111,7 @@ def measure_point(experts: int, batch: int, side: int) -> Point:
     }
 
 
-def _median_seconds(session: Session, fetches: Any, feed: Mapping[Any, np.ndarray]) -> float:
+def _median_seconds(session: Session, fetches: Any, feed: Mapping[Tensor, np.ndarray]) -> float:
     seconds = []
     for _ in range(1 + N_REPEATS):
         start = time.perf_counter()

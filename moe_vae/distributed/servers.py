@@ -5,17 +5,16 @@ can run any graph there. A server here listens on its own address in the file an
 that address on a private network.
 """
 
-import ctypes
 import json
-import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from moe_vae.compat import tf
+from moe_vae.distributed.sockets import own_tcp_sockets, restrict_listener
 from moe_vae.nn.sessions import session_config
 
 __all__ = [
@@ -149,7 +148,7 @@ def check_address(title: str, address: str) -> tuple[str, int]:
         found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise ClusterError(f"{title}: host {host!r} is unknown ({error.strerror})") from error
-    ip = found[0][4][0]
+    ip = str(found[0][4][0])
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # Without this the remains of a closed connection would count as taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -174,7 +173,8 @@ def start_server(cluster: Cluster, job: str, task: int) -> Any:
       A `tf.train.Server`.
 
     Raises:
-      ClusterError: there is no such task, or its address is taken or belongs to another computer.
+      ClusterError: there is no such task, its address is taken or belongs to another computer, or
+        the server cannot be restricted to it.
     """
     title = cluster.title(job, task)
     ip, port = check_address(title, cluster.address(job, task))
@@ -183,75 +183,11 @@ def start_server(cluster: Cluster, job: str, task: int) -> Any:
         server = tf.train.Server(spec, job_name=job, task_index=task, config=session_config())
     except tf.errors.OpError as error:
         raise ClusterError(f"{title}: {error.message}; is port {port} taken?") from error
-    _listen_only_on(ip, port)
+    try:
+        restrict_listener(ip, port)
+    except OSError as error:
+        raise ClusterError(f"{title}: cannot restrict port {port} to {ip}: {error}") from error
     return server
-
-
-class _EpollEvent(ctypes.Structure):
-    """Linux's `struct epoll_event`."""
-
-    _pack_ = 1 if os.uname().machine == "x86_64" else 0
-    _fields_ = (("events", ctypes.c_uint32), ("data", ctypes.c_uint64))
-
-
-_EPOLL_CTL_ADD = 1
-_WATCHED = r"^tfd: +{} events: +([0-9a-f]+) data: +([0-9a-f]+)"
-
-
-def _listen_only_on(ip: str, port: int) -> None:
-    """Gives this process's server on `port` a socket that is bound to `ip` alone.
-
-    TensorFlow takes the port from the cluster file and ignores the host: it listens on every
-    address of the computer. This function replaces its listening socket, under the same file
-    descriptor, by one that is bound to `ip`, and registers that with the same poller and the same
-    data. The first socket listens for about a millisecond.
-    """
-    old = next((fd for fd, opened in own_tcp_sockets() if _listens(opened, port)), None)
-    poller, watched = _poller_of(old)
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as new:
-        new.setblocking(False)
-        # As gRPC sets them. Connections inherit the second; without it every message is delayed.
-        new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        new.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        os.dup2(new.fileno(), old, inheritable=False)
-        new.bind((ip, port))
-        new.listen(socket.SOMAXCONN)
-    libc = ctypes.CDLL(None, use_errno=True)
-    event = _EpollEvent(*(int(number, 16) for number in watched))
-    if libc.epoll_ctl(poller, _EPOLL_CTL_ADD, old, ctypes.byref(event)):
-        reason = os.strerror(ctypes.get_errno())
-        raise ClusterError(f"cannot restrict port {port} to {ip}: {reason}")
-
-
-def _listens(opened: socket.socket, port: int) -> bool:
-    is_listening = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    return bool(is_listening) and opened.getsockname()[1] == port
-
-
-def own_tcp_sockets() -> Iterator[tuple[int, socket.socket]]:
-    """Yields the descriptor and a `socket.socket` of each of this process's TCP sockets."""
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
-                continue
-            copy = os.dup(int(name))
-        except OSError:  # closed since it was listed
-            continue
-        with socket.socket(fileno=copy) as opened:
-            is_ip = opened.family in (socket.AF_INET, socket.AF_INET6)
-            if is_ip and opened.type == socket.SOCK_STREAM:
-                yield int(name), opened
-
-
-def _poller_of(fd: int | None) -> tuple[int, tuple[str, ...]]:
-    """Returns the poller that watches a descriptor, and the events and data it registered."""
-    for path in Path("/proc/self/fdinfo").iterdir():
-        match = path.exists() and re.search(_WATCHED.format(fd), path.read_text(), re.MULTILINE)
-        if match:
-            return int(path.name), match.groups()
-    raise ClusterError(
-        "cannot find the socket of TensorFlow's server, so cannot restrict it to its address"
-    )
 
 
 def is_reachable(address: str) -> bool:
