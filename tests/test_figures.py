@@ -1,3 +1,8 @@
+"""Charts, diagrams and post 3's concepts, as figures."""
+
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -6,10 +11,11 @@ from moe_vae.plots.charts import (
     plot_confusion,
     plot_image_rows,
     plot_losses,
+    plot_points,
     plot_samples,
 )
+from moe_vae.plots.concepts import concept_figures
 from moe_vae.plots.diagrams import draw_modules
-from moe_vae.plots.posts import concept_figures
 
 IMAGES = np.random.default_rng(0).random([100, 10, 784])
 
@@ -84,3 +90,31 @@ def test_no_title_is_wider_than_its_figure(concepts):
             box = text.get_window_extent()
             assert box.x0 >= 0, name
             assert box.x1 <= figure.bbox.x1, name
+
+
+def test_points_of_a_group_have_one_colour_and_one_legend_entry():
+    points = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]])
+    panels = {"left": (points, np.array([2, 0, 2])), "right": (points, np.array([1, 1, 0]))}
+    figure = plot_points(panels, "title", ("x", "y"), "arm")
+    left, right = figure.axes
+    colours = [dots.get_facecolor()[0] for ax in (left, right) for dots in ax.collections]
+    for drawn, group in zip(colours, (0, 2, 0, 1), strict=True):
+        np.testing.assert_array_equal(drawn, expert_colour(group))
+    legend = right.get_legend()
+    assert legend.get_title().get_text() == "arm"
+    assert [text.get_text() for text in legend.get_texts()] == ["0", "1", "2"]
+    assert (left.get_xlabel(), left.get_ylabel(), left.get_aspect()) == ("x", "y", 1)
+
+
+def test_scores_figures_and_tables_are_imported_without_their_heavy_packages():
+    code = """
+import importlib, pkgutil, sys
+for package in ("moe_vae.evaluation", "moe_vae.plots", "moe_vae.experiments.tables"):
+    path = importlib.import_module(package).__path__
+    for module in pkgutil.iter_modules(path, package + "."):
+        importlib.import_module(module.name)
+heavy = ("tensorflow", "scipy", "sklearn", "matplotlib", "ipywidgets", "PIL")
+print([name for name in heavy if name in sys.modules])
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"
