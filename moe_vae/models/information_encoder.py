@@ -4,6 +4,7 @@ The two views of an example should fall into one cluster, and all clusters shoul
 together are the mutual information between the clusters of the two views.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -142,7 +143,11 @@ class InformationEncoder(Model):
     @property
     def phases(self) -> dict[str, Tensor]:
         """Dict of phase to the loss that it minimises: of the outputs alone, then of both."""
-        return {"over": -self.over_information, "loss": self.loss}
+        return {"over": self._over_loss, "loss": self.loss}
+
+    @functools.cached_property
+    def _over_loss(self) -> Tensor:
+        return -self.over_information
 
     @property
     def losses(self) -> dict[str, Tensor]:
