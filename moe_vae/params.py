@@ -36,10 +36,21 @@ def check_params(params: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict
         )
     checked = copy.deepcopy({**defaults, **params})
     for name, value in checked.items():
-        is_allowed, allowed = _RULES[name]
+        is_allowed, allowed = _RULES.get(name) or _rule_of_kind(defaults[name])
         if not is_allowed(value):
             raise ParameterError(f"parameter {name!r} is {value!r}: it must be {allowed}")
     return checked
+
+
+def _rule_of_kind(default: Any) -> "_Rule":
+    """Returns the rule of a parameter that has none of its own: it is of its default's kind."""
+    if isinstance(default, bool):
+        return _SWITCH
+    if _is_whole(default):
+        return _STEPS
+    if isinstance(default, float):
+        return _FINITE
+    return _LAYERS if isinstance(default, (list, tuple)) else _NAME
 
 
 def _is_number(value: Any) -> bool:
@@ -76,6 +87,7 @@ _COUNT: _Rule = (lambda value: _is_whole(value) and value >= 1, "a whole number 
 _STEPS: _Rule = (lambda value: _is_whole(value) and value >= 0, "a whole number of at least 0")
 _POSITIVE: _Rule = (lambda value: _is_number(value) and value > 0, "a number above 0")
 _WEIGHT: _Rule = (lambda value: _is_number(value) and value >= 0, "a number of at least 0")
+_FINITE: _Rule = (_is_number, "a number")
 _SHARE: _Rule = (lambda value: _is_number(value) and 0 <= value <= 1, "a number in 0 to 1")
 _SWITCH: _Rule = (lambda value: isinstance(value, bool), "True or False")
 _NAME: _Rule = (lambda value: isinstance(value, str), "a string")
