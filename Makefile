@@ -11,7 +11,7 @@ TENSORFLOW_1 ?=
 # What `make container` builds: cpu or gpu.
 TARGET ?= cpu
 
-.PHONY: figures test long-test browser-test lab notebooks tensorboard results faults docs lint lock \
+.PHONY: figures test unit long-test browser-test lab notebooks tensorboard results faults docs lint lock \
   container clean
 
 figures: $(READY)
@@ -19,6 +19,11 @@ figures: $(READY)
 
 test: $(READY) lint
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long and not browser"
+
+# The quick ones: no processes, notebooks or container.
+unit: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadscope \
+	  -m "not process and not notebooks and not docker and not long and not browser"
 
 long-test: $(READY)
 	$(BIN)/python -m pytest -m long
@@ -30,6 +35,8 @@ browser-test: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 # The documentation, into site/; a dead link or a missing anchor fails.
 docs: $(READY)
@@ -78,7 +85,7 @@ $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and \
 	  "Python %d.%d found: 3.11 is needed; name one, as in: make PYTHON=python3.11" % v)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
 clean:
