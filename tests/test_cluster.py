@@ -26,6 +26,7 @@ from moe_vae.cli.main import main
 from moe_vae.compat import tf
 from moe_vae.data.dataset import Batch
 from moe_vae.distributed import trainer as cluster_trainer
+from moe_vae.distributed.member import Member
 from moe_vae.distributed.processes import free_addresses
 from moe_vae.distributed.servers import (
     Cluster,
@@ -35,7 +36,9 @@ from moe_vae.distributed.servers import (
     start_server,
     wait_for_servers,
 )
-from moe_vae.distributed.trainer import Member, Shard, serve, start_cluster_trainer
+from moe_vae.distributed.session import serve
+from moe_vae.distributed.shard import Shard
+from moe_vae.distributed.trainer import start_cluster_trainer
 from moe_vae.evaluation.clustering import score_clustering
 from moe_vae.nn.noise import key_value, noise_key
 from moe_vae.training.checkpoints import Checkpoints

@@ -21,7 +21,8 @@ from moe_vae.files import write_whole
 
 if TYPE_CHECKING:
     from moe_vae.data.dataset import DataSet
-    from moe_vae.distributed.trainer import ClusterTrainer, Member
+    from moe_vae.distributed.member import Member
+    from moe_vae.distributed.trainer import ClusterTrainer
     from moe_vae.model import Model
 
 __all__ = [
@@ -82,7 +83,7 @@ def join_cluster(
     """
     cluster = read_cluster(path)
     server = start_server(cluster, job, task)
-    from moe_vae.distributed.trainer import Member  # imports TensorFlow, which no error needs
+    from moe_vae.distributed.member import Member
 
     return Member(cluster, job, task, server, synchronous, wait_seconds)
 
@@ -110,7 +111,8 @@ def take_part(
         Ctrl-C was pressed.
       ParameterError: the worker's shard is smaller than a batch.
     """
-    from moe_vae.distributed.trainer import serve, start_cluster_trainer
+    from moe_vae.distributed.session import serve
+    from moe_vae.distributed.trainer import start_cluster_trainer
 
     title = member.cluster.title(member.job, member.task)
     print(f"This is {title}, of {member.n_workers} workers.", flush=True)

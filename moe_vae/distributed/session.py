@@ -1,0 +1,138 @@
+"""Sessions that depend on parameter servers, and the loop of a parameter server."""
+
+import concurrent.futures
+import ctypes
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tqdm import tqdm
+
+from moe_vae.compat import tf
+from moe_vae.distributed.member import Member
+from moe_vae.distributed.servers import Cluster, ClusterError, unreached
+from moe_vae.nn.sessions import session_config
+
+__all__ = ["POLL_SECONDS", "ClusterSession", "left_queue", "serve"]
+
+POLL_SECONDS = 0.02  # between two checks whether the next epoch has begun
+LINGER_SECONDS = 1.0  # for a server's last answer to reach the last worker
+GONE_SECONDS = 5.0  # until the address of a killed server stops answering
+CHECK_SECONDS = 5.0  # between two checks of the servers while a step does not end
+
+# The errors of a session whose server is gone or was started again.
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.DeadlineExceededError,
+)
+
+
+class ClusterSession(tf.Session):
+    """A session that reports a missing parameter server in one line, and that Ctrl-C can end.
+
+    A step may wait for other workers inside TensorFlow, where Python cannot handle Ctrl-C. So each
+    step runs in a thread of its own, and the calling thread handles Ctrl-C and checks the servers.
+
+    Args:
+      member: the worker's `Member`.
+      graph: its graph.
+    """
+
+    def __init__(self, member: Member, graph: Any) -> None:
+        tasks = ["/job:ps", f"/job:worker/task:{member.task}"]
+        # Without the filter a worker could not start or continue until all others are there.
+        config = session_config(device_filters=tasks)
+        super().__init__(member.server.target, graph, config)
+        self._member = member
+        self._missing: dict[str, float] = {}
+        # Closing a session waits for servers that may be gone, so the session is never freed.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the graph as `tf.Session.run` does.
+
+        Raises:
+          ClusterError: a parameter server is gone.
+        """
+        outcome = _in_thread(super().run, *args, **kwargs)
+        while not concurrent.futures.wait([outcome], CHECK_SECONDS).done:
+            self._check_servers()
+        self._missing = {}
+        try:
+            return outcome.result()
+        except _LOST as error:
+            gone = _gone_servers(self._member.cluster)
+            who = f"{gone[0]} is gone" if gone else f"the cluster failed ({_line(error)})"
+            raise ClusterError(f"{who}: --resume goes on from the last checkpoint") from error
+
+    def _check_servers(self) -> None:
+        for job in ("ps", "worker"):
+            now = unreached(self._member.cluster, job)
+            for title in now:
+                if title not in self._missing:
+                    tqdm.write(f"Waiting for {title}.")
+                    self._missing[title] = time.monotonic()
+                waited = time.monotonic() - self._missing[title]
+                if job == "ps" and waited > self._member.wait_seconds:
+                    raise ClusterError(
+                        f"{title} has not been reached for {self._member.wait_seconds:g} s: "
+                        "--resume goes on from the last checkpoint"
+                    )
+
+
+def _in_thread(work: Callable[..., Any], *args: Any, **kwargs: Any) -> concurrent.futures.Future:
+    """Calls a function in a thread of its own; returns the future of its result."""
+    outcome: concurrent.futures.Future = concurrent.futures.Future()
+
+    def settle() -> None:
+        try:
+            outcome.set_result(work(*args, **kwargs))
+        except BaseException as error:  # raised again where the result is read
+            outcome.set_exception(error)
+
+    threading.Thread(target=settle, daemon=True).start()
+    return outcome
+
+
+def _gone_servers(cluster: Cluster) -> list[str]:
+    """Returns the titles of parameter servers that are gone; waits a moment for one to be."""
+    deadline = time.monotonic() + GONE_SECONDS
+    while not (gone := unreached(cluster, "ps")) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return gone
+
+
+def _line(error: BaseException) -> str:
+    """Returns an error's first line with text, without TensorFlow's heading."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line not in ("", "Graph execution error:")]
+    return said[0] if said else type(error).__name__
+
+
+def left_queue(task: int) -> Any:
+    """Returns the queue on a parameter server in which workers say that they have left."""
+    with tf.device(f"/job:ps/task:{task}/cpu:0"):
+        return tf.FIFOQueue(-1, [tf.int32], [[]], shared_name=f"cluster/left_{task}")
+
+
+def serve(member: Member) -> None:
+    """Runs a parameter server until every worker disconnects.
+
+    Args:
+      member: the parameter server's `Member`.
+    """
+    with tf.Graph().as_default() as graph:
+        left = left_queue(member.task).dequeue()
+    session = tf.Session(
+        member.server.target,
+        graph,
+        session_config(device_filters=[f"/job:ps/task:{member.task}"]),
+    )
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+    for _ in range(member.n_workers):
+        _in_thread(session.run, left).result()
+    time.sleep(LINGER_SECONDS)
