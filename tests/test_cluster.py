@@ -352,7 +352,7 @@ def test_a_parameter_server_that_was_killed_ends_every_worker(begin, tmp_path):
         assert ended(processes[name]) == 2
         said = (tmp_path / name).read_text()
         line = said.strip().splitlines()[-1]
-        expected = f"error: parameter server 0 at {cluster.ps[0]} is gone: --resume goes on"
+        expected = f"error: parameter server 0 at {cluster.ps[0]} is gone: --resume continues"
         assert expected in line, said
         assert "Traceback" not in said
 
@@ -415,7 +415,7 @@ def test_a_worker_of_another_run_is_refused(begin, tmp_path):
     processes["worker1"].join()
     other = start_one(begin, tmp_path, "worker", 1, ["--epochs", "100000", "--seed", "6"])
     assert ended(other) == 2
-    expected = f"error: worker 0 at {cluster.worker[0]} trains another model, or on other data"
+    expected = f"error: worker 0 at {cluster.worker[0]} trains another model or other data"
     assert expected in (tmp_path / "worker1").read_text()
 
 

@@ -1,6 +1,6 @@
 """Faults that a training meets, each really made, and what they cost: nothing.
 
-One small training is the measure. However it is cut off, whoever goes on with it must come to
+One small training is the measure. However it is interrupted, a resumed run must come to
 the same history, pictures and weights, bit for bit, as the run that nothing happened to.
 """
 
@@ -92,7 +92,7 @@ def expected(tmp_path_factory):
 
 @pytest.fixture
 def went_on(tmp_path, expected, fault_log):
-    """Function that goes on after a fault, compares the end, and records what was lost."""
+    """Function that resumes after a fault, compares the end, and records what was lost."""
 
     def check(fault, made_by, outcome, times=1):
         lost = n_differences(Run(tmp_path).fit_to_the_end().end(), expected)
@@ -146,7 +146,7 @@ def test_a_run_killed_twenty_times_ends_as_one_never_killed(tmp_path, processes,
             "fault": "killed",
             "made by": "SIGKILL at random moments of one training",
             "times": N_KILLS,
-            "outcome": "goes on to the same end",
+            "outcome": "resumes to the same end",
             "lost": lost,
         }
     )
@@ -198,7 +198,9 @@ def test_a_run_with_pretraining_goes_on_from_any_epoch(tmp_path, last):
 
 
 def assert_refused_and_whole(run, directory, epoch):
-    with pytest.raises(CheckpointError, match=rf"not written: .* last whole one is epoch-{epoch}"):
+    with pytest.raises(
+        CheckpointError, match=rf"not written: .* last complete one is epoch-{epoch}"
+    ):
         run.fit_to_the_end()
     assert not list(directory.glob("*.part"))
 
@@ -214,7 +216,7 @@ def test_a_file_that_may_not_grow(tmp_path, went_on):
     went_on(
         "file size limit",
         "`RLIMIT_FSIZE` below a checkpoint's size",
-        "ends with an error; goes on when there is room",
+        "ends with an error; resumes when there is space",
     )
 
 
@@ -233,7 +235,7 @@ def test_a_full_disk(tmp_path, went_on):
         went_on(
             "full disk",
             "a tmpfs filled to the last byte",
-            "ends with an error; goes on when there is room",
+            "ends with an error; resumes when there is space",
         )
     finally:
         subprocess.run(["umount", tmp_path], check=True)
@@ -301,7 +303,7 @@ def test_a_damaged_checkpoint(tmp_path, went_on, damage, name):
             os.remove: "checkpoint without a file",
         }[damage],
         f"`{name}`",
-        "is put aside; goes on from the checkpoint before",
+        "is renamed; the run resumes from the checkpoint before",
     )
 
 
@@ -309,7 +311,9 @@ def test_nothing_but_damaged_checkpoints(tmp_path):
     Run(tmp_path).fit_until(2)
     for path in tmp_path.glob("epoch-*"):
         cut_short(path / "state.npz")
-    with pytest.raises(CheckpointError, match=r"no checkpoint is whole: .*epoch-000002.* bytes of"):
+    with pytest.raises(
+        CheckpointError, match=r"all checkpoints are damaged: .*epoch-000002.* bytes of"
+    ):
         Run(tmp_path)
 
 
@@ -329,7 +333,7 @@ def test_a_checkpoint_of_another_run(tmp_path, fault_log, went_on, other, messag
     went_on(
         "checkpoint of another run",
         f"other `{next(iter(other)).replace('data_seed', 'data')}`",
-        "refused; the run itself goes on",
+        "is refused; the run itself continues",
     )
 
 
@@ -380,7 +384,7 @@ def test_a_loss_that_is_not_a_number(tmp_path, went_on):
     went_on(
         "NaN in the loss",
         "a weight set to NaN in memory",
-        "ends with an error; goes on from the last checkpoint",
+        "ends with an error; resumes from the last checkpoint",
     )
 
 

@@ -67,7 +67,7 @@ class ClusterSession(tf.Session):
         except _LOST as error:
             gone = _gone_servers(self._member.cluster)
             who = f"{gone[0]} is gone" if gone else f"the cluster failed ({_line(error)})"
-            raise ClusterError(f"{who}: --resume goes on from the last checkpoint") from error
+            raise ClusterError(f"{who}: --resume continues from the last checkpoint") from error
 
     def _check_servers(self) -> None:
         for job in ("ps", "worker"):
@@ -80,7 +80,7 @@ class ClusterSession(tf.Session):
                 if job == "ps" and waited > self._member.wait_seconds:
                     raise ClusterError(
                         f"{title} has not been reached for {self._member.wait_seconds:g} s: "
-                        "--resume goes on from the last checkpoint"
+                        "--resume continues from the last checkpoint"
                     )
 
 

@@ -23,7 +23,7 @@ def fit_restarts(
 
     Args:
       start: function of a seed that returns a `Trainer`, ready to train.
-      train_set: a `DataSet`; the order of its batches goes on from one restart to the next.
+      train_set: a `DataSet`; each restart continues the order of its batches.
       validation_set: a `DataSet` that the training does not see.
       seeds: list of whole numbers, one a restart.
       epochs: number of epochs; None means the model's own.
