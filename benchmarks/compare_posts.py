@@ -1,8 +1,8 @@
-"""Scores what `tensorflow_1_posts.py` saved, by the same measures as this package's own runs.
+"""Scores the runs that `tensorflow_1_posts.py` saved, with the measures of this package's runs.
 
-Writes results/tensorflow_1_15_seeds.json: one record for each post and seed, of the same form as
-those in results/posts.json (`history`, `seconds`, `test`, `evaluation`), so that the two can be
-laid side by side. The judge of post 2's pictures is trained here, once, as for our own.
+It writes results/tensorflow_1_15_seeds.json: one record for each post and seed, in the form of
+those in results/posts.json (`history`, `seconds`, `test`, `evaluation`), so that the two files can
+be compared. It trains one recogniser, which scores the pictures of all runs of post 2.
 
 Usage: python benchmarks/compare_posts.py [--runs DIR] [--data-dir DIR] [--out FILE.json]
 """
@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,17 +20,18 @@ from moe_vae.data.mnist import read_data_sets
 from moe_vae.evaluation.metrics import clustering_scores, confusion_table
 from moe_vae.evaluation.recogniser import train_recogniser
 from moe_vae.files import write_whole
+from moe_vae.training.trainer import Trainer
 
-JUDGE_SEED = 0
+RECOGNISER_SEED = 0
 
 
-def score_digits(labels, predicted):
+def score_digits(labels: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
     """Scores post 2's digit classifier."""
     return {"accuracy": float((predicted == labels).mean())}
 
 
-def score_clusters(labels, predicted):
-    """Scores post 3's manager, of as many experts as there are digits."""
+def score_clusters(labels: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+    """Scores post 3's manager, which has as many experts as there are digits."""
     sizes = (NUM_CLASSES, NUM_CLASSES)
     return {
         **clustering_scores(labels, predicted, *sizes),
@@ -40,21 +42,26 @@ def score_clusters(labels, predicted):
 SCORES = {"conditional-vae": score_digits, "mixture-of-vaes": score_clusters}
 
 
-def score_pictures(recogniser, pictures):
-    """Returns the share of pictures that show their digit; each digit has as many, in turn."""
+def score_pictures(recogniser: Trainer, pictures: np.ndarray) -> dict[str, Any]:
+    """Returns the share of pictures that the recogniser reads as their digit.
+
+    Args:
+      recogniser: the `Trainer` of a `Recogniser`.
+      pictures: float array [n, 784], the same number for each digit, in the digits' order.
+    """
     digits = np.repeat(np.arange(NUM_CLASSES), len(pictures) // NUM_CLASSES)
     right = recogniser.model.predict(recogniser.session, pictures) == digits
     by_digit = right.reshape(NUM_CLASSES, -1).mean(axis=1)
     return {"share": float(right.mean()), "share_by_digit": by_digit.tolist()}
 
 
-def score_run(path, labels, judge):
+def score_run(path: Path, labels: np.ndarray, judge: tuple[Trainer, float]) -> dict[str, Any]:
     """Returns the record of a saved run, with its scores.
 
     Args:
       path: a file that `tensorflow_1_posts.py` wrote.
-      labels: whole-number array [n], those of the test images.
-      judge: a `Recogniser`'s `Trainer`, and its accuracy.
+      labels: whole-number array [n], the labels of the test images.
+      judge: the `Trainer` of a `Recogniser`, and its accuracy on the test images.
     """
     with np.load(path) as saved:
         record = json.loads(str(saved["record"]))
@@ -74,7 +81,8 @@ def score_run(path, labels, judge):
     return record
 
 
-def main():
+def main() -> None:
+    """Scores all saved runs, and writes the records."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
         "--runs",
@@ -92,10 +100,10 @@ def main():
     arguments = parser.parse_args()
     paths = [path for path in arguments.runs.glob("*.npz") if not path.stem.endswith(".part")]
     if not paths:
-        parser.error(f"{arguments.runs}: there are no saved runs")
+        parser.error(f"--runs is {arguments.runs}: it holds no .npz file of a run")
 
     data_sets = read_data_sets(arguments.data_dir, data="mnist")
-    judge = train_recogniser(data_sets, JUDGE_SEED)
+    judge = train_recogniser(data_sets, RECOGNISER_SEED)
     runs = [score_run(path, data_sets.test.labels, judge) for path in paths]
     runs.sort(key=lambda run: (run["model"], run["seed"]))
     results = {"command": " ".join(["python", *sys.argv]), "data": data_sets.name, "runs": runs}

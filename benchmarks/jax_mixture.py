@@ -4,6 +4,7 @@ Usage: python jax_mixture.py IMAGES.npy, then words on standard input; see `prot
 """
 
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,8 @@ import numpy as np
 import protocol as p
 
 
-def loss_of(weights, x, key):
+def loss_of(weights: dict[str, jax.Array], x: jax.Array, key: jax.Array) -> jax.Array:
+    """Returns the loss of a batch x [batch, 784]."""
     h = jax.nn.sigmoid(x @ weights["first"] + weights["first_bias"])
     of_experts = h[:, : p.N_EXPERTS * p.N_HIDDEN].reshape(-1, p.N_EXPERTS, p.N_HIDDEN)
     logits = h[:, p.N_EXPERTS * p.N_HIDDEN :] @ weights["manager"] + weights["manager_bias"]
@@ -28,7 +30,8 @@ def loss_of(weights, x, key):
     return expected + p.BALANCING_WEIGHT * jnp.var(jnp.sum(probs, axis=0))
 
 
-def step(images, state, batch):
+def step(images: jax.Array, state: tuple, batch: jax.Array) -> tuple[tuple, jax.Array]:
+    """Takes a step of Adam; returns the new state and the loss."""
     weights, means, squares, number, key = state
     key, noise = jax.random.split(key)
     loss, gradients = jax.value_and_grad(loss_of)(weights, images[batch], noise)
@@ -42,17 +45,18 @@ def step(images, state, batch):
     return (weights, means, squares, number, key), loss
 
 
-def main():
+def main() -> None:
+    """Answers with JAX."""
     images = jnp.asarray(np.load(sys.argv[1]))
     weights = {name: jnp.asarray(value) for name, value in p.initial_weights().items()}
     zeros = {name: jnp.zeros_like(value) for name, value in weights.items()}
     state = (weights, zeros, {k: v + 0 for k, v in zeros.items()}, 0.0, jax.random.key(0))
 
     @jax.jit
-    def epoch(images, state, batches):
+    def epoch(images: jax.Array, state: tuple, batches: jax.Array) -> tuple[tuple, jax.Array]:
         return jax.lax.scan(lambda s, b: step(images, s, b), state, batches)
 
-    def train_epoch(batches):
+    def train_epoch(batches: Any) -> float:
         nonlocal state
         state, losses = epoch(images, state, batches)
         return float(losses[-1])

@@ -1,9 +1,16 @@
-"""What the peers share: the model's sizes, its weights' distribution, and how they are asked."""
+"""What the peers share: the model's sizes, its initial weights, and the words that they answer.
+
+A peer reads words from standard input, one a line, and answers each with one line of JSON: `epoch`
+with the seconds of an epoch, or `end` with its peak memory, after which it ends.
+"""
+
+from __future__ import annotations  # for Python 3.7, which runs TensorFlow 1.15
 
 import json
 import sys
 import time
 from pathlib import Path
+from typing import Callable  # noqa: UP035, Python 3.7 has no other
 
 import numpy as np
 
@@ -13,14 +20,15 @@ BATCH_SIZE = 100
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
-def initial_weights(seed=0):
+def initial_weights(seed: int = 0) -> dict[str, np.ndarray]:
     """Returns dict of name to float32 array, as `tf.layers.dense` draws them.
 
-    The experts' first layers and the manager's stand side by side; what follows is stacked.
+    The first layers of all experts and of the manager are columns of one matrix; the experts'
+    other layers are stacked along a first axis.
     """
     generator = np.random.default_rng(seed)
 
-    def glorot(*shape):
+    def glorot(*shape: int) -> np.ndarray:
         limit = np.sqrt(6 / sum(shape[-2:]))
         return generator.uniform(-limit, limit, shape).astype(np.float32)
 
@@ -39,14 +47,18 @@ def initial_weights(seed=0):
     }
 
 
-def answer(train_epoch, n_images, others=None):
+def answer(
+    train_epoch: Callable[[np.ndarray], float],
+    n_images: int,
+    others: dict[str, Callable[[], None]] | None = None,
+) -> None:
     """Answers `epoch` and `end` from standard input, one line of JSON each.
 
     Args:
       train_epoch: function of the epoch's batches, whole-number array [steps, batch], that trains
         and returns the last loss, a number.
-      n_images: number of images to choose from.
-      others: dict of the name of what else comes after an epoch to the function that does it.
+      n_images: number of training images.
+      others: dict of name to function: what else is timed after each epoch.
     """
     generator = np.random.default_rng(0)
     n_steps = n_images // BATCH_SIZE
@@ -66,7 +78,7 @@ def answer(train_epoch, n_images, others=None):
         print(json.dumps({**seconds, "loss": loss}), flush=True)
 
 
-def _peak_bytes():
+def _peak_bytes() -> int:
     status = Path("/proc/self/status").read_text()
     kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
     return int(kibibytes) * 1024

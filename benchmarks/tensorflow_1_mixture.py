@@ -1,28 +1,34 @@
-"""Post 3's model in TensorFlow 1.15, as the post has it: a step is one `session.run` with a feed.
+"""Post 3's model in TensorFlow 1.15, with the post's own loop: a step is one `session.run`.
 
-After an epoch come the losses of the whole training set in one evaluation, and what the experts
-make of one code, by operations that stand in the graph from the start.
+After each epoch it evaluates the losses of the whole training set at once, and decodes one code
+with every expert, by operations that are in the graph from the start.
 
 Usage: python3.7 tensorflow_1_mixture.py IMAGES.npy, then words on standard input; see `protocol`.
 """
 
+from __future__ import annotations  # for Python 3.7
+
 import os
 import sys
+from typing import Callable  # noqa: UP035, Python 3.7 has no other
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ.pop("TF2_BEHAVIOR", None)  # TensorFlow 2 leaves it to the processes that it starts
+os.environ.pop("TF2_BEHAVIOR", None)  # TensorFlow 2 sets it, and its child processes inherit it
 
 import numpy as np
 import protocol as p
 import tensorflow as tf
 
 
-def dense(x, size, activation=None):
+def dense(x: tf.Tensor, size: int, activation: Callable | None = None) -> tf.Tensor:
+    """Returns a dense layer's output."""
     return tf.layers.dense(x, size, activation=activation)
 
 
 class VAE:
-    def __init__(self, images, number):
+    """One expert; its `loss` is [batch]."""
+
+    def __init__(self, images: tf.Tensor, number: int) -> None:
         with tf.variable_scope(f"encode_{number}"):
             h = dense(images, p.N_HIDDEN, tf.sigmoid)
             mu, var = dense(h, p.Z_DIM), 1e-5 + tf.exp(dense(h, p.Z_DIM))
@@ -36,7 +42,8 @@ class VAE:
         self.loss = reconstruction + kl
 
 
-def main():
+def main() -> None:
+    """Answers with TensorFlow 1.15."""
     all_images = np.load(sys.argv[1])
     tf.set_random_seed(0)
     images = tf.placeholder(tf.float32, [None, p.N_PIXELS])
@@ -52,15 +59,15 @@ def main():
     session = tf.Session()
     session.run(tf.global_variables_initializer())
 
-    def train_epoch(batches):
+    def train_epoch(batches: np.ndarray) -> float:
         for rows in batches:
             _, value = session.run([train_step, loss], {images: all_images[rows]})
         return float(value)
 
-    def evaluate():
+    def evaluate() -> None:
         session.run([expected, balancing, loss], {images: all_images})
 
-    def draw():
+    def draw() -> None:
         code = np.random.normal(size=[1, p.Z_DIM])
         feed = {expert.z: code for expert in experts}
         session.run([expert.decoded for expert in experts], feed)

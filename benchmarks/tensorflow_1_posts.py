@@ -31,7 +31,7 @@ import time
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ.pop("TF2_BEHAVIOR", None)  # TensorFlow 2 leaves it to the processes that it starts
+os.environ.pop("TF2_BEHAVIOR", None)  # TensorFlow 2 sets it, and its child processes inherit it
 
 import numpy as np
 import tensorflow as tf
@@ -39,7 +39,7 @@ import tensorflow as tf
 INPUT_SIZE = 784
 NUM_DIGITS = 10
 VALIDATION_SIZE = 5000
-CHUNK_SIZE = 500  # images at once where nothing is trained: ten experts' activations stay small
+CHUNK_SIZE = 500  # images of one evaluation, so that ten experts' activations stay small
 PICTURES_A_DIGIT = 200
 
 
@@ -109,7 +109,7 @@ def read_data_sets(directory):
     )
 
 
-# What both posts' networks are made of.
+# The parts of both posts' networks.
 
 
 def hidden_layers(x, sizes):
@@ -229,10 +229,10 @@ class VAE:
 
 
 class MixtureOfVAEs:
-    """Post 3: ten VAEs and the manager that weighs them; attributes as in `ConditionalVAE`.
+    """Post 3: ten VAEs and the manager that weights them; attributes as in `ConditionalVAE`.
 
-    The post adds new operations for its pictures in every epoch. Here those that decode are fed,
-    and the graph stays as it is.
+    The post adds new operations for its pictures in every epoch. Here the code is fed to the
+    decoders that are there, and the graph stays the same.
     """
 
     params = {  # noqa: RUF012
@@ -331,7 +331,7 @@ def run(post, seed, directory):
                 history.setdefault(name, []).append(value)
             predictions.append(predict(session, model, test_set.images))
 
-            # Not kept, but drawn: the order of the batches to come depends on this draw.
+            # The pictures are not kept, but the draw advances the generator that shuffles.
             model.draw(session, np.random.normal(size=[1, params["z_dim"]]))
             values = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
             times = f"{seconds[-1]:.2f} s and {evaluation_seconds[-1]:.2f} s"

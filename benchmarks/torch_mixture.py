@@ -1,4 +1,4 @@
-"""Post 3's model in PyTorch, eager or by `torch.compile`, with PyTorch's own fused Adam.
+"""Post 3's model in PyTorch, eager or with `torch.compile`, and with PyTorch's own fused Adam.
 
 Usage: python torch_mixture.py eager|compiled IMAGES.npy, then words on standard input; see
 `protocol`.
@@ -11,7 +11,8 @@ import protocol as p
 import torch
 
 
-def loss_of(weights, x, eps):
+def loss_of(weights: dict[str, torch.Tensor], x: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+    """Returns the loss of a batch x [batch, 784] with noise eps [experts, batch, z_dim]."""
     h = torch.sigmoid(torch.addmm(weights["first_bias"], x, weights["first"]))
     of_experts, of_manager = h.split([p.N_EXPERTS * p.N_HIDDEN, p.N_HIDDEN], dim=1)
     logits = torch.addmm(weights["manager_bias"], of_manager, weights["manager"])
@@ -30,8 +31,9 @@ def loss_of(weights, x, eps):
     return expected + p.BALANCING_WEIGHT * probs.sum(dim=0).var(correction=0)
 
 
-def main():
-    way, path = sys.argv[1:]
+def main() -> None:
+    """Answers with PyTorch."""
+    mode, path = sys.argv[1:]
     torch.manual_seed(0)
     images = torch.from_numpy(np.load(path))
     weights = {
@@ -39,9 +41,9 @@ def main():
         for name, value in p.initial_weights().items()
     }
     adam = torch.optim.Adam(weights.values(), p.LEARNING_RATE, eps=p.EPSILON, fused=True)
-    loss_function = torch.compile(loss_of) if way == "compiled" else loss_of
+    loss_function = torch.compile(loss_of) if mode == "compiled" else loss_of
 
-    def train_epoch(batches):
+    def train_epoch(batches: np.ndarray) -> float:
         for batch in torch.from_numpy(batches):
             eps = torch.randn(p.N_EXPERTS, p.BATCH_SIZE, p.Z_DIM)
             loss = loss_function(weights, images[batch], eps)

@@ -131,7 +131,7 @@ def _measure(commands: Mapping[str, Sequence[str]], n_epochs: int, of_model: str
     """Has every process train `n_epochs` epochs after a first one, in turns."""
     epochs: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
     with running(commands, of_model) as processes:
-        for _ in tqdm(range(1 + n_epochs), unit="round", file=sys.stdout):
+        for _ in tqdm(range(1 + n_epochs), unit="round", file=sys.stdout, disable=None):
             for name, process in processes.items():
                 epochs[name].append(process.ask("epoch"))
         peaks = {name: process.ask("end")["peak_bytes"] for name, process in processes.items()}

@@ -69,7 +69,7 @@ def measure_growth(axes: Mapping[str, Sequence[int]] = AXES) -> list[Point]:
     points: list[Point] = [
         {**POINT, axis: value, "axis": axis} for axis, values in axes.items() for value in values
     ]
-    for point in tqdm(points, unit="point", file=sys.stdout):
+    for point in tqdm(points, unit="point", file=sys.stdout, disable=None):
         words = [str(point[name]) for name in POINT]
         command = [sys.executable, "-m", "moe_vae.bench.growth", *words]
         answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout

@@ -202,7 +202,8 @@ def _train_alone(run: _Run) -> None:
 
 
 def _train_together(run: _Run, cluster: Path) -> None:
-    from moe_vae.distributed.trainer import serve, start_cluster_trainer
+    from moe_vae.distributed.session import serve
+    from moe_vae.distributed.trainer import start_cluster_trainer
 
     member = join_cluster(cluster, run.job, run.task, wait_seconds=WAIT_SECONDS)
     if member.job == "ps":
