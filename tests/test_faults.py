@@ -340,7 +340,7 @@ def test_a_checkpoint_of_another_run(tmp_path, fault_log, went_on, other, messag
 def test_a_training_may_be_made_longer_but_not_shorter_than_it_is(tmp_path, expected):
     Run(tmp_path, epochs=3).fit_to_the_end()
     assert n_differences(Run(tmp_path).fit_to_the_end().end(), expected) == 0
-    with pytest.raises(ValueError, match="'epochs' is 4: it must be at least 6, which are over"):
+    with pytest.raises(ValueError, match="'epochs' is 4: it must be at least 6, which are done"):
         Run(tmp_path, epochs=4).fit_to_the_end()
 
 

@@ -8,12 +8,10 @@ from moe_vae import DataSet, ParameterError, build_mixture_of_vaes
 from moe_vae.compat import tf
 from moe_vae.engines.fused import (
     FusedManager,
-    _Images,
-    _Layers,
-    _Part,
     build_fused_hierarchical_mixture,
     build_fused_mixture_of_vaes,
 )
+from moe_vae.engines.fused_layers import _Images, _Layers, _Part
 from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.models.hierarchy import build_hierarchical_mixture
 from moe_vae.training.trainer import Trainer, start_trainer
