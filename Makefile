@@ -70,7 +70,7 @@ results: $(READY)
 
 # The README's table of faults: makes every one of them again.
 faults: $(READY)
-	$(BIN)/python -m pytest tests/test_faults.py --faults results/faults.json
+	$(BIN)/python -m pytest tests/training/test_faults.py --faults results/faults.json
 	$(BIN)/python -m moe_vae tables
 
 # The container's lock files, after a change of requirements.txt.

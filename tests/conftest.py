@@ -10,7 +10,10 @@ from moe_vae.compat import tf
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--faults", type=Path, metavar="FILE", help="write what tests/test_faults.py saw, as JSON"
+        "--faults",
+        type=Path,
+        metavar="FILE",
+        help="write what tests/training/test_faults.py saw, as JSON",
     )
 
 
@@ -21,7 +24,7 @@ def fault_log(request):
     yield records
     if path := request.config.getoption("--faults"):
         content = {
-            "command": f"python -m pytest tests/test_faults.py --faults {path}",
+            "command": f"python -m pytest tests/training/test_faults.py --faults {path}",
             "versions": {
                 "python": platform.python_version(),
                 "tensorflow": tf.__version__,

@@ -6,7 +6,7 @@ import numpy as np
 
 from moe_vae.compat import tf
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parent / "recorded"
 LOSS_TOLERANCE = 1e-6  # relative
 WEIGHT_TOLERANCE = 1e-4  # absolute
 

@@ -3,6 +3,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parent.parent
 # This process has imported moe_vae, which sets some of these for itself.
 SET_BY_COMPAT = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS")
@@ -55,3 +59,18 @@ def test_importing_first_gives_layers_and_a_session_and_says_nothing():
         "    print(session.run(density).shape)\n"
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "(2, 4)\n", "")
+
+
+def test_every_module_is_imported_without_the_heavy_packages():
+    result = python(
+        "import importlib, pkgutil, sys\n"
+        "import moe_vae\n"
+        # These run as programs or derive from a TensorFlow class.
+        "late = ('moe_vae.__main__', 'moe_vae.distributed.session', 'moe_vae.distributed.trainer')\n"
+        "for module in pkgutil.walk_packages(moe_vae.__path__, 'moe_vae.'):\n"
+        "    if module.name not in late:\n"
+        "        importlib.import_module(module.name)\n"
+        "heavy = ('tensorflow', 'tensorflow_probability', 'scipy', 'sklearn', 'matplotlib')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "[]\n", "")

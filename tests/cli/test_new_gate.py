@@ -13,6 +13,8 @@ from moe_vae.data import spiral
 from moe_vae.experiments import sources
 from moe_vae.models.gates import GATES, Gate, GateEntry
 
+pytestmark = pytest.mark.process
+
 RESULTS = Path(__file__).parents[2] / "results"
 LABEL = "nearest-centre ME"
 

@@ -12,7 +12,9 @@ from moe_vae.bench.charts import plot_scaling
 from moe_vae.bench.step_model import extrapolate, fit_model, step_seconds
 from moe_vae.cli.main import main
 
-ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.process
+
+ROOT = Path(__file__).parents[2]
 BATCH = 100
 COMPUTE, RECEIVE, UPDATE, WAIT = 2e-5, 3e-10, 4e-10, 5e-3  # of an invented machine
 FIXED_BYTES, EXPERT_BYTES = 8e5, 1.6e6

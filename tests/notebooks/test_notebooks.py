@@ -7,7 +7,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+pytestmark = pytest.mark.notebooks
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 POST_CELLS = [f"post-cell-{number}" for number in range(1, 10)]
 # For each: the epochs of its longest training, and how many figures it shows.
 POSTS = {"01_conditional_vae.ipynb": (20, 4), "02_mixture_of_vaes.ipynb": (100, 10)}

@@ -24,6 +24,8 @@ from moe_vae.engines.fused import build_fused_mixture_of_vaes
 from moe_vae.experiments.sources import DataChoice
 from moe_vae.training.trainer import Trainer
 
+pytestmark = pytest.mark.process
+
 SMALL = {"encoder_layers": [8], "decoder_layers": [8], "manager_layers": [8], "batch_size": 20}
 
 

@@ -19,7 +19,9 @@ from dockerfile_parse import DockerfileParser
 from moe_vae.cli import main as command_line
 from moe_vae.distributed.servers import read_cluster
 
-ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.docker
+
+ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 TARGETS = ("cpu", "gpu")
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()

@@ -21,7 +21,7 @@ from moe_vae.experiments.registry import MODELS
 from moe_vae.experiments.runs import run_record
 from moe_vae.training.trainer import start_trainer
 
-RESULTS = Path(__file__).parent.parent / "results"
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 def recorded(model):

@@ -22,7 +22,7 @@ from moe_vae.training.trainer import start_trainer
 
 FEW = {"epochs": 2, "batch_size": 50}
 SMALL_VAE = {"encoder_layers": [8], "decoder_layers": [8], "z_dim": 2, "batch_size": 50}
-RESULTS = Path(__file__).parent.parent / "results"
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 N_TEST = 100  # of the small MNIST

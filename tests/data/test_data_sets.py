@@ -19,7 +19,7 @@ from moe_vae.data.dataset import DataSet
 from moe_vae.data.digits import read_small_digits
 from moe_vae.data.mnist import read_data_sets
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "recorded"
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 NAMES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)

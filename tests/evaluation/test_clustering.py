@@ -34,7 +34,7 @@ SMALL = {
     "epochs": 2,
     "pretrain_epochs": 1,
 }
-RESULTS = Path(__file__).parent.parent / "results"
+RESULTS = Path(__file__).parents[2] / "results"
 FIGURES = {"losses.png", "confusion.png", "codes.png"}
 
 

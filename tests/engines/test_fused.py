@@ -11,7 +11,7 @@ from moe_vae.engines.fused import (
     build_fused_hierarchical_mixture,
     build_fused_mixture_of_vaes,
 )
-from moe_vae.engines.fused_layers import _Images, _Layers, _Part
+from moe_vae.engines.fused_layers import FusedLayers, InkedImages, Part
 from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.models.hierarchy import build_hierarchical_mixture
 from moe_vae.training.trainer import Trainer, start_trainer
@@ -182,8 +182,8 @@ def test_blank_pixels_are_left_out_and_get_no_gradient():
     images = np.zeros([4, 784], np.float32)
     images[1, [3, 500]] = 0.5
     with tf.Graph().as_default():
-        pixels = _Images(tf.constant(images))
-        layers = _Layers("first", [_Part("plain", 784, 2)])
+        pixels = InkedImages(tf.constant(images))
+        layers = FusedLayers("first", [Part("plain", 784, 2)])
         product = pixels @ layers
         (gradient,) = tf.gradients(product, layers.variable)
         with tf.Session() as session:

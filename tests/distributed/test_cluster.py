@@ -25,7 +25,7 @@ from moe_vae import (
 from moe_vae.cli.main import main
 from moe_vae.compat import tf
 from moe_vae.data.dataset import Batch
-from moe_vae.distributed import trainer as cluster_trainer
+from moe_vae.distributed import session
 from moe_vae.distributed.member import Member
 from moe_vae.distributed.processes import free_addresses
 from moe_vae.distributed.servers import (
@@ -44,7 +44,9 @@ from moe_vae.nn.noise import key_value, noise_key
 from moe_vae.training.checkpoints import Checkpoints
 from moe_vae.training.trainer import start_trainer
 
-ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.process
+
+ROOT = Path(__file__).parents[2]
 SEED = 3
 BATCH = 20
 N_STEPS = 20
@@ -330,17 +332,17 @@ def last_checkpoint(directory):
 
 def test_a_server_that_is_being_killed_is_gone_when_it_no_longer_answers(monkeypatch):
     answers = [[], [], ["parameter server 1"]]
-    monkeypatch.setattr(cluster_trainer, "unreached", lambda *_: answers.pop(0))
-    assert cluster_trainer._gone_servers(None) == ["parameter server 1"]
+    monkeypatch.setattr(session, "unreached", lambda *_: answers.pop(0))
+    assert session._gone_servers(None) == ["parameter server 1"]
     assert not answers
-    monkeypatch.setattr(cluster_trainer, "unreached", lambda *_: [])
-    monkeypatch.setattr(cluster_trainer, "GONE_SECONDS", 0.1)
-    assert cluster_trainer._gone_servers(None) == []
+    monkeypatch.setattr(session, "unreached", lambda *_: [])
+    monkeypatch.setattr(session, "GONE_SECONDS", 0.1)
+    assert session._gone_servers(None) == []
 
 
 def test_an_error_is_said_without_tensorflows_heading():
     error = tf.errors.UnavailableError(None, None, "Graph execution error:\n\nSocket closed\nelse")
-    assert cluster_trainer._line(error) == "Socket closed"
+    assert session._line(error) == "Socket closed"
 
 
 def test_a_parameter_server_that_was_killed_ends_every_worker(begin, tmp_path):

@@ -32,7 +32,9 @@ from moe_vae.models.specialists import build_mixture_of_vaes
 from moe_vae.plots import concepts
 from moe_vae.training.trainer import start_trainer
 
-ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.process
+
+ROOT = Path(__file__).parents[2]
 SAMPLE_NAME = "sample of 5,000 MNIST digits"
 N_TEST = 714  # of the sample
 N_EXPERTS = 2  # here; a graph of the post's ten takes seconds to build

@@ -40,7 +40,7 @@ from moe_vae.experiments.tables.specialists import (
 from moe_vae.models.gates import GATES, GateEntry, SoftmaxGate
 from moe_vae.params import ParameterError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGES = find_pages(ROOT)
 
 

@@ -19,6 +19,8 @@ from moe_vae import DataSet, build_mixture_of_vaes, build_vade, make_spiral
 from moe_vae.training.checkpoints import CheckpointError, Checkpoints, locked
 from moe_vae.training.trainer import TrainingError, start_trainer
 
+pytestmark = pytest.mark.process
+
 PARAMS = {
     "encoder_layers": [8],
     "decoder_layers": [8],
