@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from moe_vae.distributed.member import Member
 from moe_vae.distributed.servers import JOBS, TITLES, ClusterError, read_cluster, start_server
 from moe_vae.files import write_whole
 
 if TYPE_CHECKING:
     from moe_vae.data.dataset import DataSet
-    from moe_vae.distributed.member import Member
     from moe_vae.distributed.trainer import ClusterTrainer
     from moe_vae.model import Model
 
@@ -63,7 +63,7 @@ def join_cluster(
     task: int,
     synchronous: bool = True,
     wait_seconds: float = WAIT_SECONDS,
-) -> "Member":
+) -> Member:
     """Starts this process's server as one task of a cluster.
 
     Args:
@@ -83,13 +83,11 @@ def join_cluster(
     """
     cluster = read_cluster(path)
     server = start_server(cluster, job, task)
-    from moe_vae.distributed.member import Member
-
     return Member(cluster, job, task, server, synchronous, wait_seconds)
 
 
 def take_part(
-    member: "Member",
+    member: Member,
     build: Build,
     params: Mapping[str, Any],
     seed: int,
@@ -128,7 +126,7 @@ def take_part(
 
 
 @contextlib.contextmanager
-def chief_of(member: "Member") -> Iterator[Callable[..., "ClusterTrainer"]]:
+def chief_of(member: Member) -> Iterator[Callable[..., "ClusterTrainer"]]:
     """Yields the function that starts the chief's trainer; its arguments are `start_trainer`'s.
 
     At the end of the block the chief tells the other tasks that the training is over.
@@ -157,7 +155,7 @@ def chief_of(member: "Member") -> Iterator[Callable[..., "ClusterTrainer"]]:
     trainers[0].end()
 
 
-def cluster_record(member: "Member", trainer: "ClusterTrainer") -> dict[str, Any]:
+def cluster_record(member: Member, trainer: "ClusterTrainer") -> dict[str, Any]:
     """Returns what a run's record says about the cluster that trained it."""
     return {
         "cluster": {
