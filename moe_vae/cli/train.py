@@ -24,7 +24,7 @@ from moe_vae.models.specialists import ROUTINGS
 from moe_vae.schedules import SCHEDULES
 
 if TYPE_CHECKING:
-    from moe_vae.distributed.trainer import Member
+    from moe_vae.distributed.member import Member
 
 __all__ = ["add_command", "add_options", "add_way_of_training", "check", "run"]
 

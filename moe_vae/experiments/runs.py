@@ -26,7 +26,8 @@ from moe_vae.training.tensorboard import TensorBoardLog
 from moe_vae.training.trainer import Trainer, start_trainer
 
 if TYPE_CHECKING:
-    from moe_vae.distributed.trainer import ClusterTrainer, Member
+    from moe_vae.distributed.member import Member
+    from moe_vae.distributed.trainer import ClusterTrainer
 
 __all__ = [
     "CHECKPOINT",
