@@ -9,7 +9,8 @@ import numpy as np
 from moe_vae.cli import options
 from moe_vae.data.checks import IMAGE_PIXELS, IMAGE_SIDE
 from moe_vae.evaluation.metrics import match_clusters
-from moe_vae.experiments.runs import load_run, read_record
+from moe_vae.experiments.run_files import read_record
+from moe_vae.experiments.runs import load_run
 from moe_vae.model import Model
 
 __all__ = ["add_command", "read_picture", "run"]

@@ -9,7 +9,8 @@ import numpy as np
 from moe_vae.cli import options
 from moe_vae.data.checks import POINT_FEATURES
 from moe_vae.experiments.registry import MODELS
-from moe_vae.experiments.runs import load_run, save_figures
+from moe_vae.experiments.run_files import save_figures
+from moe_vae.experiments.runs import load_run
 from moe_vae.model import Model
 from moe_vae.plots.charts import plot_image_rows, plot_points
 

@@ -27,7 +27,7 @@ from moe_vae.cli import (
 )
 from moe_vae.data.checks import DataError
 from moe_vae.distributed.servers import ClusterError
-from moe_vae.experiments.runs import RunError
+from moe_vae.experiments.run_files import RunError
 from moe_vae.model import ModelError
 from moe_vae.params import ParameterError
 from moe_vae.training.checkpoints import CheckpointError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from moe_vae.experiments.sources import CACHE, MNIST_SOURCES, SOURCES, DataChoice
-from moe_vae.experiments.studies import Study
+from moe_vae.experiments.study_runs import Study
 from moe_vae.models.gates import GATES
 
 __all__ = [

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from moe_vae.bench.clustering_vaes import time_clustering_vaes
 from moe_vae.cli import options
-from moe_vae.experiments.runs import write_json
+from moe_vae.experiments.run_files import write_json
 
 __all__ = ["add_command", "run"]
 

@@ -9,9 +9,8 @@ from moe_vae.cli import options
 from moe_vae.distributed.processes import WAIT_SECONDS, join_cluster
 from moe_vae.distributed.servers import JOBS
 from moe_vae.experiments.registry import ENGINES, MODELS
+from moe_vae.experiments.run_files import METRICS, TENSORBOARD
 from moe_vae.experiments.runs import (
-    METRICS,
-    TENSORBOARD,
     TrainOptions,
     check_directory,
     check_engine,

@@ -5,7 +5,6 @@ figures, the checkpoints that an interrupted training resumes from, and `evaluat
 """
 
 import contextlib
-import json
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,8 +17,18 @@ from moe_vae.compat import tf
 from moe_vae.data.dataset import DataSets
 from moe_vae.distributed.processes import chief_of, cluster_record, take_part
 from moe_vae.experiments.registry import MODELS, builder, default_params, inherited_params
+from moe_vae.experiments.run_files import (
+    CHECKPOINT,
+    CHECKPOINTS,
+    EVALUATION,
+    METRICS,
+    TENSORBOARD,
+    RunError,
+    read_record,
+    save_figures,
+    write_json,
+)
 from moe_vae.experiments.sources import SOURCES, DataChoice
-from moe_vae.files import write_whole
 from moe_vae.params import ParameterError, check_params
 from moe_vae.training.checkpoints import Checkpoints, locked
 from moe_vae.training.tensorboard import TensorBoardLog
@@ -30,12 +39,6 @@ if TYPE_CHECKING:
     from moe_vae.distributed.trainer import ClusterTrainer
 
 __all__ = [
-    "CHECKPOINT",
-    "CHECKPOINTS",
-    "EVALUATION",
-    "METRICS",
-    "TENSORBOARD",
-    "RunError",
     "TrainOptions",
     "check_directory",
     "check_engine",
@@ -43,31 +46,14 @@ __all__ = [
     "fit_model",
     "follow_run",
     "load_run",
-    "read_json",
-    "read_record",
     "run_identity",
     "run_params",
     "run_record",
-    "save_figures",
     "train_run",
-    "write_json",
 ]
-
-# What is in a run's directory.
-CHECKPOINT = "model.ckpt"
-METRICS = "metrics.json"
-EVALUATION = "evaluation.json"
-CHECKPOINTS = "checkpoints"
-TENSORBOARD = "tensorboard"
-
-FIGURE_DPI = 100
 
 Record = dict[str, Any]
 Params = dict[str, Any]
-
-
-class RunError(ValueError):
-    """A run's directory is not what it must be, or the run did not end."""
 
 
 @dataclass(frozen=True)
@@ -350,26 +336,6 @@ def run_record(
 # After a training.
 
 
-def read_record(directory: Path) -> Record:
-    """Returns the record in a run's directory.
-
-    Raises:
-      RunError: there is none, or it is not what `train_run` writes.
-    """
-    path = directory / METRICS
-    if not path.exists():
-        raise RunError(f"{path} does not exist: name the directory of a finished training")
-    record = read_json(path)
-    needed = {"model", "params", "seed", "n_features"}
-    if not isinstance(record, dict) or not needed <= record.keys():
-        raise RunError(f"{path} is not what `train` wrote")
-    if record["model"] not in MODELS:
-        raise RunError(
-            f"{path} has the model {record['model']!r}: it must be one of {', '.join(MODELS)}"
-        )
-    return record
-
-
 def load_run(directory: Path) -> tuple[Trainer, Record]:
     """Returns the trainer of a finished run, its variables restored, and the run's record.
 
@@ -417,37 +383,3 @@ def evaluate_run(directory: Path, data: DataChoice, command: str = "") -> Record
     trainer.session.close()
     write_json(directory / EVALUATION, evaluation)
     return evaluation
-
-
-# Files.
-
-
-def save_figures(figures: dict[str, Any], directory: Path, prefix: str = "") -> None:
-    """Writes figures to a directory as PNG files, each under its name after `prefix`.
-
-    Args:
-      figures: dict of name to `matplotlib.figure.Figure`.
-      directory: made where it is missing.
-      prefix: what every file's name begins with.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
-        figure.savefig(directory / f"{prefix}{name}.png", dpi=FIGURE_DPI)
-
-
-def read_json(path: Path) -> Any:
-    """Returns the content of a JSON file.
-
-    Raises:
-      RunError: it is not JSON.
-      OSError: it cannot be read.
-    """
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise RunError(f"{path} is not JSON ({error})") from error
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file, whole or not at all."""
-    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())

@@ -20,35 +20,21 @@ from moe_vae.experiments.recipes import (
     TABLE_1_PARAMS,
     TABLE_2_PARAMS,
     TABLE_2_TASK,
-    ClusteringStep,
     Experiment,
 )
 from moe_vae.experiments.registry import MODELS, POST_MODELS
-from moe_vae.experiments.runs import (
-    CHECKPOINTS,
-    EVALUATION,
-    METRICS,
-    RunError,
-    TrainOptions,
-    evaluate_run,
-    fit_model,
-    read_json,
-    run_params,
-    save_figures,
-    train_run,
-    write_json,
-)
-from moe_vae.experiments.sources import CACHE, DataChoice, is_points
+from moe_vae.experiments.run_files import save_figures, write_json
+from moe_vae.experiments.runs import TrainOptions, fit_model, run_params
+from moe_vae.experiments.sources import DataChoice, is_points
+from moe_vae.experiments.study_runs import Study, copy_figures, evaluated, finish_run, finish_step
 from moe_vae.models.gates import GATES
 from moe_vae.plots.concepts import concept_figures
 from moe_vae.training.checkpoints import locked
 
 __all__ = [
     "OWN_OBJECTIVE",
-    "Study",
     "clustering",
     "figures",
-    "finish_run",
     "posts",
     "specialists",
     "table1",
@@ -61,38 +47,6 @@ OWN_OBJECTIVE = "own"  # a gate's default
 POST_NUMBERS = {"conditional-vae": "post2", "mixture-of-vaes": "post3"}
 
 Record = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Study:
-    """Where a study's runs and results go, and where its data come from.
-
-    Attributes:
-      runs: the directory of the runs' directories.
-      out: the JSON file of the results; the figures go to `figures` beside it.
-      data_dir: where MNIST's four files are or go; see `DataChoice`.
-      command: the command line that asked for the study, for the records.
-      cache: see `DataChoice`.
-    """
-
-    runs: Path
-    out: Path
-    data_dir: str | Path | None = None
-    command: str = ""
-    cache: Path | None = CACHE
-
-    @property
-    def figures(self) -> Path:
-        """The directory of the figures."""
-        return self.out.parent / "figures"
-
-    def data(self, name: str) -> DataChoice:
-        """Returns the `DataChoice` of a data set's name."""
-        return DataChoice(name, self.data_dir, self.cache)
-
-    def write(self, **results: Any) -> None:
-        """Writes the results so far."""
-        write_json(self.out, {"command": self.command, **results})
 
 
 # The posts.
@@ -150,12 +104,12 @@ def posts(study: Study, data: str = "auto", seeds: Sequence[int] = POST_SEEDS) -
     for name in POST_MODELS:
         for seed in seeds:
             run_dir = study.runs / f"{name}-{seed}"
-            record = finish_run(study, name, data, run_dir, seed)
-            runs.append({**record, "evaluation": _evaluation(study, run_dir, data)})
+            finish_run(study, name, data, run_dir, seed)
+            runs.append(evaluated(study, run_dir, data))
             study.write(runs=runs)
     save_figures(concept_figures(), study.figures, "post3_")
     for name in POST_MODELS:
-        _copy_figures(study.runs / f"{name}-{seeds[-1]}", study.figures, name)
+        copy_figures(study.runs / f"{name}-{seeds[-1]}", study.figures, name)
     return runs
 
 
@@ -188,10 +142,10 @@ def clustering(
     steps = CLUSTERING_STEPS[_kind(data)]
     for name in steps:
         for seed in seeds:
-            run_dir = _finish_step(study, steps, name, data, seed)
-            runs.append(_evaluated(study, run_dir, data))
+            run_dir = finish_step(study, steps, name, data, seed)
+            runs.append(evaluated(study, run_dir, data))
             study.write(baselines=baselines, runs=runs)
-        _copy_figures(run_dir, study.figures, f"{name}_{data}")
+        copy_figures(run_dir, study.figures, f"{name}_{data}")
     return runs
 
 
@@ -319,7 +273,7 @@ def _finish_gate(study: Study, cell: _Cell, gate_runs: Path) -> Path | None:
     seeds = CLUSTERING_SEEDS[kind]
     clusterings = dataclasses.replace(study, runs=gate_runs)
     seed = seeds[cell.seed % len(seeds)]
-    return _finish_step(clusterings, CLUSTERING_STEPS[kind], step, cell.data, seed)
+    return finish_step(clusterings, CLUSTERING_STEPS[kind], step, cell.data, seed)
 
 
 # Experts that are digits.
@@ -349,12 +303,12 @@ def specialists(
     runs: list[Record] = []
     for experiment in _chosen(steps, data):
         for seed in range(min(experiment.n_seeds, n_seeds or experiment.n_seeds)):
-            run_dir = _finish_step(study, SPECIALIST_STEPS, experiment.step, experiment.data, seed)
-            record = _evaluated(study, run_dir, experiment.data)
+            run_dir = finish_step(study, SPECIALIST_STEPS, experiment.step, experiment.data, seed)
+            record = evaluated(study, run_dir, experiment.data)
             runs.append({"step": experiment.step, **record})
             study.write(runs=runs)
         if experiment.data in ("mnist", "spiral"):
-            _copy_figures(run_dir, study.figures, f"specialists_{experiment.step}")
+            copy_figures(run_dir, study.figures, f"specialists_{experiment.step}")
     return runs
 
 
@@ -365,87 +319,3 @@ def _chosen(steps: Iterable[str] | None, data: Iterable[str] | None) -> list[Exp
         for experiment in SPECIALIST_EXPERIMENTS
         if (not steps or experiment.step in steps) and (not data or experiment.data in data)
     ]
-
-
-# What the studies share.
-
-
-def finish_run(
-    study: Study,
-    model: str,
-    data: str,
-    run_dir: Path,
-    seed: int,
-    params: Record | None = None,
-    start: Path | None = None,
-) -> Record:
-    """Trains a run if it is not finished, and deletes its checkpoints.
-
-    Args:
-      study: the `Study`.
-      model: a key of `MODELS`.
-      data: a key of `SOURCES`.
-      run_dir: the run's directory.
-      seed: the run's seed.
-      params: dict of the parameters that differ from the model's defaults.
-      start: the directory of the run that it begins with, or None.
-
-    Returns:
-      The run's record.
-
-    Raises:
-      RunError: the run was interrupted, or the directory holds a run with other parameters.
-      And what `train_run` raises.
-    """
-    params, metrics = params or {}, run_dir / METRICS
-    if not metrics.exists() or read_json(metrics)["interrupted"]:
-        options = TrainOptions(
-            seed=seed, start=start, resume=run_dir.exists(), command=study.command
-        )
-        record = train_run(model, study.data(data), run_dir, params, options)
-        if record["interrupted"]:
-            raise RunError(f"{run_dir} was interrupted: the same command goes on with it")
-    if (run_dir / CHECKPOINTS).exists():
-        shutil.rmtree(run_dir / CHECKPOINTS)  # there is nothing left to resume
-    record = read_json(metrics)
-    _check_same(run_dir, record, params)
-    return record
-
-
-def _check_same(run_dir: Path, record: Record, params: Record) -> None:
-    theirs = record.get("params", {})
-    for key, value in params.items():
-        if theirs[key] != value:
-            raise RunError(
-                f"{run_dir} holds a run with {key} {theirs[key]!r}, not {value!r}: "
-                "delete it, or name another directory"
-            )
-
-
-def _finish_step(
-    study: Study, steps: dict[str, ClusteringStep], name: str, data: str, seed: int
-) -> Path:
-    """Trains a step and those before it where they are not finished; returns its directory."""
-    step, run_dir = steps[name], study.runs / f"{name}-{data}-{seed}"
-    start = None if step.before is None else _finish_step(study, steps, step.before, data, seed)
-    finish_run(study, step.model, data, run_dir, seed, step.params, start)
-    return run_dir
-
-
-def _evaluated(study: Study, run_dir: Path, data: str) -> Record:
-    record = read_json(run_dir / METRICS)
-    return {**record, "evaluation": _evaluation(study, run_dir, data)}
-
-
-def _evaluation(study: Study, run_dir: Path, data: str) -> Record:
-    """Returns a run's evaluation, from its file if there is one."""
-    path = run_dir / EVALUATION
-    if not path.exists():
-        evaluate_run(run_dir, study.data(data), study.command)
-    return read_json(path)
-
-
-def _copy_figures(run_dir: Path, directory: Path, prefix: str) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    for path in sorted(run_dir.glob("*.png")):
-        shutil.copy(path, directory / f"{prefix}_{path.name}")

@@ -19,9 +19,9 @@ from moe_vae.evaluation.clustering import (
     score_clustering,
     score_code_baselines,
 )
-from moe_vae.experiments import sources, studies
+from moe_vae.experiments import sources, study_runs
 from moe_vae.experiments.registry import builder, default_params
-from moe_vae.experiments.runs import RunError
+from moe_vae.experiments.run_files import RunError
 from moe_vae.plots import clustering as drawings
 from moe_vae.training.trainer import start_trainer
 
@@ -150,7 +150,7 @@ def test_clustering_collects_runs_and_baselines_and_goes_on_where_it_was_cut_off
         run = Path("runs/clustering") / f"{model}-spiral-3"
         run.parent.mkdir(parents=True, exist_ok=True)
         run.symlink_to(runs / model)
-    monkeypatch.setattr(studies, "train_run", lambda *_: pytest.fail("a run was trained again"))
+    monkeypatch.setattr(study_runs, "train_run", lambda *_: pytest.fail("a run was trained again"))
     main(["clustering", "--data", "spiral", "--seeds", "3"])
     results = read_json("results/clustering_spiral.json")
     assert results["command"] == "python -m moe_vae clustering --data spiral --seeds 3"
@@ -168,7 +168,7 @@ def interrupted_run():
     run_dir = Path("run")
     (run_dir / "checkpoints").mkdir(parents=True)
     (run_dir / "metrics.json").write_text(json.dumps({"interrupted": True}))
-    return run_dir, studies.Study(Path("runs"), Path("out.json"))
+    return run_dir, study_runs.Study(Path("runs"), Path("out.json"))
 
 
 def train_instead(monkeypatch, interrupted):
@@ -181,18 +181,18 @@ def train_instead(monkeypatch, interrupted):
         (run_dir / "metrics.json").write_text(json.dumps(record))
         return record
 
-    monkeypatch.setattr(studies, "train_run", train)
+    monkeypatch.setattr(study_runs, "train_run", train)
     return asked
 
 
 def test_a_study_resumes_an_interrupted_run(monkeypatch):
     run_dir, study = interrupted_run()
     asked = train_instead(monkeypatch, interrupted=False)
-    record = studies.finish_run(study, "vade", "spiral", run_dir, 5)
+    record = study_runs.finish_run(study, "vade", "spiral", run_dir, 5)
     assert not record["interrupted"]
     assert [(options.resume, options.seed) for options in asked] == [(True, 5)]
     assert not (run_dir / "checkpoints").exists()
-    studies.finish_run(study, "vade", "spiral", run_dir, 5)
+    study_runs.finish_run(study, "vade", "spiral", run_dir, 5)
     assert len(asked) == 1
 
 
@@ -200,7 +200,7 @@ def test_a_study_ends_where_a_run_is_interrupted(monkeypatch):
     run_dir, study = interrupted_run()
     train_instead(monkeypatch, interrupted=True)
     with pytest.raises(RunError, match="run was interrupted"):
-        studies.finish_run(study, "vade", "spiral", run_dir, 5)
+        study_runs.finish_run(study, "vade", "spiral", run_dir, 5)
     assert (run_dir / "checkpoints").exists()
 
 

@@ -14,7 +14,7 @@ from moe_vae.data.checks import DataError
 from moe_vae.data.spiral import make_spiral
 from moe_vae.data.targets import add_affine_targets
 from moe_vae.evaluation.mixture_of_experts import score_mixture_of_experts
-from moe_vae.experiments import recipes, sources, studies
+from moe_vae.experiments import recipes, sources, studies, study_runs
 from moe_vae.experiments.recipes import ClusteringStep
 from moe_vae.experiments.registry import MODELS, builder, default_params
 from moe_vae.models.gates import GATES
@@ -103,13 +103,13 @@ def test_table1_fills_its_cells_and_goes_on_where_it_was_cut_off(monkeypatch):
 
     shutil.rmtree("runs/table1/spiral-dmvae-2-1")
     trained = []
-    train = studies.train_run
+    train = study_runs.train_run
 
     def recorded(model, data, run_dir, *rest):
         trained.append(str(run_dir))
         return train(model, data, run_dir, *rest)
 
-    monkeypatch.setattr(studies, "train_run", recorded)
+    monkeypatch.setattr(study_runs, "train_run", recorded)
     main(words)
     assert trained == ["runs/table1/spiral-dmvae-2-1"]
     again = [cell["test"]["squared_error"] for cell in read_json("results/table1.json")["cells"]]

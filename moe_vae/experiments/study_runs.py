@@ -1,0 +1,151 @@
+"""What the studies share: where the runs go, and how what is missing of them is trained."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+from moe_vae.experiments.recipes import ClusteringStep
+from moe_vae.experiments.run_files import (
+    CHECKPOINTS,
+    EVALUATION,
+    METRICS,
+    RunError,
+    read_json,
+    write_json,
+)
+from moe_vae.experiments.runs import TrainOptions, evaluate_run, train_run
+from moe_vae.experiments.sources import CACHE, DataChoice
+
+__all__ = ["Study", "copy_figures", "evaluated", "finish_run", "finish_step"]
+
+Record = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """Where a study's runs and results go, and where its data come from.
+
+    Attributes:
+      runs: the directory of the runs' directories.
+      out: the JSON file of the results; the figures go to `figures` beside it.
+      data_dir: where MNIST's four files are or go; see `DataChoice`.
+      command: the command line that asked for the study, for the records.
+      cache: see `DataChoice`.
+    """
+
+    runs: Path
+    out: Path
+    data_dir: str | Path | None = None
+    command: str = ""
+    cache: Path | None = CACHE
+
+    @property
+    def figures(self) -> Path:
+        """The directory of the figures."""
+        return self.out.parent / "figures"
+
+    def data(self, name: str) -> DataChoice:
+        """Returns the `DataChoice` of a data set's name."""
+        return DataChoice(name, self.data_dir, self.cache)
+
+    def write(self, **results: Any) -> None:
+        """Writes the results so far."""
+        write_json(self.out, {"command": self.command, **results})
+
+
+def finish_run(
+    study: Study,
+    model: str,
+    data: str,
+    run_dir: Path,
+    seed: int,
+    params: Record | None = None,
+    start: Path | None = None,
+) -> Record:
+    """Trains a run if it is not finished, and deletes its checkpoints.
+
+    Args:
+      study: the `Study`.
+      model: a key of `MODELS`.
+      data: a key of `SOURCES`.
+      run_dir: the run's directory.
+      seed: the run's seed.
+      params: dict of the parameters that differ from the model's defaults.
+      start: the directory of the run that it begins with, or None.
+
+    Returns:
+      The run's record.
+
+    Raises:
+      RunError: the run was interrupted, or the directory holds a run with other parameters.
+      And what `train_run` raises.
+    """
+    params, metrics = params or {}, run_dir / METRICS
+    if not metrics.exists() or read_json(metrics)["interrupted"]:
+        options = TrainOptions(
+            seed=seed, start=start, resume=run_dir.exists(), command=study.command
+        )
+        record = train_run(model, study.data(data), run_dir, params, options)
+        if record["interrupted"]:
+            raise RunError(f"{run_dir} was interrupted: the same command goes on with it")
+    if (run_dir / CHECKPOINTS).exists():
+        shutil.rmtree(run_dir / CHECKPOINTS)  # there is nothing left to resume
+    record = read_json(metrics)
+    _check_same(run_dir, record, params)
+    return record
+
+
+def _check_same(run_dir: Path, record: Record, params: Record) -> None:
+    theirs = record.get("params", {})
+    for key, value in params.items():
+        if theirs.get(key) != value:
+            raise RunError(
+                f"{run_dir} holds a run with {key} {theirs.get(key)!r}, not {value!r}: "
+                "delete it, or name another directory"
+            )
+
+
+def finish_step(
+    study: Study, steps: dict[str, ClusteringStep], name: str, data: str, seed: int
+) -> Path:
+    """Trains a step, and those that come before it, if they are not finished.
+
+    Args:
+      study: the `Study`.
+      steps: dict of name to `ClusteringStep`.
+      name: a key of `steps`.
+      data: a key of `SOURCES`.
+      seed: the runs' seed.
+
+    Returns:
+      The directory of the step's run.
+
+    Raises:
+      What `finish_run` raises.
+    """
+    step, run_dir = steps[name], study.runs / f"{name}-{data}-{seed}"
+    start = None if step.before is None else finish_step(study, steps, step.before, data, seed)
+    finish_run(study, step.model, data, run_dir, seed, step.params, start)
+    return run_dir
+
+
+def evaluated(study: Study, run_dir: Path, data: str) -> Record:
+    """Returns a finished run's record with its `evaluation`, made now if there is none.
+
+    Args:
+      study: the `Study`.
+      run_dir: the run's directory.
+      data: a key of `SOURCES`.
+    """
+    path = run_dir / EVALUATION
+    if not path.exists():
+        evaluate_run(run_dir, study.data(data), study.command)
+    return {**read_json(run_dir / METRICS), "evaluation": read_json(path)}
+
+
+def copy_figures(run_dir: Path, directory: Path, prefix: str) -> None:
+    """Copies a run's figures to a directory, each under its name after `prefix`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in sorted(run_dir.glob("*.png")):
+        shutil.copy(path, directory / f"{prefix}_{path.name}")
