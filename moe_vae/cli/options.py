@@ -132,10 +132,10 @@ def png(text: str) -> Path:
 def add_data(command: argparse.ArgumentParser, names: Iterable[str] = MNIST_SOURCES) -> None:
     """Adds which data set, keys of `SOURCES`, and where it is."""
     names = tuple(names)
-    explained = "; ".join(f"{name}: {SOURCES[name].help}" for name in names)
-    command.add_argument(
-        "--data", choices=names, default="auto", help=f"the data set; default: auto; {explained}"
+    explained = "; ".join(
+        f"{name}{' (default)' if name == 'auto' else ''}: {SOURCES[name].help}" for name in names
     )
+    command.add_argument("--data", choices=names, default="auto", help=f"the data set. {explained}")
     add_data_dir(command)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from moe_vae.cli import options
 from moe_vae.distributed.processes import WAIT_SECONDS, join_cluster
 from moe_vae.distributed.servers import JOBS
-from moe_vae.experiments.registry import ENGINES, MODELS
+from moe_vae.experiments.registry import ENGINES, MODELS, engines_of
 from moe_vae.experiments.run_files import METRICS, TENSORBOARD
 from moe_vae.experiments.runs import (
     TrainOptions,
@@ -33,15 +33,7 @@ def add_command(commands: options.Commands) -> None:
     command = options.add(commands, "train", run, "train one model, save it and its scores")
     add_options(command)
     _add_task(command)
-    command.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default="plain",
-        help="how the model is computed. plain (default): as in the posts, any model. fused: a "
-        "graph written for speed, mixture-of-vaes and hierarchy, on images of 28 x 28 pixels. "
-        "compiled: compiled by XLA, conditional-vae, vade, dmvae and moe. Neither of these two "
-        "goes with --cluster, nor fused with --from but for the routing information",
-    )
+    _add_engine(command)
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -105,6 +97,22 @@ def _add_checkpoints(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--keep", type=options.positive, default=3, metavar="K", help="keep the last K; default: 3"
+    )
+
+
+def _add_engine(command: argparse.ArgumentParser) -> None:
+    models = {
+        engine: ", ".join(model for model in MODELS if engine in engines_of(model))
+        for engine in ENGINES
+    }
+    command.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="plain",
+        help="how the model is computed. plain (default): as in the posts; every model. fused: by "
+        f"a graph written for speed, on images of 28 x 28 pixels; {models['fused']}. compiled: "
+        f"compiled by XLA; {models['compiled']}. With --cluster it must be plain; a fused "
+        "mixture-of-vaes with --from needs --routing information",
     )
 
 
