@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import LOADS_TENSORFLOW
 
 from moe_vae import (
     DataSet,
@@ -85,7 +86,7 @@ def two_workers(n_servers=1):
 def context():
     """Processes forked from one that has imported the package, which takes seconds."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["moe_vae.cli.main"])
+    context.set_forkserver_preload(["moe_vae.cli.main", *LOADS_TENSORFLOW])
     return context
 
 

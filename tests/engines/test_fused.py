@@ -27,12 +27,14 @@ PARAMS = {
 }
 DEEP = {**PARAMS, "manager_layers": [12, 8], "encoder_layers": [16, 9], "decoder_layers": [11, 16]}
 BALANCED = {**PARAMS, "routing": "balanced"}
-# One epoch: what rounding makes of products in other groupings grows from step to step.
+# One epoch of five steps: differences by rounding grow from step to step. After ten steps the
+# balancing loss differed by 1.5e-5 on one kind of processor.
 WIDE = {
     **PARAMS,
     "encoder_layers": [128],
     "decoder_layers": [128],
     "manager_layers": [128],
+    "batch_size": 50,
     "epochs": 1,
 }
 ENGINES = {"plain": build_mixture_of_vaes, "fused": build_fused_mixture_of_vaes}

@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 import pytest
+from forked import LOADS_TENSORFLOW
 
 from moe_vae import DataSet, build_mixture_of_vaes, build_vade, make_spiral
 from moe_vae.training.checkpoints import CheckpointError, Checkpoints, locked
@@ -121,7 +122,7 @@ def live(directory, trains):
 def processes():
     """Processes forked from one that has imported the package, which takes seconds."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["moe_vae"])
+    context.set_forkserver_preload(LOADS_TENSORFLOW)
     return context
 
 
