@@ -25,6 +25,8 @@ from moe_vae.posts.conditional_vae import (
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, VAE, Manager
 from moe_vae.training.trainer import Trainer, set_seeds
 
+__version__ = "0.1.0"
+
 __all__ = [
     "CONDITIONAL_VAE_PARAMS",
     "DMVAE",

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from moe_vae import __version__
 from moe_vae.bench.processes import BenchError
 from moe_vae.cli import (
     bench,
@@ -36,7 +37,6 @@ from moe_vae.training.trainer import TrainingError
 __all__ = ["main"]
 
 PACKAGE = "moe_vae"
-VERSION = "0.1.0"  # as in pyproject.toml, which is not there in every installation
 SCRIPT = "moe-vae"
 
 # In the order of the help.
@@ -106,7 +106,7 @@ def _parser() -> options.Parser:
     parser.add_argument(
         "--version",
         action="version",
-        version=f"{PACKAGE} {VERSION}",
+        version=f"{PACKAGE} {__version__}",
         help="print the version and exit",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from moe_vae.compat import tf
-from moe_vae.distributed.sockets import own_tcp_sockets, restrict_listener
+from moe_vae.distributed.sockets import restrict_listener
 from moe_vae.nn.sessions import session_config
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Cluster",
     "ClusterError",
     "check_address",
-    "own_tcp_sockets",
     "place_on_servers",
     "read_cluster",
     "start_server",

@@ -20,12 +20,12 @@ from moe_vae.data.dataset import DataSet
 from moe_vae.distributed.member import Member
 from moe_vae.distributed.servers import (
     ClusterError,
-    own_tcp_sockets,
     place_on_servers,
     wait_for_servers,
 )
 from moe_vae.distributed.session import POLL_SECONDS, ClusterSession, left_queue
 from moe_vae.distributed.shard import Shard
+from moe_vae.distributed.sockets import own_tcp_sockets
 from moe_vae.model import Model
 from moe_vae.params import ParameterError
 from moe_vae.training.trainer import Trainer, set_seeds

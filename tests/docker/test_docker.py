@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import threading
-import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +15,7 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
+from moe_vae import __version__
 from moe_vae.cli import main as command_line
 from moe_vae.distributed.servers import read_cluster
 
@@ -164,8 +164,7 @@ def test_rule_finds_what_it_is_for(old, new, problem):
 
 
 def test_labels_tell_the_packages_version():
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert f"ARG VERSION={version}\n" in DOCKERFILE
+    assert f"ARG VERSION={__version__}\n" in DOCKERFILE
 
 
 def test_packages_come_as_wheels_with_the_locks_hashes():
