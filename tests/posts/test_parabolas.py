@@ -22,6 +22,11 @@ def test_the_data_are_two_parabolas_that_meet_at_the_split():
     assert np.abs(y - np.polyval(np.polyfit(x, y, 2), x)).max() > 0.3
 
 
+def test_the_parabolas_have_the_posts_roots_and_tops():
+    x = np.array([0, SPLIT / 2, SPLIT, (1 + SPLIT) / 2, 1])
+    np.testing.assert_allclose(two_parabolas(x), [0, 1, 0, 0.8, 0], atol=1e-9)
+
+
 def test_kmeans_cuts_in_the_middle_and_fits_badly_there():
     x, y = parabola_data()
     fit = fit_after_kmeans(x, y)
@@ -53,3 +58,16 @@ def test_gradients_of_the_loss_carry_the_posts_argument():
         )
     np.testing.assert_allclose(by_predictions, -2 * p * (y - predictions) / 20, rtol=1e-4)
     np.testing.assert_allclose(by_probs, np.square(y - predictions) / 20, rtol=1e-4)
+
+
+def test_at_the_start_the_manager_weighs_both_experts_alike_in_the_middle():
+    """Its input is centred, so that with biases of 0 nothing tells the experts apart at 0.5."""
+    x = np.array([[0.5], [0.9]], np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)
+        model = ParabolaMixture(tf.constant(x), tf.constant(x))
+        session.run(tf.global_variables_initializer())
+        probs, predictions = session.run([model.probs, model.predictions])
+    np.testing.assert_allclose(probs[0], 0.5, atol=1e-6)
+    np.testing.assert_allclose(predictions[0], 0, atol=1e-6)
+    assert abs(probs[1, 0] - 0.5) > 1e-3

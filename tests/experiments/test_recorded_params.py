@@ -1,0 +1,51 @@
+"""The recorded runs' parameters are what their commands ask for with today's defaults."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from moe_vae.experiments.registry import default_params, inherited_params
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+def recorded_runs():
+    """Returns the recorded runs by file and directory, as their commands write it."""
+    runs = {}
+    for name, key in (
+        ("posts", "runs"),
+        ("clustering_mnist", "runs"),
+        ("clustering_spiral", "runs"),
+        ("specialists", "runs"),
+        ("table1", "cells"),
+        ("table2", "cells"),
+    ):
+        for run in json.loads((RESULTS / f"{name}.json").read_text())[key]:
+            if found := re.search(r"train (\S+) .*--out (\S+)", run["command"]):
+                runs[f"{name}: {found[2]}"] = {"model": found[1], **run}
+    return runs
+
+
+RUNS = recorded_runs()
+
+
+def begins_with(name):
+    """Returns the recorded run that a run begins with, or None."""
+    found = re.search(r"--from (\S+)", RUNS[name]["command"])
+    return found and next(run for other, run in RUNS.items() if other.endswith(f": {found[1]}"))
+
+
+@pytest.mark.parametrize("name", [name for name, run in RUNS.items() if run["seed"] in (0, 10, 42)])
+def test_what_a_recorded_command_does_not_set_is_the_default(name):
+    run = RUNS[name]
+    data = "spiral" if run["data"] == "spiral" else "mnist"
+    expected = default_params(run["model"], data, run["params"])
+    if before := begins_with(name):
+        expected = {**expected, **inherited_params(before, expected)}
+    given = set(re.findall(r"--set '?(\w+)=", run["command"]))
+    # What came later is not recorded; what is gone is not a default.
+    common = (run["params"].keys() & expected.keys()) - given
+    assert len(common) >= 5
+    assert {key: run["params"][key] for key in common} == {key: expected[key] for key in common}
