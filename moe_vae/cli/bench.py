@@ -14,7 +14,10 @@ __all__ = ["add_command", "run"]
 def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
     command = options.add(
-        commands, "bench", run, "time the engines beside each other, their peers and the machine"
+        commands,
+        "bench",
+        run,
+        "measure how fast each engine is, beside other frameworks and the hardware's limit",
     )
     options.add_data(command)
     command.add_argument(
@@ -22,19 +25,19 @@ def add_command(commands: options.Commands) -> None:
         type=options.positive,
         default=N_EPOCHS,
         metavar="N",
-        help="epochs of post 3's model, in each engine and at each peer, after a first one that "
-        f"does not count; default: {N_EPOCHS}",
+        help="how many epochs of post 3's model to time, in each engine and each framework; a "
+        f"first epoch is not counted; default: {N_EPOCHS}",
     )
     command.add_argument(
         "--peers",
         action="store_true",
-        help="time the same model in JAX, PyTorch and TensorFlow 1.15 too, where they are "
+        help="also time the same model in JAX, PyTorch and TensorFlow 1.15, as far as they are "
         "installed",
     )
     command.add_argument(
         "--peers-python",
         metavar="FILE",
-        help="the Python that has JAX and PyTorch; default: the one that runs this",
+        help="a Python that has JAX and PyTorch; default: the one that runs this command",
     )
     command.add_argument(
         "--tensorflow-1-python", metavar="FILE", help="a Python that has TensorFlow 1.15"
@@ -42,13 +45,14 @@ def add_command(commands: options.Commands) -> None:
     command.add_argument(
         "--scaling",
         action="store_true",
-        help="measure instead how prediction and generation grow with experts, batch and image",
+        help="measure instead how the times of prediction and generation grow with the number of "
+        "experts, the batch size and the image size",
     )
     command.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help=f"default: {BENCH_OUT}, with --scaling {GROWTH_OUT}",
+        help=f"the file of the results; default: {BENCH_OUT}, with --scaling {GROWTH_OUT}",
     )
 
 

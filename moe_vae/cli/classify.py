@@ -22,7 +22,11 @@ def add_command(commands: options.Commands) -> None:
         commands, "classify", run, "say which digit, expert or cluster a picture belongs to"
     )
     command.add_argument(
-        "image", type=Path, help="a picture of 28 x 28 pixels, light ink on a dark ground"
+        "image",
+        type=Path,
+        help="a PNG, JPEG or other picture file that Pillow reads: 28 x 28 pixels, a light digit "
+        "on a dark background. Models that were trained on other data or for a regression are "
+        "refused",
     )
     options.add_run(command)
 
@@ -52,7 +56,7 @@ def _answer(model: Model, probabilities: np.ndarray, record: dict[str, Any]) -> 
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """Reads a picture as one image: grey, 28 x 28, light ink on a dark ground as in MNIST.
+    """Reads a picture as one image: grey, 28 x 28, a light digit on a dark background.
 
     Returns:
       Float32 array [1, 784] in [0, 1].

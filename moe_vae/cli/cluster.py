@@ -11,11 +11,7 @@ __all__ = ["add_command", "run"]
 def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
     command = options.add(
-        commands,
-        "cluster",
-        run,
-        "train one model with several processes on this machine",
-        allow_abbrev=False,  # `_train_words` finds its own options by their whole names
+        commands, "cluster", run, "train one model with several processes on this machine"
     )
     train.add_options(command)
     _add_sizes(command)
@@ -28,14 +24,14 @@ def _add_sizes(command: argparse.ArgumentParser) -> None:
         type=options.process_count,
         default=2,
         metavar="N",
-        help="worker processes; default: 2",
+        help="number of worker processes; default: 2",
     )
     command.add_argument(
         "--ps",
         type=options.process_count,
         default=1,
         metavar="N",
-        help="parameter servers; default: 1",
+        help="number of parameter servers; default: 1",
     )
 
 
@@ -48,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _train_words(words: list[str]) -> list[str]:
     """Returns the words after `train` of each task: those of `cluster` without its sizes."""
-    sizes = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    sizes = options.Parser(add_help=False)  # options by their whole names, as in `train`
     _add_sizes(sizes)
     _, others = sizes.parse_known_args(words)
     return others

@@ -26,4 +26,5 @@ def run(arguments: argparse.Namespace) -> None:
     out = Path(str(arguments.out).replace("{data}", arguments.data))
     study = dataclasses.replace(options.study_of(arguments), out=out)
     runs = studies.clustering(study, arguments.data, arguments.seeds)
-    print(f"{len(runs)} runs are in {study.out}, the last seed's figures in {study.figures}/.")
+    count = options.counted(len(runs), "run")
+    print(f"{count} in {study.out}, the last seed's figures in {study.figures}/.")

@@ -19,7 +19,7 @@ def add_command(commands: options.Commands) -> None:
         type=Path,
         default=Path("figures"),
         metavar="DIR",
-        help="default: figures; an interrupted training there is resumed",
+        help="where to write; an interrupted training there is resumed; default: figures",
     )
 
 

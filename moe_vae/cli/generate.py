@@ -22,14 +22,17 @@ def add_command(commands: options.Commands) -> None:
     command = options.add(commands, "generate", run, "draw pictures with a trained model")
     options.add_run(command)
     command.add_argument(
-        "--which", type=int, metavar="N", help="which digit, expert or cluster; default: each"
+        "--which",
+        type=options.whole_number(0),
+        metavar="N",
+        help="which digit, expert or cluster to draw; default: each",
     )
     command.add_argument(
         "--count",
         type=options.positive,
         default=10,
         metavar="N",
-        help="pictures of each; default: 10",
+        help="how many pictures of each; default: 10",
     )
     command.add_argument(
         "--seed", type=options.seed, default=42, help="seed of the codes; default: 42"
@@ -39,7 +42,7 @@ def add_command(commands: options.Commands) -> None:
         type=options.png,
         default=Path("generated.png"),
         metavar="PNG",
-        help="default: generated.png",
+        help="the file to write; default: generated.png",
     )
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "add_study",
     "add_table",
     "assignment",
+    "counted",
     "data_of",
     "png",
     "positive",
@@ -47,7 +48,10 @@ class CommandError(ValueError):
 
 
 class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong, without the usage."""
+    """Says in one line what is wrong, without the usage; options need their whole names."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **settings})
 
     def error(self, message: str) -> NoReturn:
         """Exits with code 2."""
@@ -74,6 +78,11 @@ def add(
     command = commands.add_parser(name, help=help_text, description=description, **settings)
     command.set_defaults(run=run)
     return command
+
+
+def counted(number: int, noun: str) -> str:
+    """Returns a number, its noun and the verb, such as "1 run is" or "3 runs are"."""
+    return f"{number} {noun} is" if number == 1 else f"{number} {noun}s are"
 
 
 # Types of options: each takes a word and returns a value, or raises ArgumentTypeError.
@@ -155,7 +164,7 @@ def add_cache(command: argparse.ArgumentParser) -> None:
         type=Path,
         default=CACHE,
         metavar="DIR",
-        help=f"keeps the nearest neighbours that some models need; default: {CACHE}",
+        help=f"where to keep the nearest neighbours that some models need; default: {CACHE}",
     )
 
 
@@ -167,8 +176,18 @@ def data_of(arguments: argparse.Namespace) -> DataChoice:
 
 def add_epochs_and_seed(command: argparse.ArgumentParser) -> None:
     """Adds how long to train, and from which seed."""
-    command.add_argument("--epochs", type=int, metavar="N", help="default: the model's own")
-    command.add_argument("--seed", type=seed, default=42, help="default: 42, as in the posts")
+    command.add_argument(
+        "--epochs",
+        type=positive,
+        metavar="N",
+        help="train for N epochs; default: the model's parameter `epochs`",
+    )
+    command.add_argument(
+        "--seed",
+        type=seed,
+        default=42,
+        help="seed of the initial weights, the batches and the noise; default: 42, as in the posts",
+    )
 
 
 def add_run(command: argparse.ArgumentParser) -> None:
@@ -186,7 +205,11 @@ def add_run(command: argparse.ArgumentParser) -> None:
 def add_out(command: argparse.ArgumentParser, default: Path) -> None:
     """Adds the file of the results."""
     command.add_argument(
-        "--out", type=Path, default=default, metavar="FILE", help=f"default: {default}"
+        "--out",
+        type=Path,
+        default=default,
+        metavar="FILE",
+        help=f"the file of the results; default: {default}",
     )
 
 
@@ -199,7 +222,7 @@ def add_seeds(command: argparse.ArgumentParser, default: Sequence[int] | None) -
         nargs="+",
         default=default if default is None else list(default),
         metavar="SEED",
-        help=f"default: {shown}",
+        help=f"the seeds, one run for each; default: {shown}",
     )
 
 
@@ -216,7 +239,7 @@ def add_study(command: argparse.ArgumentParser, name: str, out: str | None = Non
         type=Path,
         default=Path("runs", name),
         metavar="DIR",
-        help="where the runs go; one that is finished there is not trained again; "
+        help="where the runs go; a run that is finished there is not trained again; "
         f"default: runs/{name}",
     )
     add_out(command, Path("results", f"{out or name}.json"))
@@ -231,14 +254,14 @@ def add_table(command: argparse.ArgumentParser, name: str) -> None:
     """Adds what the tables of mixtures of experts have in common."""
     add_data_dir(command)
     command.add_argument(
-        "--gates", choices=GATES, nargs="+", default=list(GATES), help="default: all"
+        "--gates", choices=GATES, nargs="+", default=list(GATES), help="which gates; default: all"
     )
     command.add_argument(
         "--gate-runs",
         type=Path,
         default=Path("runs", "clustering"),
         metavar="DIR",
-        help="the runs of `clustering`, which VAE gates begin with; missing ones are trained "
-        "there; default: runs/clustering",
+        help="the runs of `clustering` that the VAE gates start from; missing runs are trained "
+        "first and kept there; default: runs/clustering",
     )
     add_study(command, name)

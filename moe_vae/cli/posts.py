@@ -21,4 +21,5 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains what is not finished, and writes the results."""
     study = options.study_of(arguments)
     runs = studies.posts(study, arguments.data, arguments.seeds)
-    print(f"{len(runs)} runs are in {study.out}, the last seed's figures in {study.figures}/.")
+    count = options.counted(len(runs), "run")
+    print(f"{count} in {study.out}, the last seed's figures in {study.figures}/.")

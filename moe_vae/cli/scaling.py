@@ -11,7 +11,10 @@ __all__ = ["add_command", "run"]
 def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
     command = options.add(
-        commands, "scaling", run, "measure what workers cost and gain on this machine, a core each"
+        commands,
+        "scaling",
+        run,
+        "measure what several workers gain and cost on this machine, each on one core",
     )
     for name, defaults, what in (
         ("--workers", N_WORKERS, "numbers of worker processes"),
@@ -27,10 +30,10 @@ def add_command(commands: options.Commands) -> None:
         )
     settings = ScalingSettings()
     for name, default, what in (
-        ("--ps", settings.n_servers, "parameter servers"),
-        ("--examples", settings.examples, "random images to train on"),
-        ("--batch-size", settings.batch_size, "of each worker"),
-        ("--epochs", settings.epochs, "of each run; the first does not count"),
+        ("--ps", settings.n_servers, "number of parameter servers"),
+        ("--examples", settings.examples, "number of random images to train on"),
+        ("--batch-size", settings.batch_size, "batch size of each worker"),
+        ("--epochs", settings.epochs, "epochs of each run; the first is not counted"),
     ):
         command.add_argument(
             name,

@@ -15,7 +15,7 @@ def add_command(commands: options.Commands) -> None:
         commands,
         "specialists",
         run,
-        "train experts that are digits, flat and in a hierarchy, and the ablations",
+        "train experts that draw one digit each, flat and in a hierarchy, and the ablations",
     )
     command.add_argument(
         "--steps", choices=SPECIALIST_STEPS, nargs="+", help="which experiments; default: all"
@@ -30,7 +30,7 @@ def add_command(commands: options.Commands) -> None:
         "--n-seeds",
         type=options.positive,
         metavar="N",
-        help="how many seeds each has at most; default: as many as in the tables",
+        help="use at most N seeds for each experiment; default: as many as in the tables",
     )
     options.add_data_dir(command)
     options.add_study(command, "specialists")
@@ -40,4 +40,4 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains what is not finished, and writes the results."""
     study = options.study_of(arguments)
     runs = studies.specialists(study, arguments.steps, arguments.data, arguments.n_seeds)
-    print(f"{len(runs)} runs are in {study.out}.")
+    print(f"{options.counted(len(runs), 'run')} in {study.out}.")

@@ -12,14 +12,14 @@ __all__ = ["add_command", "run"]
 def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
     command = options.add(
-        commands, "table1", run, "fill the paper's Table 1: regression by every gate"
+        commands, "table1", run, "train the regressions of the paper's Table 1 with every gate"
     )
     command.add_argument(
         "--data",
         choices=("spiral", "mnist"),
         nargs="+",
         default=["spiral", "mnist"],
-        help="default: both",
+        help="on which data; default: both",
     )
     command.add_argument(
         "--outputs",
@@ -34,14 +34,14 @@ def add_command(commands: options.Commands) -> None:
         choices=(studies.OWN_OBJECTIVE, *TASK_OBJECTIVES),
         nargs="+",
         default=[studies.OWN_OBJECTIVE],
-        help="the task's loss; default: own, which is each gate's default",
+        help="the loss of the regression; default: own, which means each gate's default",
     )
     command.add_argument(
         "--draws",
         type=options.positive,
         default=5,
         metavar="N",
-        help="number of draws of the targets for each cell; default: 5",
+        help="how often the targets are drawn for each cell, with one run for each; default: 5",
     )
     options.add_table(command, "table1")
 
@@ -58,4 +58,4 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.outputs,
         arguments.draws,
     )
-    print(f"{len(cells)} cells are in {study.out}.")
+    print(f"{options.counted(len(cells), 'cell')} in {study.out}.")

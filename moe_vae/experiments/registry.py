@@ -223,8 +223,8 @@ def _check_features(name: str, n_features: int, engine: str) -> None:
         return
     only = f"reads only images of {IMAGE_PIXELS} pixels; for data with {n_features} features"
     if not MODELS[name].any_features:
-        others = " or ".join(other for other, entry in MODELS.items() if entry.any_features)
-        raise ParameterError(f"model {name!r} {only} the model must be {others}")
+        others = ", ".join(other for other, entry in MODELS.items() if entry.any_features)
+        raise ParameterError(f"model {name!r} {only} the model must be one of {others}")
     if engine == "fused":
         raise ParameterError(f"the fused engine of model {name!r} {only} use --engine plain")
 

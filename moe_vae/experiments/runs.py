@@ -231,9 +231,16 @@ def fit_model(
     trainer = starter(build, params, options.seed, options.schedule)
     if options.start is not None:
         trainer.begin_with(options.start / CHECKPOINT)
-    print(f"Training {model} on {data_sets.name}.")
     identity = run_identity(model, trainer, data_sets, options.seed, options.schedule)
-    _restore_checkpoints(trainer, data_sets, directory, options, identity)
+    checkpoints = Checkpoints(
+        directory / CHECKPOINTS, identity, options.checkpoint_every, options.keep
+    )
+    if not options.resume and checkpoints.paths():
+        raise RunError(f"{directory} holds a run: continue with --resume, or choose another --out")
+    print(f"Training {model} on {data_sets.name}.")
+    if options.resume:
+        _restore_checkpoints(trainer, data_sets, checkpoints)
+    trainer.listeners.append(checkpoints)
     if options.tensorboard:
         trainer.listeners.append(TensorBoardLog(directory / TENSORBOARD, trainer))
     trainer.fit_to_the_end(data_sets.train)
@@ -246,25 +253,12 @@ def fit_model(
     return trainer, {"command": options.command, **start, **record}
 
 
-def _restore_checkpoints(
-    trainer: Trainer,
-    data_sets: DataSets,
-    directory: Path,
-    options: TrainOptions,
-    identity: Record,
-) -> None:
-    """Resumes from the last checkpoint if that is asked for, and has new ones written."""
-    checkpoints = Checkpoints(
-        directory / CHECKPOINTS, identity, options.checkpoint_every, options.keep
-    )
-    if options.resume:
-        for damage in checkpoints.restore(trainer, data_sets.train):
-            print(f"{damage}.")
-        if trainer.n_epochs:
-            print(f"Going on after epoch {trainer.n_epochs}.")
-    elif checkpoints.paths():
-        raise RunError(f"{directory} holds a run: --resume goes on with it")
-    trainer.listeners.append(checkpoints)
+def _restore_checkpoints(trainer: Trainer, data_sets: DataSets, checkpoints: Checkpoints) -> None:
+    """Resumes from the last checkpoint, if there is one."""
+    for damage in checkpoints.restore(trainer, data_sets.train):
+        print(f"{damage}.")
+    if trainer.n_epochs:
+        print(f"Going on after epoch {trainer.n_epochs}.")
 
 
 def _save_run(directory: Path, trainer: Trainer, record: Record, data_sets: DataSets) -> None:

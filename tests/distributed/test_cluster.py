@@ -468,7 +468,7 @@ def test_a_malformed_cluster_file_is_refused(capfd, tmp_path, content, message):
     [
         (["--job", "worker", "--task", "2"], "--task is 2: it must be in 0 to 1, the tasks of"),
         (["--job", "ps", "--task", "1"], "--task is 1: it must be in 0 to 0, the tasks of"),
-        (["--job", "ps", "--task", "-1"], "--task is -1: it must be in 0 to 0"),
+        (["--job", "ps", "--task", "-1"], "argument --task: '-1' is not a whole number"),
         (["--job", "chief", "--task", "0"], "--job: invalid choice: 'chief'"),
         (["--job", "worker"], "--cluster needs --task"),
         (["--task", "0"], "--cluster needs --job"),

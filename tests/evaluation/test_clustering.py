@@ -122,7 +122,7 @@ def test_generate_draws_points_of_each_cluster_or_one(runs, monkeypatch, model):
         ),
         (
             ["train", "conditional-vae", "--data", "spiral", "--out", "out"],
-            "must be mixture-of-vaes or information or vade or dmvae or moe",
+            "must be one of mixture-of-vaes, information, vade, dmvae, moe",
         ),
         (["evaluate", "--run", "{runs}/vade", "--data", "sample"], "784"),
         (
