@@ -77,11 +77,12 @@ def test_training_changes_what_it_is_allowed_to(session, options, trained):
     assert {each.op.name.split("/")[-1] for each in tf.trainable_variables()} == trained
 
 
-def test_a_new_mixture_has_equal_weights_unit_variances_and_means_of_the_spread_asked_for(session):
-    mixture = GaussianMixture(1000, 4, mean_std=3.0)
+@pytest.mark.parametrize(("options", "spread"), [({}, 1.0), ({"mean_std": 3.0}, 3.0)])
+def test_a_new_mixture_has_equal_weights_unit_variances_and_spread_means(session, options, spread):
+    mixture = GaussianMixture(1000, 4, **options)
     session.run(tf.global_variables_initializer())
     log_weights, mu, var = session.run([mixture.log_weights, mixture.mu, mixture.var])
     np.testing.assert_allclose(log_weights, -np.log(1000), rtol=1e-5)
     np.testing.assert_allclose(var, 1, atol=2e-5)
-    assert mu.std() == pytest.approx(3, rel=0.05)
-    assert abs(mu.mean()) < 4 * 3 / np.sqrt(mu.size)
+    assert mu.std() == pytest.approx(spread, rel=0.05)
+    assert abs(mu.mean()) < 4 * spread / np.sqrt(mu.size)
