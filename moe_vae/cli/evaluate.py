@@ -4,8 +4,9 @@ import argparse
 import json
 
 from moe_vae.cli import options
+from moe_vae.experiments.run_files import read_record
 from moe_vae.experiments.runs import evaluate_run
-from moe_vae.experiments.sources import SOURCES
+from moe_vae.experiments.sources import SOURCES, source_titled
 
 __all__ = ["add_command", "run"]
 
@@ -14,12 +15,17 @@ def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
     command = options.add(commands, "evaluate", run, "score a trained model on the test set")
     options.add_run(command)
-    options.add_data(command, SOURCES)
+    command.add_argument(
+        "--data", choices=SOURCES, help="the data set; default: what the run was trained on"
+    )
+    options.add_data_dir(command)
     options.add_cache(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Scores the model, and prints what is written beside it."""
+    if arguments.data is None:
+        arguments.data = source_titled(read_record(arguments.run_dir).get("data", ""))
     data = options.data_of(arguments)
     evaluation = evaluate_run(arguments.run_dir, data, arguments.command_line)
     print(json.dumps(evaluation, indent=1))

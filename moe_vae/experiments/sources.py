@@ -21,6 +21,7 @@ __all__ = [
     "is_points",
     "prepare_data",
     "read_data",
+    "source_titled",
 ]
 
 CACHE = Path("runs", "cache")
@@ -35,11 +36,13 @@ class Source(NamedTuple):
       help: what it is, a few words for `--help`.
       n_features: number of columns: 784 for MNIST's images, 2 for points in the plane.
       read: function of the directory of MNIST's files, or None, that returns new `DataSets`.
+      title: the name of these `DataSets`; "" where it depends on what can be read.
     """
 
     help: str
     n_features: int
     read: Callable[[str | Path | None], DataSets]
+    title: str = ""
 
 
 SOURCES = {
@@ -52,21 +55,25 @@ SOURCES = {
         "MNIST, from --data-dir or downloaded",
         IMAGE_PIXELS,
         lambda directory: read_data_sets(directory, "mnist"),
+        "MNIST",
     ),
     "sample": Source(
         "5,000 digits of MNIST that are installed with the package",
         IMAGE_PIXELS,
         lambda directory: read_data_sets(directory, "sample"),
+        "sample of 5,000 MNIST digits",
     ),
     "spiral": Source(
         "the paper's five arms, points in the plane",
         POINT_FEATURES,
         lambda directory: make_spiral(SPIRAL_SEED),
+        "spiral",
     ),
     "digits": Source(
         "scikit-learn's 1,797 digits of 8 x 8 pixels",
         SMALL_PIXELS,
         lambda directory: read_small_digits(),
+        "8 x 8 digits",
     ),
 }
 # Those that every model reads.
@@ -99,6 +106,18 @@ class DataChoice(NamedTuple):
 def is_points(data: str) -> bool:
     """Whether a data set, a key of `SOURCES`, holds points in the plane and no images."""
     return SOURCES[data].n_features == POINT_FEATURES
+
+
+def source_titled(title: str) -> str:
+    """Returns the key of `SOURCES` whose data sets have a title, as a run's record keeps it.
+
+    Raises:
+      DataError: there is none.
+    """
+    for name, source in SOURCES.items():
+        if source.title == title:
+            return name
+    raise DataError(f"data are {title!r}, which no source has: name one of {', '.join(SOURCES)}")
 
 
 def read_data(name: str = "auto", directory: str | Path | None = None) -> DataSets:

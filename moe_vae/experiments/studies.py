@@ -23,7 +23,7 @@ from moe_vae.experiments.recipes import (
     Experiment,
 )
 from moe_vae.experiments.registry import MODELS, POST_MODELS
-from moe_vae.experiments.run_files import save_figures, write_json
+from moe_vae.experiments.run_files import read_json, save_figures, write_json
 from moe_vae.experiments.runs import TrainOptions, fit_model, run_params
 from moe_vae.experiments.sources import DataChoice, is_points
 from moe_vae.experiments.study_runs import Study, copy_figures, evaluated, finish_run, finish_step
@@ -100,6 +100,7 @@ def posts(study: Study, data: str = "auto", seeds: Sequence[int] = POST_SEEDS) -
       RunError: a run was interrupted, or its directory holds another one.
       And what `train_run` and `evaluate_run` raise.
     """
+    study.check_out()
     runs = []
     for name in POST_MODELS:
         for seed in seeds:
@@ -133,6 +134,7 @@ def clustering(
       RunError: a run was interrupted, or its directory holds another one.
       And what `train_run` and `evaluate_run` raise.
     """
+    study.check_out()
     seeds = seeds or CLUSTERING_SEEDS[_kind(data)]
     data_sets, runs = study.data(data).read(), []
     baselines = [
@@ -253,16 +255,27 @@ def table2(
 
 
 def _fill_cells(study: Study, cells: Sequence[_Cell], gate_runs: Path) -> list[Record]:
-    """Fills a table's cells in their order, and writes all that are done after each."""
-    records = []
+    """Fills a table's cells in their order, and writes the table after each.
+
+    Cells that the table's file has besides are kept.
+    """
+    records: list[Record] = []
+    kept = read_json(study.out)["cells"] if study.out.exists() else []
     for number, cell in enumerate(cells, start=1):
         print(f"Cell {number} of {len(cells)}: {cell.name}.", flush=True)
         start = _finish_gate(study, cell, gate_runs)
         run_dir = study.runs / cell.name
         record = finish_run(study, "moe", cell.data, run_dir, cell.seed, cell.params, start)
         records.append({name: record[name] for name in CELL_RECORD})
-        study.write(cells=records)
+        merged = {_cell_key(each): each for each in (*kept, *records)}
+        study.write(cells=list(merged.values()))
     return records
+
+
+def _cell_key(record: Record) -> tuple[Any, ...]:
+    """Returns what tells a cell's record from all others of its table."""
+    names = ("gate", "n_outputs", "targets_seed", "task_objective")
+    return (record["data"], record["seed"], *(record["params"][name] for name in names))
 
 
 def _finish_gate(study: Study, cell: _Cell, gate_runs: Path) -> Path | None:
@@ -300,6 +313,7 @@ def specialists(
       RunError: a run was interrupted, or its directory holds another one.
       And what `train_run` and `evaluate_run` raise.
     """
+    study.check_out()
     runs: list[Record] = []
     for experiment in _chosen(steps, data):
         for seed in range(min(experiment.n_seeds, n_seeds or experiment.n_seeds)):

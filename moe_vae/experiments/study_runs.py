@@ -1,6 +1,7 @@
 """What the studies share: where the runs go, and how what is missing of them is trained."""
 
 import dataclasses
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,30 @@ class Study:
         """Returns the `DataChoice` of a data set's name."""
         return DataChoice(name, self.data_dir, self.cache)
 
+    def check_out(self) -> None:
+        """Checks that the results' file is new, or was written by this command.
+
+        Raises:
+          RunError: another command wrote it, and its results would be lost.
+        """
+        if not self.out.exists():
+            return
+        theirs = read_json(self.out).get("command", "")
+        if _words(theirs) != _words(self.command):
+            raise RunError(
+                f"{self.out} holds the results of {theirs!r}: name another file with --out, or "
+                "delete it"
+            )
+
     def write(self, **results: Any) -> None:
         """Writes the results so far."""
         write_json(self.out, {"command": self.command, **results})
+
+
+def _words(command: str) -> list[str]:
+    """Returns the words of a command line after the program's name."""
+    words = shlex.split(command)
+    return words[3:] if words[:2] == ["python", "-m"] else words[1:]
 
 
 def finish_run(

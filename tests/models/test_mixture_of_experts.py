@@ -49,7 +49,7 @@ CLASSIFICATION = {"task": "classification", "n_outputs": 5}
 
 
 def start(gate, params=None, seed=5):
-    settings = {"n_clusters": 3, "n_outputs": 2, "batch_size": 20, **GATE_SETTINGS[gate]}
+    settings = {"n_clusters": 3, "n_outputs": 2, "batch_size": 20, **GATE_SETTINGS.get(gate, {})}
     with tf.Graph().as_default():
         set_seeds(seed)
         return Trainer(build_mixture_of_experts({**settings, **(params or {})}, gate, 2))
@@ -340,7 +340,7 @@ def test_one_seed_gives_one_history():
 @pytest.mark.parametrize(
     ("gate", "params", "message"),
     [
-        ("tree", {}, "'gate' is 'tree': it must be one of softmax, gmm, deep, vade, dmvae"),
+        ("tree", {}, f"'gate' is 'tree': it must be one of {', '.join(GATES)}"),
         ("deep", {"n_clusters": 0}, "parameter 'n_clusters' is 0: it must be a whole number of at"),
         ("deep", {"task": "ranking"}, "'task' is 'ranking': it must be one of regression, classif"),
         ("deep", {"task_objective": "mse"}, "'task_objective' is 'mse': it must be one of likelih"),

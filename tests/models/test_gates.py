@@ -1,0 +1,70 @@
+"""The gates against SciPy and scikit-learn."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.mixture import GaussianMixture
+
+from moe_vae.compat import tf
+from moe_vae.data.checks import DataError
+from moe_vae.data.dataset import DataSet
+from moe_vae.data.spiral import make_spiral
+from moe_vae.models.gates import GATES
+from moe_vae.params import check_params
+from moe_vae.training import Trainer, set_seeds
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_spiral(0, 40, 10, 10).train
+
+
+def start(name, **params):
+    """A gate in a session, and its variables by the last words of their names."""
+    entry = GATES[name]
+    with tf.Graph().as_default():
+        set_seeds(3)
+        inputs = tf.placeholder(tf.float32, [None, 2])
+        gate = entry.gate(check_params({"n_clusters": 4, **params}, entry.defaults), inputs)
+        variables = {v.op.name.split("/", 1)[1]: v for v in tf.global_variables()}
+        session = tf.Session()
+        session.run(tf.global_variables_initializer())
+    return gate, session, variables
+
+
+def test_softmax_gate_is_a_softmax_of_a_linear_map(data):
+    gate, session, variables = start("softmax")
+    kernel, bias = session.run([variables["dense/kernel"], variables["dense/bias"]])
+    expected = softmax(data.images @ kernel + bias, axis=1)
+    np.testing.assert_allclose(gate.predict_proba(session, data.images), expected, rtol=1e-4)
+
+
+def test_deep_gate_has_hidden_layers_below_the_softmax(data):
+    gate, session, variables = start("deep", gate_layers=[6])
+    values = session.run(variables)
+    h = np.maximum(data.images @ values["dense/kernel"] + values["dense/bias"], 0)
+    expected = softmax(h @ values["dense_1/kernel"] + values["dense_1/bias"], axis=1)
+    np.testing.assert_allclose(gate.predict_proba(session, data.images), expected, rtol=1e-4)
+
+
+def test_gaussian_mixture_gate_gives_the_fitted_mixtures_responsibilities(data):
+    gate, session, _ = start("gmm", gmm_restarts=1)
+    trainer = Trainer.__new__(Trainer)  # all that `pretrain` reads of a trainer is its session
+    trainer.session = session
+    np.random.seed(0)
+    gate.pretrain(trainer, data)
+    np.random.seed(0)
+    mixture = GaussianMixture(4, covariance_type="diag", reg_covar=1e-4).fit(
+        data.images.astype(float)
+    )
+    expected = mixture.predict_proba(data.images.astype(float))
+    np.testing.assert_allclose(gate.predict_proba(session, data.images), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["softmax", "deep", "gmm"])
+def test_a_gate_reads_finite_points_of_its_width(name, data):
+    gate, session, _ = start(name)
+    with pytest.raises(DataError, match=r"must be \[n, 2\]"):
+        gate.predict(session, data.images[:, :1])
+    with pytest.raises(DataError, match="NaN or infinite"):
+        gate.feed(DataSet(data.images, data.labels, check=lambda x: x * np.nan).take_batch(3))
