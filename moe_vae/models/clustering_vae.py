@@ -17,7 +17,6 @@ from moe_vae.nn.losses import (
     kl_between_categoricals,
     kl_between_gaussians,
 )
-from moe_vae.nn.seeds import reserve_operations
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError
 
@@ -95,7 +94,6 @@ class ClusteringVAE(Model, abc.ABC):
         self.inputs = inputs
         self.n_features = int(inputs.shape[1])
         self.n_clusters = self.n_columns = params["n_clusters"]
-        reserve_operations(2)
         with tf.variable_scope(self.scope) as self._scope:
             self._build_network()
             self._build_losses()

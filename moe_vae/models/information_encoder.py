@@ -22,7 +22,6 @@ from moe_vae.nn.mutual_information import (
     move_by_information,
     mutual_information,
 )
-from moe_vae.nn.seeds import reserve_operations
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.nn.views import random_view
 from moe_vae.params import ParameterError, check_params
@@ -109,7 +108,6 @@ class InformationEncoder(Model):
         self.inputs = inputs
         self.n_features = int(inputs.shape[1])
         self.n_clusters = self.n_columns = self.params["n_clusters"]
-        reserve_operations(2)
         self.partners = tf.placeholder_with_default(inputs, [None, self.n_features], "partners")
         with tf.variable_scope("information"):
             self.encoder = ClusterEncoder(self.params, self.n_clusters)

@@ -12,7 +12,6 @@ from moe_vae.model import Model, ModelError
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.models.experts import TASKS, RegressionExperts
 from moe_vae.models.gates import GATES, Gate
-from moe_vae.nn.seeds import reserve_operations
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
 
@@ -103,7 +102,6 @@ class MixtureOfExperts(Model):
         self.n_columns = gate.n_clusters
         self.draws = gate.draws
         self.answer = "class" if params["task"] == "classification" else "value"
-        reserve_operations(2)
         with tf.variable_scope("experts"):
             self.experts = TASKS[params["task"]](params, inputs, gate.n_clusters, labels)
         self._build_prediction()
