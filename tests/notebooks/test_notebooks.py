@@ -78,13 +78,37 @@ def test_the_source_that_is_shown_is_the_packages(name):
         assert cell.outputs[0]["data"]["text/plain"].strip() == source.strip()
 
 
-@each_notebook
-def test_notebook_runs_in_quick_mode(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("MOE_VAE_QUICK", "1")
-    monkeypatch.setenv("PYTHONPATH", str(NOTEBOOKS.parent))
-    notebook = nbformat.read(NOTEBOOKS / name, 4)
-    for cell in code_cells(notebook):
-        cell.outputs, cell.execution_count = [], None
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
-    assert_runs_clean(notebook)
-    assert n_figures(notebook) == EXPECTED[name][1]
+class Quick:
+    """A notebook in quick mode; a class each, so that two processes can share them."""
+
+    name: str
+
+    def test_notebook_runs_in_quick_mode(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("MOE_VAE_QUICK", "1")
+        monkeypatch.setenv("PYTHONPATH", str(NOTEBOOKS.parent))
+        notebook = nbformat.read(NOTEBOOKS / self.name, 4)
+        for cell in code_cells(notebook):
+            cell.outputs, cell.execution_count = [], None
+        NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
+        assert_runs_clean(notebook)
+        assert n_figures(notebook) == EXPECTED[self.name][1]
+
+
+class TestConditionalVae(Quick):
+    name = "01_conditional_vae.ipynb"
+
+
+class TestMixtureOfVaes(Quick):
+    name = "02_mixture_of_vaes.ipynb"
+
+
+class TestDiscreteVaeGating(Quick):
+    name = "03_discrete_vae_gating.ipynb"
+
+
+class TestSpecialists(Quick):
+    name = "04_specialists.ipynb"
+
+
+def test_every_notebook_is_run_in_quick_mode():
+    assert {each.name for each in Quick.__subclasses__()} == set(EXPECTED)
