@@ -20,10 +20,10 @@ figures: $(READY)
 test: $(READY) lint
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long and not browser"
 
-# The quick ones: no processes, notebooks or container.
+# The quick ones: no processes, engines, notebooks or container.
 unit: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadscope \
-	  -m "not process and not notebooks and not docker and not long and not browser"
+	  -m "not process and not engines and not notebooks and not docker and not long and not browser"
 
 long-test: $(READY)
 	$(BIN)/python -m pytest -m long

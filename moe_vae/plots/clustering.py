@@ -99,14 +99,20 @@ def _plot_bound(trainer: Trainer, title: str) -> "Figure":
 
 
 def _plot_codes(trainer: Trainer, data_set: DataSet, title: str) -> "Figure":
-    from sklearn.manifold import TSNE
-
     inputs, labels, *_ = some_examples(data_set, N_CODES)
     model = cast(ClusteringVAE, trainer.model)
     codes = model.mean_codes(trainer.session, inputs)
-    plane = TSNE(random_state=0).fit_transform(codes)
     panel = f"t-SNE of {len(codes)} mean codes"
-    return plot_points({panel: (plane, labels)}, title, group_name=class_name(model))
+    return plot_points({panel: (_embed(codes), labels)}, title, group_name=class_name(model))
+
+
+def _embed(codes: np.ndarray) -> np.ndarray:
+    """Returns the codes' places in the plane by t-SNE."""
+    from sklearn.manifold import TSNE
+
+    # From equal codes PCA gives NaN, and a start of NaN crashes scikit-learn.
+    start = "pca" if np.ptp(codes, axis=0).any() else "random"
+    return TSNE(init=start, random_state=0).fit_transform(codes)
 
 
 def _draw_images(

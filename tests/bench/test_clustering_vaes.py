@@ -36,6 +36,7 @@ def test_one_cluster_after_the_other_gives_vades_losses(tmp_path):
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
+@pytest.mark.process
 def test_every_model_and_gate_is_timed(monkeypatch):
     monkeypatch.setattr(clustering_vaes, "SIZES", SMALL)
     data_set = DataSet(images(200), np.zeros(200, int))
@@ -58,6 +59,7 @@ def test_every_model_and_gate_is_timed(monkeypatch):
     )
 
 
+@pytest.mark.process
 def test_the_command_writes_the_times(tmp_path, monkeypatch):
     names = []
     monkeypatch.setattr(

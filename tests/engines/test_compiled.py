@@ -16,6 +16,8 @@ from moe_vae.models.information_encoder import build_information_encoder
 from moe_vae.models.mixture_of_experts import build_mixture_of_experts
 from moe_vae.training.trainer import start_trainer
 
+pytestmark = pytest.mark.engines
+
 N_FEATURES = 784
 # Sigmoids: what rounding makes of relu's kinks grows from step to step.
 SMOOTH = {"z_dim": 3, "batch_size": 20, "activation": "sigmoid"}

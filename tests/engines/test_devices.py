@@ -14,6 +14,8 @@ from moe_vae.experiments.registry import MODELS, builder, engines_of
 from moe_vae.nn.sessions import session_config
 from moe_vae.training.trainer import start_trainer
 
+pytestmark = pytest.mark.engines
+
 # Checkpoints are read and written by the CPU, once a run.
 OF_CHECKPOINTS = ("save/", "SaveV2", "RestoreV2", "checkpoint_path")
 EXPERTS = ("mixture-of-vaes", "hierarchy")

@@ -16,6 +16,8 @@ from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.models.hierarchy import build_hierarchical_mixture
 from moe_vae.training.trainer import Trainer, start_trainer
 
+pytestmark = pytest.mark.engines
+
 N_EXPERTS = 3
 PARAMS = {
     "manager_layers": [12],

@@ -1,4 +1,4 @@
-"""How the baselines of a clustering start."""
+"""How the baselines of a clustering start, and what they are fitted to."""
 
 from types import SimpleNamespace
 
@@ -63,3 +63,64 @@ def test_codes_get_the_starts_of_what_they_are_codes_of(starts, n_features, n_st
     trainer = SimpleNamespace(model=Codes(), session=None)
     score_code_baselines(trainer, DataSets(data, data, data, "heaps"), seed=0)
     assert starts == [n_starts] * 3
+
+
+# Two groups of test points lie close to each other, and a third falls in two. Only what was fitted
+# to the training points, of which each group is one round heap, tells the groups apart.
+HEAPS = 10.0 * np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+TEST_CENTRES = np.array(
+    [[[4, 0], [4, 0]], [[6, 0], [6, 0]], [[-6, 10], [3, 10]], [[10, 10], [10, 10]]]
+)
+ALL_FOUND = {"accuracy": 1.0, "nmi": pytest.approx(1.0), "ari": pytest.approx(1.0)}
+
+
+def heaps(n_each, centres, std):
+    """Points of four groups, as many around each of a group's centres, and their groups."""
+    n_centres = centres.shape[1]
+    labels = np.repeat(np.arange(4), n_each * n_centres)
+    places = np.repeat(centres.reshape(-1, 2), n_each, axis=0)
+    noise = np.random.default_rng(n_each).standard_normal(places.shape)
+    return (places + std * noise).astype(np.float32), labels
+
+
+@pytest.fixture(scope="module")
+def train_points():
+    return heaps(100, HEAPS[:, None, :], 1.0)[0]
+
+
+@pytest.fixture(scope="module")
+def test_points():
+    return DataSet(*heaps(25, TEST_CENTRES, 0.1), check=check_points)
+
+
+def test_baselines_are_fitted_to_the_training_points(train_points, test_points):
+    scores = score_baselines(train_points, test_points, seed=0)
+    assert scores == dict.fromkeys(("K-means", "GMM, diag", "GMM, full"), ALL_FOUND)
+    of_test = score_baselines(test_points.images, test_points, seed=0)
+    assert of_test["K-means"]["accuracy"] <= 0.75
+
+
+def test_baselines_on_codes_are_fitted_to_the_training_sets_codes(train_points, test_points):
+    class Mirror:
+        n_features = 2
+
+        def mean_codes(self, session, inputs):
+            return -inputs
+
+    train = DataSet(train_points, np.zeros(len(train_points), int), check=check_points)
+    trainer = SimpleNamespace(model=Mirror(), session=None)
+    scores = score_code_baselines(trainer, DataSets(train, train, test_points, "heaps"), seed=0)
+    assert scores == dict.fromkeys(("K-means", "GMM, diag", "GMM, full"), ALL_FOUND)
+
+
+@pytest.mark.parametrize(
+    ("n_features", "names"),
+    [(100, ["K-means", "GMM, diag", "GMM, full"]), (101, ["K-means", "GMM, diag"])],
+)
+def test_only_few_features_get_a_full_covariance(n_features, names):
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 150)
+    points = random.standard_normal([300, n_features]).astype(np.float32)
+    points[:, 0] += 20 * labels
+    scores = score_baselines(points, DataSet(points, labels, check=check_points), seed=0)
+    assert list(scores) == names

@@ -65,7 +65,11 @@ def case_name(case):
     return "-".join([name, engine, *words])
 
 
-each_case = pytest.mark.parametrize("case", CASES, ids=case_name)
+each_case = pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=[] if case[1] == "plain" else pytest.mark.engines) for case in CASES],
+    ids=case_name,
+)
 
 
 @pytest.fixture(scope="module")

@@ -162,6 +162,7 @@ print(int(peak.split()[1]) / 2**20)
 """
 
 
+@pytest.mark.process
 def test_post_3_on_the_whole_of_mnists_size_stays_under_1_2_gib():
     run = subprocess.run(
         [sys.executable, "-c", PEAK_MEMORY], capture_output=True, text=True, check=True
