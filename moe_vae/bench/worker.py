@@ -95,7 +95,7 @@ class _Measured:
         """Trains, evaluates and draws as `Trainer.fit` does; returns the seconds of each."""
         trainer, train_set = self._trainer, self._train_set
         z = np.random.normal(size=[1, trainer.model.params["z_dim"]])
-        _, train = _timed("train", lambda: trainer._run_epoch(train_set, "loss"))
+        _, train = _timed("train", lambda: trainer.run_epoch(train_set, "loss"))
         losses, evaluate = _timed("evaluate", lambda: trainer.evaluate(train_set))
         _, samples = _timed("samples", lambda: trainer.model.generate_row(trainer.session, z))
         return {**train, **evaluate, "loss": losses["loss"], **samples}

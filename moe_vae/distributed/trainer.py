@@ -211,7 +211,7 @@ class ClusterTrainer(Trainer):
         told = _Told(number, self.epochs_done[phase], end, status, self._run_number)
         self.session.run(self._set_state, {self._given: told})
 
-    def _run_epoch(self, train_set: DataSet, phase: str) -> dict[str, float]:
+    def run_epoch(self, train_set: DataSet, phase: str) -> dict[str, float]:
         n_steps = self._steps_an_epoch(train_set)
         start = self.n_epochs * n_steps
         end = start + n_steps

@@ -87,7 +87,7 @@ class LoopedTrainer(Trainer, abc.ABC):
             back_prop=False,
         )
 
-    def _run_epoch(self, train_set: DataSet, phase: str) -> dict[str, float]:
+    def run_epoch(self, train_set: DataSet, phase: str) -> dict[str, float]:
         batch_size = self.model.batch_size(phase)
         scheduled = self._scheduled(phase, self.epochs_done[phase])
         fetches = self.train_steps[phase], self._norms[phase]

@@ -110,7 +110,7 @@ def finish_run(
         )
         record = train_run(model, study.data(data), run_dir, params, options)
         if record["interrupted"]:
-            raise RunError(f"{run_dir} was interrupted: the same command goes on with it")
+            raise RunError(f"{run_dir} was interrupted: run the same command again to resume it")
     if (run_dir / CHECKPOINTS).exists():
         shutil.rmtree(run_dir / CHECKPOINTS)  # there is nothing left to resume
     record = read_json(metrics)

@@ -214,7 +214,7 @@ class Trainer:
         """Trains one epoch and records it; an epoch that is cut off leaves no record."""
         rate = self._rate(phase, self.epochs_done[phase])
         start = time.perf_counter()
-        norms = self._run_epoch(train_set, phase)
+        norms = self.run_epoch(train_set, phase)
         seconds = time.perf_counter() - start
         means, sums = self._totals(train_set)
         losses = self._losses(means, sums)
@@ -238,7 +238,16 @@ class Trainer:
             self.history[name].append(value)
         return losses
 
-    def _run_epoch(self, train_set: DataSet, phase: str) -> dict[str, float]:
+    def run_epoch(self, train_set: DataSet, phase: str) -> dict[str, float]:
+        """Takes the training steps of an epoch, and nothing else.
+
+        Args:
+          train_set: the `DataSet` that the batches come from.
+          phase: a key of the model's `phases`.
+
+        Returns:
+          Dict of a part of the network to the norm of its gradient in the last step.
+        """
         batch_size = self.model.batch_size(phase)
         scheduled = self._scheduled(phase, self.epochs_done[phase])
         n_steps = train_set.num_examples // batch_size
