@@ -15,17 +15,17 @@ from moe_vae.experiments.recipes import (
     CLUSTERING_SEEDS,
     CLUSTERING_STEPS,
     POST_SEEDS,
-    SPECIALIST_EXPERIMENTS,
-    SPECIALIST_STEPS,
+    RECIPES,
     TABLE_1_PARAMS,
     TABLE_2_PARAMS,
     TABLE_2_TASK,
     Experiment,
+    Recipe,
 )
 from moe_vae.experiments.registry import MODELS, POST_MODELS
 from moe_vae.experiments.run_files import read_json, save_figures, write_json
 from moe_vae.experiments.runs import TrainOptions, fit_model, run_params
-from moe_vae.experiments.sources import DataChoice, is_points
+from moe_vae.experiments.sources import SOURCES, DataChoice, is_points
 from moe_vae.experiments.study_runs import Study, copy_figures, evaluated, finish_run, finish_step
 from moe_vae.models.gates import GATES
 from moe_vae.plots.concepts import concept_figures
@@ -33,10 +33,10 @@ from moe_vae.training.checkpoints import locked
 
 __all__ = [
     "OWN_OBJECTIVE",
+    "by_recipe",
     "clustering",
     "figures",
     "posts",
-    "specialists",
     "table1",
     "table2",
 ]
@@ -289,47 +289,65 @@ def _finish_gate(study: Study, cell: _Cell, gate_runs: Path) -> Path | None:
     return finish_step(clusterings, CLUSTERING_STEPS[kind], step, cell.data, seed)
 
 
-# Experts that are digits.
+# Single runs, by a recipe.
 
 
-def specialists(
+def by_recipe(
     study: Study,
+    name: str,
     steps: Iterable[str] | None = None,
     data: Iterable[str] | None = None,
     n_seeds: int | None = None,
 ) -> list[Record]:
-    """Trains and evaluates experts that are digits, flat and in a hierarchy, and the ablations.
+    """Trains and evaluates the runs of a recipe.
+
+    Runs that the results' file has besides are kept, in the recipe's order.
 
     Args:
       study: the `Study`.
-      steps: keys of `SPECIALIST_STEPS`; None means all.
+      name: a key of `RECIPES`.
+      steps: keys of the recipe's steps; None means all.
       data: keys of `SOURCES`; None means all that the experiments have.
       n_seeds: how many seeds each has at most; None means as many as the recipe says.
 
     Returns:
-      The runs' records, each with its `step` and its `evaluation`.
+      The trained runs' records, each with its `step` and its `evaluation`.
 
     Raises:
       RunError: a run was interrupted, or its directory holds another one.
       And what `train_run` and `evaluate_run` raise.
     """
-    study.check_out()
-    runs: list[Record] = []
-    for experiment in _chosen(steps, data):
+    recipe, records = RECIPES[name], []
+    kept = read_json(study.out)["runs"] if study.out.exists() else []
+    for experiment in _chosen(recipe, steps, data):
         for seed in range(min(experiment.n_seeds, n_seeds or experiment.n_seeds)):
-            run_dir = finish_step(study, SPECIALIST_STEPS, experiment.step, experiment.data, seed)
+            run_dir = finish_step(study, recipe.steps, experiment.step, experiment.data, seed)
             record = evaluated(study, run_dir, experiment.data)
-            runs.append({"step": experiment.step, **record})
-            study.write(runs=runs)
+            records.append({"step": experiment.step, **record})
+            merged = {_run_key(each): each for each in (*kept, *records)}
+            study.write(runs=_in_order(recipe, merged.values()))
         if experiment.data in ("mnist", "spiral"):
-            copy_figures(run_dir, study.figures, f"specialists_{experiment.step}")
-    return runs
+            copy_figures(run_dir, study.figures, f"{name}_{experiment.step}")
+    return records
 
 
-def _chosen(steps: Iterable[str] | None, data: Iterable[str] | None) -> list[Experiment]:
+def _chosen(
+    recipe: Recipe, steps: Iterable[str] | None, data: Iterable[str] | None
+) -> list[Experiment]:
     steps, data = list(steps or ()), list(data or ())
     return [
         experiment
-        for experiment in SPECIALIST_EXPERIMENTS
+        for experiment in recipe.experiments
         if (not steps or experiment.step in steps) and (not data or experiment.data in data)
     ]
+
+
+def _run_key(record: Record) -> tuple[Any, ...]:
+    """Returns what tells a run's record from all others of its recipe."""
+    return (record["step"], record["data"], record["seed"])
+
+
+def _in_order(recipe: Recipe, records: Iterable[Record]) -> list[Record]:
+    """Returns the records in the order of the recipe's experiments."""
+    places = [(each.step, SOURCES[each.data].title) for each in recipe.experiments]
+    return sorted(records, key=lambda each: (places.index(_run_key(each)[:2]), each["seed"]))

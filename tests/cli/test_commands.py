@@ -27,7 +27,7 @@ from moe_vae.evaluation.metrics import clustering_scores, match_clusters
 from moe_vae.evaluation.recogniser import RECOGNISER_PARAMS
 from moe_vae.experiments import evaluations, sources, studies
 from moe_vae.experiments import runs as experiment_runs
-from moe_vae.experiments.recipes import SPECIALIST_EXPERIMENTS, SPECIALIST_STEPS
+from moe_vae.experiments.recipes import RECIPES
 from moe_vae.experiments.registry import MODELS
 from moe_vae.models.specialists import build_mixture_of_vaes
 from moe_vae.plots import concepts
@@ -1147,33 +1147,28 @@ def test_a_notebook_that_fails_is_left_as_it_was(capfd):
     assert path.read_bytes() == before
 
 
-def test_specialists_are_collected_in_order_from_the_runs_that_are_there():
-    expected = []
-    for experiment in SPECIALIST_EXPERIMENTS:
-        if experiment.step == "wide-3":
-            for seed in range(min(2, experiment.n_seeds)):
-                run = Path("runs", "specialists", f"wide-3-{experiment.data}-{seed}")
-                router = Path("runs", "specialists", f"information-{experiment.data}-{seed}")
-                params = SPECIALIST_STEPS["wide-3"].params
-                for directory, of_run in ((run, params), (router, {})):
-                    directory.mkdir(parents=True)
-                    record = {"seed": seed, "params": of_run, "interrupted": False}
-                    (directory / "metrics.json").write_text(json.dumps(record))
-                (run / "evaluation.json").write_text(json.dumps({"data": experiment.data}))
-                (run / "losses.png").write_text(run.name)
-                expected.append(
-                    {
-                        "step": "wide-3",
-                        "seed": seed,
-                        "params": params,
-                        "interrupted": False,
-                        "evaluation": {"data": experiment.data},
-                    }
-                )
-    assert expected
-    main(["specialists", "--steps", "wide-3", "--n-seeds", "2"])
+def test_runs_of_a_recipe_are_collected_in_its_order_and_others_kept():
+    steps = RECIPES["specialists"].steps
+
+    def finished(step, seed):
+        run = Path("runs", "specialists", f"{step}-mnist-{seed}")
+        router = Path("runs", "specialists", f"information-mnist-{seed}")
+        params = steps[step].params
+        for directory, of_run in ((run, params), (router, {})):
+            directory.mkdir(parents=True, exist_ok=True)
+            record = {"data": "MNIST", "seed": seed, "params": of_run, "interrupted": False}
+            (directory / "metrics.json").write_text(json.dumps(record))
+        (run / "evaluation.json").write_text(json.dumps({"data": "MNIST"}))
+        (run / "losses.png").write_text(run.name)
+        evaluation = {"evaluation": {"data": "MNIST"}}
+        record = {"step": step, "data": "MNIST", "seed": seed, "params": params}
+        return {**record, "interrupted": False, **evaluation}
+
+    wide, flat = finished("wide-3", 0), [finished("mixture-of-vaes", seed) for seed in range(2)]
+    main(["specialists", "--steps", "wide-3", "--n-seeds", "1"])
+    main(["specialists", "--steps", "mixture-of-vaes", "--n-seeds", "2"])
     assert read_json(Path("results/specialists.json")) == {
-        "command": "python -m moe_vae specialists --steps wide-3 --n-seeds 2",
-        "runs": expected,
+        "command": "python -m moe_vae specialists --steps mixture-of-vaes --n-seeds 2",
+        "runs": [*flat, wide],
     }
     assert Path("results/figures/specialists_wide-3_losses.png").exists()

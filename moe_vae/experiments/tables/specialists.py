@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from moe_vae.experiments.recipes import N_STYLES, SPECIALIST_STEPS
+from moe_vae.experiments.recipes import N_STYLES, RECIPES
 from moe_vae.experiments.tables.markdown import (
     list_values,
     markdown_table,
@@ -53,7 +53,7 @@ def _specialist_rows(results: Values) -> Iterator[Values]:
 
 
 def _on_mnist(results: Values, step: str) -> list[Values]:
-    """The runs on MNIST of a step, a key of `SPECIALIST_STEPS`."""
+    """The runs on MNIST of a step, a key of the steps of `SPECIALISTS`."""
     runs = results["specialists"]["runs"]
     return [run for run in runs if run["step"] == step and run["data"] == "MNIST"]
 
@@ -120,7 +120,7 @@ def hierarchy_table(results: Values) -> str:
             f"wide-{n_styles}": f"ten VAEs, {n_styles} times as wide",
             f"hierarchy-{n_styles}": f"ten mixtures of {n_styles} VAEs",
         }
-        if n_styles == SPECIALIST_STEPS["shapes"].params["n_styles"]:
+        if n_styles == RECIPES["specialists"].steps["shapes"].params["n_styles"]:
             steps["shapes"] = f"ten mixtures of up to {n_styles} VAEs, by the router's outputs"
         rows += [
             (name, *_bound_cells(bounds), *_gains(bounds, wide[0]))

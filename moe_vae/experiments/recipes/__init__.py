@@ -1,0 +1,24 @@
+"""What each table trains: models, settings and seeds. Data only; `studies` trains by them."""
+
+from moe_vae.experiments.recipes.clusterings import CLUSTERING_SEEDS, CLUSTERING_STEPS
+from moe_vae.experiments.recipes.paper import TABLE_1_PARAMS, TABLE_2_PARAMS, TABLE_2_TASK
+from moe_vae.experiments.recipes.posts import POST_SEEDS
+from moe_vae.experiments.recipes.specialists import N_STYLES, SPECIALISTS
+from moe_vae.experiments.recipes.steps import ClusteringStep, Experiment, Recipe
+
+__all__ = [
+    "CLUSTERING_SEEDS",
+    "CLUSTERING_STEPS",
+    "N_STYLES",
+    "POST_SEEDS",
+    "RECIPES",
+    "TABLE_1_PARAMS",
+    "TABLE_2_PARAMS",
+    "TABLE_2_TASK",
+    "ClusteringStep",
+    "Experiment",
+    "Recipe",
+]
+
+# The studies of single runs, by the names of their commands and result files.
+RECIPES = {"specialists": SPECIALISTS}

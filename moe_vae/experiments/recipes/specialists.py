@@ -1,0 +1,73 @@
+"""Experts that draw one digit each, flat and in a hierarchy, and the ablations."""
+
+from moe_vae.experiments.recipes.steps import ClusteringStep, Experiment, Recipe
+from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
+
+__all__ = ["N_STYLES", "SPECIALISTS"]
+
+# As many steps as on MNIST.
+_SMALL_DATA_EPOCHS = {"pretrain_epochs": 120, "epochs": 180}
+
+_SPIRAL_EPOCHS = {"pretrain_epochs": 18, "epochs": 26}
+
+_ROUTED = {"routing": "information"}
+
+# Router and experts go on learning together, in the router's batches. The weight keeps the experts'
+# losses, some hundred nats, from deciding the routing alone.
+_TOGETHER = {**_ROUTED, "information_weight": 100.0, "batch_size": 500}
+
+N_STYLES = (2, 3, 4, 5)
+
+_SHAPES = {"style_routing": "information", "n_styles": 5}
+
+
+def _wide(n_styles: int) -> ClusteringStep:
+    """Ten VAEs whose layers are `n_styles` times as wide as the post's."""
+    layers = {
+        name: [n_styles * size for size in MIXTURE_OF_VAES_PARAMS[name]]
+        for name in ("encoder_layers", "decoder_layers")
+    }
+    return ClusteringStep("mixture-of-vaes", "information", {**_ROUTED, **layers})
+
+
+# The steps of the specialists, by name.
+_STEPS = {
+    "information": ClusteringStep("information"),
+    "mixture-of-vaes": ClusteringStep("mixture-of-vaes", "information", _ROUTED),
+    "without-neighbours": ClusteringStep("information", params={"n_neighbours": 0}),
+    "without-augmentation": ClusteringStep("information", params={"augment": False}),
+    "balanced": ClusteringStep("mixture-of-vaes", params={"routing": "balanced"}),
+    "together": ClusteringStep("mixture-of-vaes", "information", _TOGETHER),
+    **{
+        f"hierarchy-{n_styles}": ClusteringStep("hierarchy", "information", {"n_styles": n_styles})
+        for n_styles in N_STYLES
+    },
+    "shapes": ClusteringStep("hierarchy", "information", _SHAPES),
+    **{f"wide-{n_styles}": _wide(n_styles) for n_styles in N_STYLES},
+    "small": ClusteringStep("information", params=_SMALL_DATA_EPOCHS),
+    "points": ClusteringStep("information", params=_SPIRAL_EPOCHS),
+    "points-experts": ClusteringStep("mixture-of-vaes", "points", {**_ROUTED, "epochs": 22}),
+}
+
+# In the order in which they are trained.
+_EXPERIMENTS = (
+    Experiment("information", "mnist", 5),
+    Experiment("mixture-of-vaes", "mnist", 5),
+    *(Experiment(f"hierarchy-{n_styles}", "mnist", 1) for n_styles in N_STYLES),
+    Experiment("shapes", "mnist", 1),
+    *(Experiment(f"wide-{n_styles}", "mnist", 1) for n_styles in N_STYLES),
+    Experiment("without-neighbours", "mnist", 3),
+    Experiment("without-augmentation", "mnist", 3),
+    Experiment("balanced", "mnist", 3),
+    Experiment("together", "mnist", 1),
+    Experiment("small", "sample", 1),
+    Experiment("small", "digits", 1),
+    Experiment("points", "spiral", 3),
+    Experiment("points-experts", "spiral", 3),
+)
+
+SPECIALISTS = Recipe(
+    "train experts that draw one digit each, flat and in a hierarchy, and the ablations",
+    _STEPS,
+    _EXPERIMENTS,
+)
