@@ -110,6 +110,7 @@ _RULES: dict[str, _Rule] = {
     "n_clusters": _COUNT,
     "n_samples": _COUNT,
     "n_styles": _COUNT,
+    "n_branches": _COUNT,
     "n_outputs": _COUNT,
     "cluster_encoder_layers": _LAYERS,
     "gate_layers": _LAYERS,

@@ -17,6 +17,7 @@ from moe_vae.models.vade import VADE_PARAMS, VaDE
 from moe_vae.nn.gaussian_mixture import GaussianMixture
 from moe_vae.nn.layers import hidden_layers
 from moe_vae.nn.sessions import run_in_chunks
+from moe_vae.params import ParameterError
 
 __all__ = [
     "GATES",
@@ -24,6 +25,7 @@ __all__ = [
     "Gate",
     "GateEntry",
     "GaussianMixtureGate",
+    "HierarchicalGate",
     "SoftmaxGate",
 ]
 
@@ -111,6 +113,60 @@ class SoftmaxGate(Gate):
         return inputs
 
 
+class HierarchicalGate(Gate):
+    """A gate of gates, which makes the mixture a hierarchical mixture of experts (HME).
+
+    The upper gate chooses a branch i, and the branch's own gate chooses one of its experts. Expert
+    k is number j of branch i, and
+
+        g_k(x) = g_i(x) g_j|i(x),  g(x) = softmax(V x + a),  g_.|i(x) = softmax(V_i x + a_i)
+
+    The branches have equal numbers of experts, `n_clusters / n_branches`. Where this is no whole
+    number, the first branches have one expert more than the others. Experts are numbered branch by
+    branch.
+
+    Attributes:
+      upper: the `SoftmaxGate` over the branches, whose `log_probs` [batch, n_branches] are log g_i.
+      lower: list of each branch's `SoftmaxGate` over its experts, log g_j|i.
+      log_probs, predicted_log_probs: float tensors [batch, n_clusters], both log g_k(x).
+
+    Args:
+      params: dict with `n_clusters`, the number of experts, and `n_branches`.
+      inputs: float tensor [batch, n_features].
+
+    Raises:
+      ParameterError: there are more branches than experts.
+
+    Source: the paper, section 4, which names it; Jordan and Jacobs, Hierarchical mixtures of
+      experts and the EM algorithm, 1994.
+    """
+
+    def __init__(self, params: dict[str, Any], inputs: Tensor) -> None:
+        super().__init__(params, inputs)
+        n_branches = params["n_branches"]
+        if n_branches > self.n_clusters:
+            raise ParameterError(
+                f"parameter 'n_branches' is {n_branches}: it must be at most 'n_clusters', "
+                f"{self.n_clusters}"
+            )
+        n_each, n_left = divmod(self.n_clusters, n_branches)
+        with tf.variable_scope("gate"):
+            self.upper = SoftmaxGate({"n_clusters": n_branches}, inputs, "upper")
+            self.lower = [
+                SoftmaxGate({"n_clusters": n_each + (branch < n_left)}, inputs, f"lower_{branch}")
+                for branch in range(n_branches)
+            ]
+            self.log_probs = tf.concat(
+                [
+                    self.upper.log_probs[:, branch, None] + gate.log_probs
+                    for branch, gate in enumerate(self.lower)
+                ],
+                axis=1,
+                name="log_probs",
+            )
+        self.predicted_log_probs = self.log_probs
+
+
 class DeepGate(SoftmaxGate):
     """The gate of "Deep MoE": a softmax on top of hidden layers.
 
@@ -185,6 +241,9 @@ _VAE_GATE = {"gate_weight": 1.0, "gate_epochs": 100}
 # The gates by the value of the parameter `gate`, in the order of the tables.
 GATES: dict[str, GateEntry] = {
     "softmax": GateEntry(SoftmaxGate, {"n_clusters": 10}, "softmax ME"),
+    "hierarchical": GateEntry(
+        HierarchicalGate, {"n_clusters": 10, "n_branches": 2}, "hierarchical ME"
+    ),
     "gmm": GateEntry(
         GaussianMixtureGate,
         {"n_clusters": 10, "gmm_restarts": 5, "gmm_examples": 0},

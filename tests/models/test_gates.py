@@ -10,7 +10,7 @@ from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSet
 from moe_vae.data.spiral import make_spiral
 from moe_vae.models.gates import GATES
-from moe_vae.params import check_params
+from moe_vae.params import ParameterError, check_params
 from moe_vae.training import Trainer, set_seeds
 
 
@@ -39,6 +39,37 @@ def test_softmax_gate_is_a_softmax_of_a_linear_map(data):
     np.testing.assert_allclose(gate.predict_proba(session, data.images), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("n_branches", "sizes"), [(1, [4]), (2, [2, 2]), (3, [2, 1, 1]), (4, [1, 1, 1, 1])]
+)
+def test_hierarchical_gate_is_a_product_of_softmaxes(n_branches, sizes, data):
+    gate, session, variables = start("hierarchical", n_branches=n_branches)
+    values = session.run(variables)
+
+    def layer(scope):
+        # A wide spread, so that a wrong pair of branch and expert would show.
+        return softmax(data.images @ values[f"{scope}/dense/kernel"], axis=1)
+
+    upper, lower = layer("upper"), [layer(f"lower_{branch}") for branch in range(n_branches)]
+    assert [probs.shape[1] for probs in lower] == sizes
+    expected = [
+        upper[:, branch] * probs[:, expert]
+        for branch, probs in enumerate(lower)
+        for expert in range(sizes[branch])
+    ]
+    probs = gate.predict_proba(session, data.images)
+    np.testing.assert_allclose(probs, np.transpose(expected), rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(probs.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_hierarchical_gate_needs_an_expert_for_each_branch():
+    message = "parameter 'n_branches' is 5: it must be at most 'n_clusters', 4"
+    with pytest.raises(ParameterError, match=message):
+        start("hierarchical", n_branches=5)
+    with pytest.raises(ParameterError, match="'n_branches' is 0: it must be a whole number of at"):
+        start("hierarchical", n_branches=0)
+
+
 def test_deep_gate_has_hidden_layers_below_the_softmax(data):
     gate, session, variables = start("deep", gate_layers=[6])
     values = session.run(variables)
@@ -61,7 +92,7 @@ def test_gaussian_mixture_gate_gives_the_fitted_mixtures_responsibilities(data):
     np.testing.assert_allclose(gate.predict_proba(session, data.images), expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["softmax", "deep", "gmm"])
+@pytest.mark.parametrize("name", ["softmax", "hierarchical", "deep", "gmm"])
 def test_a_gate_reads_finite_points_of_its_width(name, data):
     gate, session, _ = start(name)
     with pytest.raises(DataError, match=r"must be \[n, 2\]"):

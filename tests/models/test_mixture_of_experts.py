@@ -13,12 +13,8 @@ from moe_vae.data.dataset import Batch
 from moe_vae.data.spiral import make_spiral
 from moe_vae.data.targets import add_affine_targets
 from moe_vae.model import ModelError
-from moe_vae.models.gates import GATES, SoftmaxGate
-from moe_vae.models.mixture_of_experts import (
-    MixtureOfExperts,
-    build_mixture_of_experts,
-    mixture_of_experts_params,
-)
+from moe_vae.models.gates import GATES
+from moe_vae.models.mixture_of_experts import build_mixture_of_experts, mixture_of_experts_params
 from moe_vae.params import ParameterError
 from moe_vae.training.trainer import Trainer, set_seeds
 
@@ -156,37 +152,15 @@ def test_one_expert_is_a_softmax_regression(data):
     np.testing.assert_allclose(run(trainer, trainer.model.loss, data), expected, rtol=1e-4)
 
 
-class TwoLevelGate(SoftmaxGate):
-    """A tree of gates: p(i, j | x) = p(i | x) p(j | x, i), leaves in the order (i, j)."""
-
-    def __init__(self, inputs, n_branches, n_leaves):
-        super().__init__({"n_clusters": n_branches * n_leaves}, inputs, scope="unused")
-        self.top = SoftmaxGate({"n_clusters": n_branches}, inputs, scope="top")
-        self.below = [
-            SoftmaxGate({"n_clusters": n_leaves}, inputs, scope=f"below_{i}")
-            for i in range(n_branches)
-        ]
-        log_below = tf.stack([gate.log_probs for gate in self.below], axis=1)
-        self.log_probs = tf.reshape(
-            self.top.log_probs[:, :, None] + log_below, [-1, self.n_clusters]
-        )
-        self.predicted_log_probs = self.log_probs
-
-
 def start_tree():
-    with tf.Graph().as_default():
-        set_seeds(1)
-        inputs = tf.placeholder(tf.float32, [None, 2])
-        targets = tf.placeholder(tf.float32, [None, 2])
-        params = {**mixture_of_experts_params("softmax"), "n_clusters": 4, "n_outputs": 2}
-        gate = TwoLevelGate(inputs, 2, 2)
-        return Trainer(MixtureOfExperts(params, gate, inputs, targets))
+    return start("hierarchical", {"n_clusters": 4, "n_branches": 2})
 
 
 def test_tree_of_gates_is_a_hierarchical_mixture(data):
     trainer = start_tree()
     gate = trainer.model.gate
-    top, *below = run(trainer, [gate.top.log_probs, *[g.log_probs for g in gate.below]], data)
+    lower = [each.log_probs for each in gate.lower]
+    top, *below = run(trainer, [gate.upper.log_probs, *lower], data)
     _, means, var = regression_arrays(trainer, data)
     likelihood = 0
     for i in range(2):
@@ -207,9 +181,9 @@ def test_tree_whose_lower_gates_are_constant_is_a_flat_gate(data):
     random = np.random.RandomState(2)
     top_kernel, top_bias = random.normal(size=[2, 2]), random.normal(size=2)
     below_bias = random.normal(size=[2, 2])
-    load(tree, "top", top_kernel, top_bias)
+    load(tree, "gate/upper", top_kernel, top_bias)
     for i in range(2):
-        load(tree, f"below_{i}", np.zeros([2, 2]), below_bias[i])
+        load(tree, f"gate/lower_{i}", np.zeros([2, 2]), below_bias[i])
     flat_bias = top_bias[:, None] + log_softmax(below_bias, axis=1)
     load(flat, "gate", np.repeat(top_kernel, 2, axis=1), flat_bias.ravel())
     kernel, bias = np.random.RandomState(3).normal(size=[2, 8]), np.zeros(8)

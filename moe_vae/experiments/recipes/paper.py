@@ -17,6 +17,7 @@ _EM = {"expert_em_steps": 3, **_COSINE}
 TABLE_1_PARAMS: dict[str, dict[str, dict[str, Any]]] = {
     "spiral": {
         "softmax": {"epochs": 40, **_COSINE},
+        "hierarchical": {"epochs": 40, **_COSINE},
         "gmm": {"epochs": 15, **_EM},
         "deep": {"epochs": 40, **_COSINE},
         "vade": {"epochs": 15, **_EM},
@@ -24,6 +25,7 @@ TABLE_1_PARAMS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "mnist": {
         "softmax": {"epochs": 6, **_COSINE},
+        "hierarchical": {"epochs": 6, **_COSINE},
         "gmm": {"epochs": 2, **_EM, **_FEW_STARTS},
         "deep": {"epochs": 8, **_COSINE},
         "vade": {"epochs": 2, **_EM},
@@ -39,6 +41,7 @@ _LIGHT_GATE = {"gate_weight": 0.01}
 # The same for Table 2, by gate, beside its task.
 TABLE_2_PARAMS: dict[str, dict[str, Any]] = {
     "softmax": {"epochs": 6, **_COSINE},
+    "hierarchical": {"epochs": 6, **_COSINE},
     "gmm": {"epochs": 2, **_COSINE, **_FEW_STARTS},
     "deep": {"epochs": 8, **_COSINE},
     "vade": {"epochs": 4, **_COSINE, **_LIGHT_GATE},
