@@ -1,5 +1,6 @@
 """The generated tables, and the pages that show them."""
 
+import json
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from moe_vae.experiments.tables import (
 )
 from moe_vae.experiments.tables.faults import faults_table
 from moe_vae.experiments.tables.headline import headline_table
+from moe_vae.experiments.tables.markdown import cited
 from moe_vae.experiments.tables.paper import (
     classification_table,
     explained_table,
@@ -24,6 +26,7 @@ from moe_vae.experiments.tables.paper import (
     objectives_table,
     regression_table,
     spiral_table,
+    times_table,
 )
 from moe_vae.experiments.tables.performance import (
     bench_models_table,
@@ -82,6 +85,48 @@ def test_every_figure_that_a_page_shows_exists():
     assert len(shown) > 10
     for page, figure in shown:
         assert figure.exists(), f"{page}: {figure}"
+
+
+# What the pages' text says of the recorded numbers.
+
+
+def test_every_published_value_has_a_source(recorded):
+    paper = recorded["paper"]
+    sources = set(paper["table_1"])
+    for key in (
+        "table_2",
+        "mnist_clustering",
+        "mnist_clustering_elsewhere",
+        "seconds_an_epoch",
+        "epochs_to_converge",
+    ):
+        sources |= {entry["source"] for entry in paper[key].values()}
+    assert sources == set(paper["sources"])
+    assert cited(paper, {"source": "report"}) == "report 50ebb0c"
+    assert cited(paper, paper["table_2"]["deep"]) == "authors' later code 990867e"
+    assert cited(paper, paper["table_2"]["dmvae"]) == "authors' later code"
+
+
+@pytest.mark.parametrize(
+    ("version", "not_below"), [("report", []), ("circulated", [("mnist", "2")] * 2)]
+)
+def test_mean_errors_are_below_the_papers_but_for_one_row_of_one_version(
+    recorded, version, not_below
+):
+    found = []
+    for data, of_gates in recorded["paper"]["table_1"][version].items():
+        for gate, theirs in of_gates.items():
+            for n_outputs, value in theirs.items():
+                errors = [
+                    cell["test"]["squared_error"]
+                    for cell in recorded["table1"]["cells"]
+                    if cell["data"].lower() == data
+                    and cell["params"]["gate"] == gate
+                    and cell["params"]["n_outputs"] == int(n_outputs)
+                ]
+                if sum(errors) / len(errors) >= value:
+                    found.append((data, n_outputs))
+    assert found == not_below
 
 
 # Filling slots.
@@ -164,7 +209,33 @@ def test_results_that_are_not_json_are_refused(tmp_path):
         read_results(tmp_path)
 
 
+def test_a_table_whose_results_do_not_exist_yet_says_so(tmp_path):
+    (tmp_path / "tensorflow_1_15.json").write_text(json.dumps(POSTS["tensorflow_1_15"]))
+    filled = fill_tables(SLOT, read_results(tmp_path))
+    assert filled.splitlines()[1] == "Not measured yet: `results/posts.json` does not exist."
+    (tmp_path / "posts.json").write_text(json.dumps(POSTS["posts"]))
+    assert fill_tables(filled, read_results(tmp_path)) == fill_tables(SLOT, POSTS)
+
+
+def test_a_table_that_asks_for_a_file_of_another_name_is_a_mistake(tmp_path, monkeypatch):
+    (tmp_path / "posts.json").write_text("{}")
+    monkeypatch.setitem(TABLES, "mixture-of-vaes", lambda results: results["post"])
+    with pytest.raises(KeyError, match="'post'"):
+        fill_tables(SLOT, read_results(tmp_path))
+
+
+def test_a_directory_without_results_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match=f"{tmp_path} holds no results: it must have posts"):
+        read_results(tmp_path)
+
+
 # The posts, and the headline.
+
+SOURCES = {
+    "article": {"label": "A et al.", "commit": None},
+    "code": {"label": "their code", "commit": None},
+    "report": {"label": "report", "commit": "50ebb0c"},
+}
 
 
 def test_a_mean_is_of_what_every_run_recorded():
@@ -207,8 +278,12 @@ def test_headlines_have_mean_worst_run_and_number_of_runs():
             ]
         },
         "paper": {
-            "mnist_clustering": {"VaDE": 0.9446, "DMVAE": 0.9486},
-            "mnist_clustering_elsewhere": {"IMSAT": 0.984},
+            "sources": SOURCES,
+            "mnist_clustering": {
+                "VaDE": {"value": 0.9446, "source": "article"},
+                "DMVAE": {"value": 0.9486, "source": "code", "commit": "abc1234"},
+            },
+            "mnist_clustering_elsewhere": {"IMSAT": {"value": 0.9841, "source": "article"}},
         },
     }
     rows = [row[3:] for row in rows_of(headline_table(results))]
@@ -218,9 +293,9 @@ def test_headlines_have_mean_worst_run_and_number_of_runs():
         ["0.7000", "0.7000", "1", "0.6000, TensorFlow 1.15, mean of 2"],
         ["0.800", "0.600", "2", ""],
         ["0.800", "0.600", "2", ""],
-        ["0.900", "0.900", "1", "0.9446, published"],
-        ["0.950", "0.950", "1", "0.9486, published"],
-        ["0.9800", "0.9800", "1", "0.984 IMSAT, published"],
+        ["0.900", "0.900", "1", "0.9446 (A et al.)"],
+        ["0.950", "0.950", "1", "0.9486 (their code abc1234)"],
+        ["0.9800", "0.9800", "1", "IMSAT 0.984 (A et al.)"],
     ]
 
 
@@ -244,11 +319,11 @@ def test_clusterings_are_summed_up_over_seeds():
     lines = spiral_table({"clustering_spiral": clustering}).splitlines()
     constant = "0.500 ± 0.000 | 0.250 ± 0.000"
     assert lines[2:] == [
-        f"| VaDE | 0.500 ± 0.141 | {constant} | 0.400, 0.600 | 4.600, 4.400 | 1.00 |",
-        f"| K-means, on VaDE's codes | 0.250 ± 0.071 | {constant} | 0.200, 0.300 |  |  |",
-        f"| DMVAE | 1.000 ± 0.000 | {constant} | 1.000, 1.000 | 4.000, 4.000 |  |",
-        f"| K-means, on DMVAE's codes | 0.500 ± 0.000 | {constant} | 0.500, 0.500 |  |  |",
-        f"| GMM, on the data | 0.750 ± 0.000 | {constant} | 0.750, 0.750 |  |  |",
+        f"| VaDE | 0.500 ± 0.141 | {constant} | 0.400, 0.600 | 4.600, 4.400 |",
+        f"| K-means, on VaDE's codes | 0.250 ± 0.071 | {constant} | 0.200, 0.300 |  |",
+        f"| DMVAE | 1.000 ± 0.000 | {constant} | 1.000, 1.000 | 4.000, 4.000 |",
+        f"| K-means, on DMVAE's codes | 0.500 ± 0.000 | {constant} | 0.500, 0.500 |  |",
+        f"| GMM, on the data | 0.750 ± 0.000 | {constant} | 0.750, 0.750 |  |",
     ]
 
 
@@ -265,13 +340,16 @@ def test_an_encoder_has_the_loss_of_its_training_and_published_scores_stand_belo
     ]
     results = {
         "clustering_mnist": {"baselines": [{"seed": 0}, {"seed": 1}], "runs": [run, *vaes] * 2},
-        "paper": {"mnist_clustering": {"VaDE": 0.9446}},
+        "paper": {
+            "sources": SOURCES,
+            "mnist_clustering": {"VaDE": {"value": 0.9446, "source": "article"}},
+        },
     }
     lines = mnist_table(results).splitlines()
     assert lines[2].startswith("| information encoder | 0.750 ± 0.000 |")
-    assert lines[2].endswith("| 0.750, 0.750 | -4.000, -4.000 |  |")
-    assert lines[3].endswith("| 0.750, 0.750 | 100.000, 100.000 |  |")
-    assert lines[-1] == "| VaDE, as published | 0.9446 |  |  |  |  |  |"
+    assert lines[2].endswith("| 0.750, 0.750 | -4.000, -4.000 |")
+    assert lines[3].endswith("| 0.750, 0.750 | 100.000, 100.000 |")
+    assert lines[-1] == "| VaDE (A et al.) | 0.9446 |  |  |  |  |"
 
 
 def test_a_clustering_model_appears_by_its_label(monkeypatch):
@@ -279,7 +357,7 @@ def test_a_clustering_model_appears_by_its_label(monkeypatch):
     run = {"model": "new", "test": scores(0.5), "evaluation": {"validation": {"loss": 1.0}}}
     clustering = {"baselines": [{"seed": 0}], "runs": [run]}
     table = spiral_table({"clustering_spiral": clustering})
-    assert rows_of(table) == [["new model", "0.500", "0.500", "0.250", "0.500", "1.000", ""]]
+    assert rows_of(table) == [["new model", "0.500", "0.500", "0.250", "0.500", "1.000"]]
 
 
 def regressions(gate, n_outputs, errors, objective="likelihood", data="MNIST"):
@@ -291,17 +369,22 @@ def regressions(gate, n_outputs, errors, objective="likelihood", data="MNIST"):
 
 
 PAPER = {
-    "table_1": {"mnist": {"deep": {"1": 28.5}, "dmvae": {"1": 34.1}}},
-    "table_2": {"dmvae": 0.992},
+    "sources": SOURCES,
+    "table_1": {
+        "code": {"mnist": {"deep": {"1": 28.5}, "dmvae": {"1": 34.1}}},
+        "article": {"mnist": {"dmvae": {"1": 0.5, "2": 0.25}}},
+    },
+    "table_2": {"dmvae": {"value": 0.992, "source": "code"}},
 }
+PAPERS = ["Deep MoE, their code", "DVMoE, their code", "DVMoE, A et al."]
 
 
 def test_table_1_has_a_row_for_each_number_of_dimensions():
     cells = [cell for d in (1, 2) for gate in GATES for cell in regressions(gate, d, (d, 3 * d))]
     results = {"table1": {"cells": cells}, "paper": PAPER}
     rows = rows_of(regression_table(results))
-    assert rows[0] == ["mnist", "1", *["2 ± 1.41"] * len(GATES), "28.5", "34.1"]
-    assert rows[1] == ["mnist", "2", *["4 ± 2.83"] * len(GATES), "", ""]
+    assert rows[0] == ["mnist", "1", *["2 ± 1.41"] * len(GATES), "28.5", "34.1", "0.5"]
+    assert rows[1] == ["mnist", "2", *["4 ± 2.83"] * len(GATES), "", "", "0.25"]
     assert rows_of(explained_table(results))[0][2:] == ["0.7500 ± 0.1768"] * len(GATES)
 
 
@@ -314,16 +397,15 @@ def test_a_gate_without_runs_is_left_out():
     cells = [*regressions("dmvae", 1, [1.0]), *regressions("softmax", 2, [2.0])]
     results = {"table1": {"cells": cells}, "paper": PAPER}
     table = regression_table(results)
-    papers = ["Deep MoE, paper", "DVMoE, paper"]
-    assert heading_of(table) == ["data", "D", "softmax ME", "DVMoE", *papers]
+    assert heading_of(table) == ["data", "D", "softmax ME", "DVMoE", *PAPERS]
     assert rows_of(table) == [
-        ["mnist", "1", "", "1", "28.5", "34.1"],
-        ["mnist", "2", "2", "", "", ""],
+        ["mnist", "1", "", "1", "28.5", "34.1", "0.5"],
+        ["mnist", "2", "2", "", "", "", "0.25"],
     ]
     assert heading_of(explained_table(results)) == ["data", "D", "softmax ME", "DVMoE"]
     results = {"table2": {"cells": [classification("dmvae", 0.5)]}, "paper": PAPER}
     table = classification_table(results)
-    assert rows_of(table) == [["DVMoE", "0.5000", "0.5000", "0.250", "0.992"]]
+    assert rows_of(table) == [["DVMoE", "0.5000", "0.5000", "0.250", "0.992 (their code)"]]
 
 
 def test_a_registered_gate_appears_by_its_label(monkeypatch):
@@ -353,6 +435,15 @@ def test_objectives_stand_beside_the_same_place_in_table_1():
     ]
 
 
+def test_times_say_where_they_were_taken():
+    times = {"epoch": {"VaDE": [3.0, 1.0, 2.0]}, "prediction": {}}
+    assert heading_of(times_table({"times": times}))[0] == "what is timed (machine not recorded)"
+    where = {"cores": 2, "processor": "P"}
+    table = times_table({"times": {**times, **where}})
+    assert heading_of(table)[0] == "what is timed (2 cores, P)"
+    assert rows_of(table) == [["training steps of an epoch", "VaDE", "2", "1", "3"]]
+
+
 # Specialists.
 
 
@@ -375,25 +466,29 @@ def test_specialists_have_a_row_each_and_a_mean():
         for step in ("information", "mixture-of-vaes")
         for seed in (0, 1)
     ]
-    paper = {"mnist_clustering_elsewhere": {"IMSAT": 0.984}}
+    elsewhere = {"IMSAT": {"value": 0.984, "source": "article"}}
+    paper = {"sources": SOURCES, "mnist_clustering_elsewhere": elsewhere}
     lines = specialists_table({"specialists": {"runs": runs}, "paper": paper}).splitlines()
     assert lines[2] == "| 0 | 0.5000 | 0.5000 | 0.2500 | 2.000 | 0.5000 | 9 |"
     assert lines[4] == "| mean of 2 | 0.6250 | 0.5000 | 0.2500 | 2.000 | 0.6250 | 10 |"
-    assert lines[5] == "| IMSAT, as published | 0.984 |  |  |  |  |  |"
+    assert lines[5] == "| IMSAT (A et al.) | 0.984 |  |  |  |  |  |"
 
 
 def test_an_ablation_leaves_out_what_was_not_run():
-    runs = [specialist("information"), specialist("without-neighbours", 0, 0.25)]
+    runs = [
+        *(specialist("information", seed) for seed in (0, 1)),
+        specialist("without-neighbours", 0, 0.25),
+    ]
     posts = [{**specialist("", 0, 0.5), "model": "mixture-of-vaes"}]
     results = {
         "specialists": {"runs": runs},
         "posts": {"runs": posts},
         "clustering_mnist": {"runs": []},
     }
-    assert [row[:2] for row in rows_of(ablation_table(results))] == [
-        ["the post's routing", "0.5000"],
-        ["without neighbours", "0.2500"],
-        ["full recipe, experts trained after the router", "0.7500"],
+    assert [row[:3] for row in rows_of(ablation_table(results))] == [
+        ["the post's routing", "one only", "0.5000"],
+        ["without neighbours", "one only", "0.2500"],
+        ["full recipe, experts trained after the router", "2", "0.7500 ± 0.0000"],
     ]
 
 
@@ -406,7 +501,8 @@ def test_gains_are_over_the_wider_experts():
     ]
     rows = rows_of(hierarchy_table({"specialists": {"runs": runs}}))
     pairs = ["+0.00%", "+5.00%"] * len(N_STYLES)
-    assert [row[3] for row in rows] == ["", *pairs, "-10.00%"]
+    assert [row[4] for row in rows] == ["", *pairs, "-10.00%"]
+    assert {row[1] for row in rows} == {"0"}
 
 
 def test_other_data_are_those_that_are_not_mnist():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from moe_vae.experiments.recipes import RECIPES
 from moe_vae.experiments.tables.faults import faults_table
 from moe_vae.experiments.tables.headline import headline_table
 from moe_vae.experiments.tables.paper import (
@@ -37,7 +38,7 @@ from moe_vae.params import ParameterError
 
 __all__ = ["RESULTS", "TABLES", "fill_pages", "fill_tables", "find_pages", "read_results"]
 
-# The result files, by name, that the tables are made of.
+# The result files, by name, that the tables are made of. Every recipe writes one.
 RESULTS = (
     "posts",
     "tensorflow_1_15",
@@ -47,12 +48,12 @@ RESULTS = (
     "table1",
     "objectives",
     "table2",
-    "specialists",
     "times",
     "cluster",
     "bench",
     "bench_scaling",
     "faults",
+    *RECIPES,
 )
 
 # The functions of the results that return a table as Markdown.
@@ -84,6 +85,17 @@ _OPENING = re.compile(r"^<!-- table: (\S+) -->\n", re.MULTILINE)
 _CLOSING = "<!-- end of table -->"
 
 
+class NotMeasuredError(KeyError):
+    """A table asks for a result file that does not exist; its argument is the file's name."""
+
+
+class _Results(dict[str, Any]):
+    """The contents of the result files that exist, by name."""
+
+    def __missing__(self, name: str) -> Any:
+        raise (NotMeasuredError if name in RESULTS else KeyError)(name)
+
+
 def read_results(directory: Path) -> dict[str, Any]:
     """Reads the result files that the tables are made of.
 
@@ -91,19 +103,27 @@ def read_results(directory: Path) -> dict[str, Any]:
       directory: where they are, `RESULTS` with the ending `.json`.
 
     Returns:
-      Dict of a file's name, without `.json`, to its content.
+      Dict of a file's name, without `.json`, to its content. It raises `NotMeasuredError` for a
+      file that does not exist yet.
 
     Raises:
-      OSError: a file does not exist or cannot be read.
-      ParameterError: a file does not hold JSON.
+      OSError: a file cannot be read.
+      ParameterError: the directory has none of the files, or a file does not hold JSON.
     """
-    results = {}
-    for name in RESULTS:
-        path = directory / f"{name}.json"
+    paths = {name: directory / f"{name}.json" for name in RESULTS}
+    results = _Results()
+    for name, path in paths.items():
+        if not path.exists():
+            continue
         try:
             results[name] = json.loads(path.read_text())
         except ValueError as error:
             raise ParameterError(f"{path} is not JSON ({error})") from error
+    if not results:
+        raise ParameterError(
+            f"{directory} holds no results: it must have {paths[RESULTS[0]].name} or another file "
+            "that a study wrote"
+        )
     return results
 
 
@@ -111,6 +131,7 @@ def fill_tables(text: str, results: dict[str, Any]) -> str:
     """Writes each table of results into its slot in a text.
 
     A slot stands between `<!-- table: NAME -->` and `<!-- end of table -->`, each on its own line.
+    If a table's result file does not exist yet, its slot says so.
 
     Args:
       text: the text with its slots, filled or empty.
@@ -130,8 +151,15 @@ def fill_tables(text: str, results: dict[str, Any]) -> str:
         _, closing, after = slot.partition(_CLOSING)
         if not closing:
             raise ParameterError(f"table {name!r} has no end: the line {_CLOSING!r} is missing")
-        filled.append(f"<!-- table: {name} -->\n{TABLES[name](results)}\n{closing}{after}")
+        filled.append(f"<!-- table: {name} -->\n{_table(name, results)}\n{closing}{after}")
     return "".join(filled)
+
+
+def _table(name: str, results: dict[str, Any]) -> str:
+    try:
+        return TABLES[name](results)
+    except NotMeasuredError as error:
+        return f"Not measured yet: `results/{error.args[0]}.json` does not exist."
 
 
 def find_pages(root: Path) -> list[Path]:
