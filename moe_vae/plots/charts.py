@@ -1,6 +1,7 @@
 """Charts of any results: losses, images, confusion tables and points.
 
-An expert has one colour and a digit has one place wherever they appear.
+An expert has one colour and a digit has one place wherever they appear. Every image is drawn as the
+posts draw theirs, with white ink on black.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,10 @@ __all__ = [
 
 Colour = Any  # whatever matplotlib takes for one
 
+# As in the posts' cell 9.
 PICTURE_INCHES = 0.7
+PICTURE_COLOURS = "Greys_r"  # 0 is black and 1 is white
+
 N_MARKED = 30  # a curve of fewer epochs has a dot for each
 
 
@@ -81,8 +85,9 @@ def plot_image_rows(
     title: str,
     column_labels: Sequence[str] | None = None,
     column_colours: Sequence[Colour] | None = None,
+    own_scales: bool = False,
 ) -> "Figure":
-    """Draws a grid of images, dark on white.
+    """Draws a grid of images, white on black.
 
     Args:
       rows: float array [rows, columns, side * side] with values in [0, 1].
@@ -90,16 +95,20 @@ def plot_image_rows(
       title: title of the figure.
       column_labels: one text for each column, or None for no labels.
       column_colours: the colour of each column's label, or None for black.
+      own_scales: whether black and white are the least and the largest value of each image, and not
+        0 and 1.
     """
     rows = np.asarray(rows)
     n_rows, n_columns, n_pixels = rows.shape
     side = square_side(n_pixels)
+    black, white = (None, None) if own_scales else (0, 1)
     figure = new_figure(PICTURE_INCHES * n_columns + 1.0, PICTURE_INCHES * n_rows + 0.9)
     figure.suptitle(title)
     axes = figure.subplots(n_rows, n_columns, squeeze=False)
     for row, (images, label) in enumerate(zip(rows, row_labels, strict=True)):
         for ax, image in zip(axes[row], images, strict=True):
-            ax.imshow(image.reshape(side, side), cmap="gray_r", vmin=0, vmax=1)
+            picture = image.reshape(side, side)
+            ax.imshow(picture, cmap=PICTURE_COLOURS, vmin=black, vmax=white)
             ax.set(xticks=[], yticks=[])
         axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center")
     for column, label in enumerate(column_labels or []):
@@ -117,23 +126,28 @@ def plot_samples(
 ) -> "Figure":
     """Draws what a model generated after each epoch: one row an epoch, one column an expert.
 
+    The rows are the epochs `linspace(0, n - 1, num_epochs)`, rounded down, and each image has its
+    own scale, from its darkest to its brightest pixel: both as in the posts. The title and the
+    columns' labels are not in the posts.
+
     Args:
       samples: list with one array [columns, 784] for each epoch; a column is a digit, an expert or
         a cluster.
       title: title of the figure.
-      num_epochs: the largest number of rows; they are spread evenly over the epochs.
+      num_epochs: the number of rows; after fewer epochs than that, each epoch has one row.
       column_labels, column_colours: see `plot_image_rows`.
 
     Source: post 2, cell 9; post 3, cell 9.
     """
     n_rows = min(num_epochs, len(samples))
-    shown = np.linspace(0, len(samples) - 1, n_rows).round().astype(int)
+    shown = np.linspace(0, len(samples) - 1, n_rows).astype(int)
     return plot_image_rows(
         np.asarray(samples)[shown],
         [f"epoch {epoch + 1}" for epoch in shown],
         title,
         column_labels,
         column_colours,
+        own_scales=True,
     )
 
 

@@ -20,31 +20,39 @@ from moe_vae.plots.diagrams import draw_modules
 IMAGES = np.random.default_rng(0).random([100, 10, 784])
 
 
-def test_samples_show_20_rows_evenly_spread_over_100_epochs():
+def row_labels(figure):
+    return [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()]
+
+
+def test_samples_show_the_posts_20_rows_of_100_epochs():
     figure = plot_samples(list(IMAGES), "title")
-    labels = [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()]
-    assert len(figure.axes) == 200
-    assert (len(labels), labels[0], labels[1], labels[-1]) == (
-        20,
-        "epoch 1",
-        "epoch 6",
-        "epoch 100",
-    )
-    shown = figure.axes[-1].images[0].get_array()
-    np.testing.assert_array_equal(shown, IMAGES[99, 9].reshape(28, 28))
+    # linspace(0, 99, 20) is 0, 5.2, 10.4, ..., 26.05, ..., 99; the posts cut the fractions off.
+    epochs = [1, 6, 11, 16, 21, 27, 32, 37, 42, 47, 53, 58, 63, 68, 73, 79, 84, 89, 94, 100]
+    assert row_labels(figure) == [f"epoch {epoch}" for epoch in epochs]
+    for row, epoch in enumerate(epochs):
+        shown = figure.axes[10 * row + 9].images[0].get_array()
+        np.testing.assert_array_equal(shown, IMAGES[epoch - 1, 9].reshape(28, 28))
 
 
 def test_samples_of_few_epochs_show_every_epoch_once():
     figure = plot_samples(list(IMAGES[:3]), "title")
-    labels = [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()]
-    assert labels == ["epoch 1", "epoch 2", "epoch 3"]
+    assert row_labels(figure) == ["epoch 1", "epoch 2", "epoch 3"]
 
 
-def test_pictures_are_grey_reversed_without_ticks():
+def test_pictures_are_white_on_black_without_ticks():
     ax = plot_image_rows(IMAGES[:1], ["row"], "title").axes[0]
-    assert ax.images[0].get_cmap().name == "gray_r"
+    assert ax.images[0].get_cmap().name == "Greys_r"
     assert ax.images[0].get_clim() == (0, 1)
+    assert ax.images[0].to_rgba(np.array([0.0, 1.0]))[:, :3].tolist() == [[0] * 3, [1] * 3]
     assert len(ax.get_xticks()) == len(ax.get_yticks()) == 0
+
+
+def test_each_sample_has_its_own_scale():
+    faint = 0.3 + 0.1 * IMAGES[:2]
+    first, *_, last = plot_samples(list(faint), "title").axes
+    for ax, image in ((first, faint[0, 0]), (last, faint[1, 9])):
+        assert ax.images[0].get_cmap().name == "Greys_r"
+        assert ax.images[0].get_clim() == (image.min(), image.max())
 
 
 def test_losses_are_drawn_over_epochs_from_1():
