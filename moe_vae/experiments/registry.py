@@ -60,6 +60,7 @@ _NETWORK_PARAMS = (
     "decoder_std",
     "input_std",
     "z_dim",
+    "cluster_prior",
 )
 # What a model leaves out if it begins with another.
 _TRAINING_BEFORE = ("pretrain_epochs", "routing_epochs", "gate_epochs")

@@ -31,6 +31,7 @@ DMVAE_PARAMS: dict[str, Any] = {
     "input_std": 1.0,
     "z_dim": 10,
     "prior_mean_std": 0.3,
+    "cluster_prior": "uniform",
     "objective": "exact",
     "temperature": 0.2,
     "temperature_start": 0.2,
@@ -56,8 +57,12 @@ class DMVAE(ClusteringVAE):
         loss_reconstruction = mean over the batch of -log p(x|z)
         loss_code           = mean over the batch of KL(q(z|x) || p(z|zeta))             "relaxed"
                               or of sum_k q(c=k|x) KL(q(z|x) || N(mu_k, var_k))            "exact"
-        loss_cluster        = mean over the batch of KL(q(c|x) || uniform)
+        loss_cluster        = mean over the batch of KL(q(c|x) || pi)
         loss                = loss_reconstruction + kl_weight (loss_code + loss_cluster)
+
+    With the `cluster_prior` "uniform", the paper's, every pi_c is 1 / n_clusters. With "learned",
+    pi = softmax(logits), where the logits start at 0 and are trained. For fixed encoders the loss
+    is least where pi is the mean of q(c|x) over the data.
 
     "exact" is the expectation over c that "relaxed" estimates from one draw; it needs neither
     Gumbel noise nor a temperature. `kl_weight` grows from 0 to 1 in equal steps over the first
@@ -95,7 +100,10 @@ class DMVAE(ClusteringVAE):
 
     def _build_prior(self) -> GaussianMixture:
         return GaussianMixture(
-            self.n_clusters, self.params["z_dim"], self.params["prior_mean_std"], uniform=True
+            self.n_clusters,
+            self.params["z_dim"],
+            self.params["prior_mean_std"],
+            uniform=self.params["cluster_prior"] == "uniform",
         )
 
     def _build_cluster_probs(self) -> None:

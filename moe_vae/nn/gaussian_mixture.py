@@ -43,7 +43,9 @@ class GaussianMixture:
             logits = _variable("logits", [n_clusters], 0.0, weights_trainable)
             self.mu = _variable("mu", [n_clusters, n_features], mean_std, trainable)
             raw_var = _variable("raw_var", [n_clusters, n_features], 0.0, trainable)
-            self.log_weights = tf.nn.log_softmax(logits, name="log_weights")
+            # Without this, logits that come from another model would count.
+            counted = tf.zeros_like(logits) if uniform else logits
+            self.log_weights = tf.nn.log_softmax(counted, name="log_weights")
             self.var = bounded_variance(raw_var)
             self._build_assignment([logits, self.mu, raw_var])
         self._uniform = uniform

@@ -244,6 +244,61 @@ def test_prior_weights_stay_uniform(data):
     np.testing.assert_allclose(np.exp(log_weights), 0.25, rtol=1e-6)
 
 
+def test_uniform_prior_does_not_take_another_models_weights(tmp_path):
+    learned = start({"cluster_prior": "learned"})
+    assert np.ptp(learned.session.run(learned.model.prior.log_weights)) > 0.1
+    learned.save(tmp_path / "model")
+    uniform = start()
+    assert "dmvae/gaussian_mixture/mu" in uniform.begin_with(tmp_path / "model")
+    log_weights = uniform.session.run(uniform.model.prior.log_weights)
+    np.testing.assert_allclose(np.exp(log_weights), 0.25, rtol=1e-6)
+
+
+def logits_of(trainer):
+    (logits,) = (v for v in trainer._variables if v.op.name == "dmvae/gaussian_mixture/logits")
+    return logits
+
+
+def test_learned_prior_is_in_the_loss(data):
+    trainer = start({"cluster_prior": "learned"})
+    logits = np.array([1.0, 0.0, -2.0, 0.5], np.float32)
+    logits_of(trainer).load(logits, trainer.session)
+    x = data.images[::20]
+    got = values(trainer, x, noise(len(x))[0])
+    q, weights = softmax(got["logits"]), softmax(logits[None])[0]
+    kls = gaussian_kl(got["mu"][:, None], got["var"][:, None], got["prior_mu"], got["prior_var"])
+    reconstruction = reconstruction_and_cluster_terms(x, got)[0]
+    cluster = (q * np.log(q / weights)).sum(axis=1)
+    expected = (reconstruction + (q * kls).sum(axis=1) + cluster).mean()
+    np.testing.assert_allclose(got["loss"], expected, rtol=1e-4)
+
+
+def test_learned_prior_is_drawn_to_the_mean_of_q(data):
+    x = data.images[::20]
+    with tf.Graph().as_default(), tf.Session() as session:
+        set_seeds(5)
+        model = build_dmvae({**SMALL, "cluster_prior": "learned"}, 2)
+        (logits,) = (v for v in tf.trainable_variables() if "mixture/logits" in v.op.name)
+        gradient = tf.gradients(model.loss, logits)[0]
+        session.run(tf.global_variables_initializer())
+        logits.load([1.0, 0.0, -2.0, 0.5], session)
+        computed, log_q, log_weights = session.run(
+            [gradient, model.log_probs, model.prior.log_weights], {model.inputs: x}
+        )
+    expected = np.exp(log_weights) - np.exp(log_q).mean(axis=0)
+    np.testing.assert_allclose(computed, expected, atol=1e-5)
+
+
+def test_learned_prior_starts_uniform_and_is_trained(data):
+    with tf.Graph().as_default():
+        set_seeds(5)
+        trainer = Trainer(build_dmvae({**SMALL, "cluster_prior": "learned"}, 2))
+    prior = trainer.model.prior
+    np.testing.assert_allclose(np.exp(trainer.session.run(prior.log_weights)), 0.25, rtol=1e-6)
+    trainer.fit(data, 2, sample=False)
+    assert np.ptp(trainer.session.run(prior.log_weights)) > 1e-3
+
+
 def test_predict_is_the_cluster_encoders(exact, data):
     model, session = exact.model, exact.session
     logits = session.run(model.cluster_logits, {model.inputs: data.images})
@@ -296,6 +351,7 @@ def test_restarts_keep_the_lowest_held_out_loss():
         ({"temperature": -0.2}, "parameter 'temperature' is -0.2: it must be a number above 0"),
         ({"temperature_start": float("nan")}, "'temperature_start' is nan: it must be a number"),
         ({"objective": "gumbel"}, "'objective' is 'gumbel': it must be one of relaxed, exact"),
+        ({"cluster_prior": "flat"}, "'cluster_prior' is 'flat': it must be one of uniform, lear"),
         ({"n_clusters": 0}, "parameter 'n_clusters' is 0: it must be a whole number of at least 1"),
         ({"cluster_encoder_layers": []}, "'cluster_encoder_layers' is .*: it must be a non-empty"),
         ({"n_samples": 3}, "unknown parameter 'n_samples': allowed are"),
