@@ -148,6 +148,7 @@ _RULES: dict[str, _Rule] = {
     "expert_em_steps": _STEPS,
     "gmm_restarts": _COUNT,
     "gmm_examples": _STEPS,
+    "covariance": _choice("diag", "full"),
     "gate_weight": _WEIGHT,
     "digit_classification_weight": _WEIGHT,
     "balancing_weight": _WEIGHT,

@@ -14,7 +14,7 @@ from moe_vae.model import Model
 from moe_vae.models.clustering_vae import ClusteringVAE, check_inputs
 from moe_vae.models.dmvae import DMVAE, DMVAE_PARAMS
 from moe_vae.models.vade import VADE_PARAMS, VaDE
-from moe_vae.nn.gaussian_mixture import GaussianMixture
+from moe_vae.nn.gaussian_mixture import FullGaussianMixture, GaussianMixture
 from moe_vae.nn.layers import hidden_layers
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError
@@ -184,14 +184,15 @@ class DeepGate(SoftmaxGate):
 class GaussianMixtureGate(Gate):
     """The naive gate: the responsibilities p(c|x) of a Gaussian mixture fitted to the inputs.
 
-    EM fits the mixture before the experts are trained; training the experts does not change it.
+    EM fits the mixture before the experts are trained; training the experts does not change it. Its
+    covariances are diagonal with the `covariance` "diag", and unrestricted with "full".
 
     Attributes:
-      mixture: the `GaussianMixture` of the inputs.
+      mixture: the `GaussianMixture` or `FullGaussianMixture` of the inputs.
       log_probs, predicted_log_probs: float tensors [batch, n_clusters], both log p(c|x).
 
     Args:
-      params: dict with `n_clusters`, `gmm_restarts` and `gmm_examples`.
+      params: dict with `n_clusters`, `gmm_restarts`, `gmm_examples` and `covariance`.
       inputs: float tensor [batch, n_features].
 
     Source: the paper, section 2.2.
@@ -200,9 +201,14 @@ class GaussianMixtureGate(Gate):
     def __init__(self, params: dict[str, Any], inputs: Tensor) -> None:
         super().__init__(params, inputs)
         with tf.variable_scope("gate"):
-            self.mixture = GaussianMixture(self.n_clusters, self.n_features, trainable=False)
+            self.mixture = self._build_mixture()
             self.log_probs = self.mixture.log_responsibilities(inputs)
         self.predicted_log_probs = self.log_probs
+
+    def _build_mixture(self) -> GaussianMixture:
+        if self.params["covariance"] == "full":
+            return FullGaussianMixture(self.n_clusters, self.n_features)
+        return GaussianMixture(self.n_clusters, self.n_features, trainable=False)
 
     def pretrain(self, trainer: Any, train_set: DataSet) -> None:
         """Fits the mixture to the images of `train_set` by EM.
@@ -246,7 +252,7 @@ GATES: dict[str, GateEntry] = {
     ),
     "gmm": GateEntry(
         GaussianMixtureGate,
-        {"n_clusters": 10, "gmm_restarts": 5, "gmm_examples": 0},
+        {"n_clusters": 10, "gmm_restarts": 5, "gmm_examples": 0, "covariance": "diag"},
         "GMM-gated ME",
     ),
     "deep": GateEntry(

@@ -78,18 +78,25 @@ def test_deep_gate_has_hidden_layers_below_the_softmax(data):
     np.testing.assert_allclose(gate.predict_proba(session, data.images), expected, rtol=1e-4)
 
 
-def test_gaussian_mixture_gate_gives_the_fitted_mixtures_responsibilities(data):
-    gate, session, _ = start("gmm", gmm_restarts=1)
+@pytest.mark.parametrize("covariance", ["diag", "full"])
+def test_gaussian_mixture_gate_gives_the_fitted_mixtures_responsibilities(data, covariance):
+    gate, session, _ = start("gmm", gmm_restarts=1, covariance=covariance)
     trainer = Trainer.__new__(Trainer)  # all that `pretrain` reads of a trainer is its session
     trainer.session = session
     np.random.seed(0)
     gate.pretrain(trainer, data)
     np.random.seed(0)
-    mixture = GaussianMixture(4, covariance_type="diag", reg_covar=1e-4).fit(
+    mixture = GaussianMixture(4, covariance_type=covariance, reg_covar=1e-4).fit(
         data.images.astype(float)
     )
     expected = mixture.predict_proba(data.images.astype(float))
     np.testing.assert_allclose(gate.predict_proba(session, data.images), expected, atol=1e-3)
+
+
+def test_gaussian_mixture_gate_has_covariances_of_two_kinds():
+    message = "parameter 'covariance' is 'tied': it must be one of diag, full"
+    with pytest.raises(ParameterError, match=message):
+        start("gmm", covariance="tied")
 
 
 @pytest.mark.parametrize("name", ["softmax", "hierarchical", "deep", "gmm"])

@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from moe_vae.compat import tf
-from moe_vae.nn.gaussian_mixture import GaussianMixture
+from moe_vae.nn.gaussian_mixture import FullGaussianMixture, GaussianMixture
 
 
 @pytest.fixture
@@ -49,6 +49,34 @@ def test_the_joint_is_the_weighted_density(session, heaps):
     np.testing.assert_allclose(
         log_responsibilities, expected - logsumexp(expected, axis=1, keepdims=True), atol=2e-3
     )
+
+
+def test_the_joint_with_full_covariances_is_scipys(session, heaps):
+    slanted = heaps @ np.array([[1.0, 0.8], [0.0, 0.5]])
+    mixture = FullGaussianMixture(3, 2)
+    session.run(tf.global_variables_initializer())
+    z = slanted[::40].astype(np.float32)
+    joint = mixture.log_joint(tf.constant(z.reshape(2, 5, 2)))  # any leading axes
+    before = multivariate_normal(session.run(mixture.mu)[1]).logpdf(z) - np.log(3)
+    np.testing.assert_allclose(session.run(joint)[..., 1].ravel(), before, rtol=1e-4)
+    fitted = mixture.fit(session, slanted)
+    expected = np.stack(
+        [
+            np.log(weight) + multivariate_normal(mean, covariance).logpdf(z)
+            for weight, mean, covariance in zip(
+                fitted.weights_, fitted.means_, fitted.covariances_, strict=True
+            )
+        ],
+        axis=1,
+    )
+    correlations = [c[0, 1] / np.sqrt(c[0, 0] * c[1, 1]) for c in fitted.covariances_]
+    assert min(correlations) > 0.5  # so a diagonal density would be another
+    np.testing.assert_allclose(session.run(joint).reshape(10, 3), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_nothing_but_a_fit_changes_a_full_mixture(session):
+    FullGaussianMixture(3, 2)
+    assert tf.trainable_variables() == []
 
 
 @pytest.mark.parametrize("uniform", [False, True])
