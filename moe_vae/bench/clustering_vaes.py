@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from moe_vae.bench.records import machine
 from moe_vae.compat import Tensor, tf
 from moe_vae.data.checks import IMAGE_PIXELS
 from moe_vae.data.dataset import DataSets
@@ -58,12 +59,13 @@ def time_clustering_vaes(data_sets: DataSets, seed: int = 0) -> dict[str, Any]:
     Args:
       data_sets: a `DataSets`; an epoch is one pass over its training set, a prediction one over
         its test set.
-      seed: seed of the weights.
+      seed: seed of the weights, the noise and the batches.
 
     Returns:
-      Dict with the networks' `sizes`, `n_train` and `n_test`, the numbers of images; `epoch`, by
-      model a list of seconds of an epoch's training steps, without the first epoch; and
-      `prediction`, by gate a list of seconds for all test images.
+      Dict with the `data`, the `seed`, what `machine` says of this machine, the networks' `sizes`,
+      `n_train` and `n_test`, the numbers of images; `epoch`, by model a list of seconds of an
+      epoch's training steps, without the first epoch; and `prediction`, by gate a list of seconds
+      for all test images.
     """
     kinds: dict[str, tuple[Build, dict[str, Any]]] = {
         "VaDE": (build_vade, SIZES),
@@ -78,6 +80,9 @@ def time_clustering_vaes(data_sets: DataSets, seed: int = 0) -> dict[str, Any]:
     for n_samples in N_SAMPLES:
         gates[f"VaDE, S = {n_samples}"] = (trainers["VaDE"], {"n_samples": n_samples})
     return {
+        "data": data_sets.name,
+        "seed": seed,
+        **machine(),
         "sizes": SIZES,
         "n_train": data_sets.train.num_examples,
         "n_test": data_sets.test.num_examples,

@@ -8,6 +8,7 @@ import pytest
 from moe_vae import DataSet, DataSets, read_data_sets
 from moe_vae.bench import clustering_vaes
 from moe_vae.bench.clustering_vaes import build_scanned_vade, time_clustering_vaes
+from moe_vae.bench.records import machine
 from moe_vae.cli import times
 from moe_vae.cli.main import main
 from moe_vae.models.vade import build_vade
@@ -40,8 +41,10 @@ def test_one_cluster_after_the_other_gives_vades_losses(tmp_path):
 def test_every_model_and_gate_is_timed(monkeypatch):
     monkeypatch.setattr(clustering_vaes, "SIZES", SMALL)
     data_set = DataSet(images(200), np.zeros(200, int))
-    seconds = time_clustering_vaes(DataSets(*[data_set] * 3, name="MNIST"))
+    seconds = time_clustering_vaes(DataSets(*[data_set] * 3, name="MNIST"), seed=3)
     assert (seconds["n_train"], seconds["n_test"]) == (200, 200)
+    assert (seconds["data"], seconds["seed"]) == ("MNIST", 3)
+    assert seconds.items() >= machine().items()
     assert {name: len(values) for name, values in seconds["epoch"].items()} == {
         "VaDE": 3,
         "VaDE, one cluster after the other": 3,
@@ -61,12 +64,13 @@ def test_every_model_and_gate_is_timed(monkeypatch):
 
 @pytest.mark.process
 def test_the_command_writes_the_times(tmp_path, monkeypatch):
-    names = []
     monkeypatch.setattr(
-        times, "time_clustering_vaes", lambda data_sets: {"n": names.append(data_sets.name)}
+        times, "time_clustering_vaes", lambda data_sets, seed: {"of": [data_sets.name, seed]}
     )
     monkeypatch.chdir(tmp_path)
-    main(["times", "--data", "sample"])
+    main(["times", "--data", "sample", "--seed", "7"])
     written = json.loads((tmp_path / "results/times.json").read_text())
-    assert written == {"command": "python -m moe_vae times --data sample", "n": None}
-    assert names == [read_data_sets(data="sample").name]
+    assert written == {
+        "command": "python -m moe_vae times --data sample --seed 7",
+        "of": [read_data_sets(data="sample").name, 7],
+    }

@@ -2,11 +2,16 @@
 
 import json
 import re
+import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from moe_vae.cli.options import assignment
+from moe_vae.experiments.recipes import CLUSTERING_STEPS, RECIPES
 from moe_vae.experiments.registry import default_params, inherited_params
+from moe_vae.experiments.sources import SOURCES
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -49,3 +54,28 @@ def test_what_a_recorded_command_does_not_set_is_the_default(name):
     common = (run["params"].keys() & expected.keys()) - given
     assert len(common) >= 5
     assert {key: run["params"][key] for key in common} == {key: expected[key] for key in common}
+
+
+@pytest.mark.parametrize(
+    ("file", "directory", "steps"),
+    [
+        ("specialists", "specialists", RECIPES["specialists"].steps),
+        ("clustering_mnist", "clustering", CLUSTERING_STEPS["images"]),
+        ("clustering_spiral", "clustering", CLUSTERING_STEPS["points"]),
+    ],
+)
+def test_a_recorded_command_is_that_of_its_step_today(file, directory, steps):
+    names = {source.title: name for name, source in SOURCES.items()}
+    for run in json.loads((RESULTS / f"{file}.json").read_text())["runs"]:
+        name = run.get("step", run["model"])
+        step, place = steps[name], f"{names[run['data']]}-{run['seed']}"
+        out = f"runs/{directory}/{name}-{place}"
+        words = shlex.split(run["command"])
+        given = dict(pair for pair in pairwise(words) if pair[0] in ("--out", "--from"))
+        start = {"--from": f"runs/{directory}/{step.before}-{place}"} if step.before else {}
+        assert words[4] == step.model
+        assert given == {**start, "--out": out}
+        settings = [value for option, value in pairwise(words) if option == "--set"]
+        assert dict(map(assignment, settings)) == step.params
+        assert "--resume" not in words
+        assert run["evaluation"]["command"].endswith(f"--run {out}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from moe_vae.experiments.registry import CLUSTERING_MODELS, MODELS
-from moe_vae.experiments.tables.markdown import markdown_table
+from moe_vae.experiments.tables.markdown import cited, markdown_table
 
 __all__ = ["headline_table"]
 
@@ -54,7 +54,7 @@ def _recognised(run: Values) -> float:
 
 
 def _clustering_rows(results: Values) -> Iterator[Row]:
-    published = results["paper"]["mnist_clustering"]
+    published = _published(results, "mnist_clustering", "{}")
     for file in ("clustering_spiral", "clustering_mnist"):
         runs = results[file]["runs"]
         for name in CLUSTERING_MODELS:
@@ -67,7 +67,7 @@ def _clustering_rows(results: Values) -> Iterator[Row]:
                 "clustering accuracy",
                 [_accuracy(run) for run in of_model],
                 3,
-                f"{published[label]}, published" if data == "MNIST" else "",
+                published[label] if data == "MNIST" else "",
             )
 
 
@@ -77,12 +77,21 @@ def _specialists_row(results: Values) -> Row:
         for run in results["specialists"]["runs"]
         if run["step"] == "mixture-of-vaes" and run["data"] == "MNIST"
     ]
-    published = results["paper"]["mnist_clustering_elsewhere"]
+    published = _published(results, "mnist_clustering_elsewhere", "{:.3f}")
     return _row(
         f"specialists: {MODELS['mixture-of-vaes'].label}, routed by information",
         "MNIST",
         "clustering accuracy",
         [_accuracy(run) for run in runs],
         4,
-        ", ".join(f"{accuracy:.3f} {name}" for name, accuracy in published.items()) + ", published",
+        "; ".join(f"{name} {accuracy}" for name, accuracy in published.items()),
     )
+
+
+def _published(results: Values, key: str, form: str) -> dict[str, str]:
+    """The published values under a key of "paper", by name, each followed by its source."""
+    paper = results["paper"]
+    return {
+        name: f"{form.format(entry['value'])} ({cited(paper, entry)})"
+        for name, entry in paper[key].items()
+    }

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "cited",
     "list_values",
     "markdown_row",
     "markdown_table",
@@ -63,6 +64,19 @@ def mean_row(runs: Sequence[dict[str, Any]], names: Iterable[str]) -> dict[str, 
         "seed": f"mean of {len(runs)}",
         **{name: sum(run[name] for run in runs) / len(runs) for name in shared},
     }
+
+
+def cited(paper: dict[str, Any], entry: dict[str, Any]) -> str:
+    """Returns where a published value stands: the source's label, and the commit if it is known.
+
+    Args:
+      paper: the content of the result file "paper".
+      entry: the value's `source`, a key of the paper's `sources`, and its `commit` if that is not
+        the source's.
+    """
+    source = paper["sources"][entry["source"]]
+    commit = entry.get("commit") or source["commit"]
+    return f"{source['label']} {commit}" if commit else source["label"]
 
 
 def mebibytes(n_bytes: float) -> str:

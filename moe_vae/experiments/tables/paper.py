@@ -7,6 +7,7 @@ import numpy as np
 
 from moe_vae.experiments.registry import MODELS
 from moe_vae.experiments.tables.markdown import (
+    cited,
     list_values,
     markdown_table,
     mean_and_deviation,
@@ -32,7 +33,6 @@ _CLUSTERING_HEADING = (
     "ARI",
     "accuracy of each seed",
     "label-free loss of each seed",
-    "rank correlation",
 )
 
 
@@ -43,10 +43,10 @@ def spiral_table(results: Values) -> str:
 
 def mnist_table(results: Values) -> str:
     """The same for MNIST's test images, with the encoder that both models begin with."""
-    n_empty = len(_CLUSTERING_HEADING) - 2
+    n_empty, paper = len(_CLUSTERING_HEADING) - 2, results["paper"]
     published = [
-        (f"{name}, as published", score, *[""] * n_empty)
-        for name, score in results["paper"]["mnist_clustering"].items()
+        (f"{name} ({cited(paper, entry)})", entry["value"], *[""] * n_empty)
+        for name, entry in paper["mnist_clustering"].items()
     ]
     rows = [*_clustering_rows(results["clustering_mnist"]), *published]
     return markdown_table(_CLUSTERING_HEADING, rows)
@@ -79,17 +79,7 @@ def _clustering_row(
         ),
         list_values(accuracies, "{:.3f}"),
         list_values(losses, "{:.3f}"),
-        _rank_correlation(losses, accuracies),
     )
-
-
-def _rank_correlation(losses: Sequence[float], accuracies: Sequence[float]) -> str:
-    """Spearman's correlation of low losses and high accuracies; empty if all runs are equal."""
-    from scipy.stats import spearmanr
-
-    if not losses or len(set(accuracies)) == 1:
-        return ""
-    return f"{spearmanr(np.negative(losses), accuracies).statistic:.2f}"
 
 
 def _label_free_loss(run: Values) -> float:
@@ -101,20 +91,28 @@ def _label_free_loss(run: Values) -> float:
 
 
 def regression_table(results: Values) -> str:
-    """Table 1: squared test errors by data, dimensions and gate, beside the paper's."""
-    cells, paper = results["table1"]["cells"], results["paper"]["table_1"]
-    gates = _gates_of(cells)
-    theirs = dict.fromkeys(gate for of_gates in paper.values() for gate in of_gates)
+    """Table 1: squared test errors by data, dimensions and gate, beside both of the paper's."""
+    cells, paper = results["table1"]["cells"], results["paper"]
+    gates, versions = _gates_of(cells), paper["table_1"]
+    theirs = dict.fromkeys(
+        (source, gate)
+        for source, version in versions.items()
+        for of_gates in version.values()
+        for gate in of_gates
+    )
     rows = (
         (
             data,
             n_outputs,
             *_by_gate(gates, group, "squared_error", "{:.3g}"),
-            *(paper.get(data, {}).get(gate, {}).get(str(n_outputs), "") for gate in theirs),
+            *(
+                versions[source].get(data, {}).get(gate, {}).get(str(n_outputs), "")
+                for source, gate in theirs
+            ),
         )
         for (data, n_outputs), group in _regressions(cells).items()
     )
-    papers = (f"{GATES[gate].label}, paper" for gate in theirs)
+    papers = (f"{GATES[gate].label}, {cited(paper, {'source': source})}" for source, gate in theirs)
     return markdown_table((*_gates_heading(gates), *papers), rows)
 
 
@@ -192,7 +190,11 @@ def _place(cell: Values) -> tuple[str, int, str]:
 
 def classification_table(results: Values) -> str:
     """Table 2: test accuracies of MNIST's classification, beside the authors' later claims."""
-    cells, claims = results["table2"]["cells"], results["paper"]["table_2"]
+    cells, paper = results["table2"]["cells"], results["paper"]
+    claims = {
+        gate: f"{entry['value']} ({cited(paper, entry)})"
+        for gate, entry in paper["table_2"].items()
+    }
     rows = []
     for gate in _gates_of(cells):
         tests = [cell["test"] for cell in cells if cell["params"]["gate"] == gate]
@@ -218,6 +220,7 @@ def classification_table(results: Values) -> str:
 
 def times_table(results: Values) -> str:
     """Seconds of an epoch and of a prediction, VaDE beside DMVAE."""
+    times = results["times"]
     kinds = {
         "epoch": "training steps of an epoch",
         "prediction": "cluster probabilities of all test images",
@@ -225,7 +228,11 @@ def times_table(results: Values) -> str:
     rows = [
         (what, name, f"{np.median(values):.3g}", f"{min(values):.3g}", f"{max(values):.3g}")
         for kind, what in kinds.items()
-        for name, values in results["times"][kind].items()
+        for name, values in times[kind].items()
     ]
-    heading = ("what is timed", "model", "median (s)", "minimum (s)", "maximum (s)")
+    # The first recorded times do not name their machine.
+    named = "processor" in times
+    where = f"{times['cores']} cores, {times['processor']}" if named else "machine not recorded"
+    what = f"what is timed ({where})"
+    heading = (what, "model", "median (s)", "minimum (s)", "maximum (s)")
     return markdown_table(heading, rows)

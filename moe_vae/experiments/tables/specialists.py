@@ -5,6 +5,7 @@ from typing import Any
 
 from moe_vae.experiments.recipes import N_STYLES, RECIPES
 from moe_vae.experiments.tables.markdown import (
+    cited,
     list_values,
     markdown_table,
     mean_and_deviation,
@@ -31,9 +32,14 @@ def specialists_table(results: Values) -> str:
         (row["seed"], *(form.format(row[name]) for name, (_, form) in columns.items()))
         for row in (*rows, mean_row(rows, columns))
     ]
+    paper = results["paper"]
     published = [
-        (f"{name}, as published", f"{accuracy:.3f}", *[""] * (len(columns) - 1))
-        for name, accuracy in results["paper"]["mnist_clustering_elsewhere"].items()
+        (
+            f"{name} ({cited(paper, entry)})",
+            f"{entry['value']:.3f}",
+            *[""] * (len(columns) - 1),
+        )
+        for name, entry in paper["mnist_clustering_elsewhere"].items()
     ]
     titles = (title for title, _ in columns.values())
     return markdown_table(("seed", *titles), [*filled, *published])
@@ -76,6 +82,7 @@ def ablation_table(results: Values) -> str:
     rows = [
         (
             name,
+            _counted(runs),
             *(
                 mean_and_deviation([run["test"][measure] for run in runs], "{:.4f}")
                 for measure in ("accuracy", "nmi")
@@ -85,7 +92,13 @@ def ablation_table(results: Values) -> str:
         for name, runs in routings.items()
         if runs
     ]
-    return markdown_table(("routing", "clustering accuracy", "NMI", "accuracy of each seed"), rows)
+    heading = ("routing", "seeds", "clustering accuracy", "NMI", "accuracy of each seed")
+    return markdown_table(heading, rows)
+
+
+def _counted(runs: Sequence[Values]) -> str:
+    """How many seeds stand behind a row; one alone is said in words, because it shows no spread."""
+    return "one only" if len(runs) == 1 else str(len(runs))
 
 
 def other_data_table(results: Values) -> str:
@@ -113,9 +126,10 @@ def other_data_table(results: Values) -> str:
 
 def hierarchy_table(results: Values) -> str:
     """Bounds on the log likelihood: ten VAEs, ten wider ones, and ten mixtures of VAEs."""
-    rows = [("ten VAEs", *_bound_cells(_bounds(results, "mixture-of-vaes")[0]), "", "")]
+    first = _on_mnist(results, "mixture-of-vaes")[0]
+    rows = [("ten VAEs", first["seed"], *_bound_cells(_bounds(first)), "", "")]
     for n_styles in N_STYLES:
-        wide = _bounds(results, f"wide-{n_styles}")
+        wide = _bounds(_on_mnist(results, f"wide-{n_styles}")[0])
         steps = {
             f"wide-{n_styles}": f"ten VAEs, {n_styles} times as wide",
             f"hierarchy-{n_styles}": f"ten mixtures of {n_styles} VAEs",
@@ -123,20 +137,17 @@ def hierarchy_table(results: Values) -> str:
         if n_styles == RECIPES["specialists"].steps["shapes"].params["n_styles"]:
             steps["shapes"] = f"ten mixtures of up to {n_styles} VAEs, by the router's outputs"
         rows += [
-            (name, *_bound_cells(bounds), *_gains(bounds, wide[0]))
+            (name, run["seed"], *_bound_cells(_bounds(run)), *_gains(_bounds(run), wide))
             for step, name in steps.items()
-            for bounds in _bounds(results, step)
+            for run in _on_mnist(results, step)
         ]
-    heading = ("experts", "bound, training images", "bound, test images")
+    heading = ("experts", "seed", "bound, training images", "bound, test images")
     return markdown_table((*heading, "gain, training images", "gain, test images"), rows)
 
 
-def _bounds(results: Values, step: str) -> list[tuple[float, float]]:
-    """The bounds of each run of a step, in nats, on the training and on the test images."""
-    return [
-        (run["history"]["bound"][-1], run["test"]["losses"]["bound"])
-        for run in _on_mnist(results, step)
-    ]
+def _bounds(run: Values) -> tuple[float, float]:
+    """The bounds of a run, in nats, on the training and on the test images."""
+    return run["history"]["bound"][-1], run["test"]["losses"]["bound"]
 
 
 def _bound_cells(bounds: Sequence[float]) -> list[str]:
