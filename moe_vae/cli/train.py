@@ -78,7 +78,7 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
         choices=ROUTINGS,
         help=f"how the manager of {ROUTED} learns. post (default): as in the post. balanced: "
         "as in the post, but balanced by entropy. information: by mutual information, so that each "
-        "expert draws one digit",
+        "expert draws one digit. labels: not at all; each expert gets the images of one label",
     )
     command.add_argument(
         "--schedule",

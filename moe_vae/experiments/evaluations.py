@@ -46,8 +46,8 @@ def evaluate_specialists(
     trainer: Trainer, data_sets: DataSets, record: Scores, test: Scores
 ) -> Scores:
     """Adds the same for experts that are digits; nothing for the post's routing, or points."""
-    is_routed = record["params"].get("routing", "post") == "information"
-    if not is_routed or record["n_features"] != IMAGE_PIXELS:
+    routing = record["params"].get("routing", "post")
+    if routing in ("post", "balanced") or record["n_features"] != IMAGE_PIXELS:
         return {}
     recogniser, accuracy = train_recogniser(data_sets)
     return {

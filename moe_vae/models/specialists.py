@@ -1,7 +1,8 @@
 """Mixtures of VAEs whose images are routed in another way than the post's.
 
 `BalancedManager` measures balance by an entropy. `SpecialistManager` first learns to put two views
-of one image together, and so makes each expert draw one digit. `ROUTINGS` holds all three by name.
+of one image together, and so makes each expert draw one digit. `LabelManager` learns no routing: it
+reads the labels. `ROUTINGS` holds all of them by name.
 """
 
 from collections.abc import Mapping
@@ -10,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import IMAGE_PIXELS
+from moe_vae.data.checks import IMAGE_PIXELS, check_examples, check_labels
 from moe_vae.data.dataset import Batch, DataSet
 from moe_vae.models.information_encoder import INFORMATION_PARAMS, InformationEncoder
 from moe_vae.nn.losses import log_likelihood_bound
+from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
 from moe_vae.posts.mixture_of_vaes import (
     MIXTURE_OF_VAES_PARAMS,
@@ -25,9 +27,11 @@ from moe_vae.schedules import Schedule
 
 __all__ = [
     "BALANCED_PARAMS",
+    "LABEL_PARAMS",
     "ROUTINGS",
     "SPECIALIST_PARAMS",
     "BalancedManager",
+    "LabelManager",
     "Routing",
     "SpecialistManager",
     "build_mixture_of_vaes",
@@ -57,13 +61,17 @@ _ROUTER_PARAMS = (
     "pretrain_epochs",
 )
 
-# The router's parameters replace the post's manager layers and balancing.
+# Those of the experts alone: the post's without its manager's layers and balancing.
+_EXPERT_PARAMS = {
+    name: value
+    for name, value in MIXTURE_OF_VAES_PARAMS.items()
+    if name not in ("manager_layers", "balancing_weight")
+}
+
+LABEL_PARAMS: dict[str, Any] = {**_EXPERT_PARAMS, "routing": "labels"}
+
 SPECIALIST_PARAMS: dict[str, Any] = {
-    **{
-        name: value
-        for name, value in MIXTURE_OF_VAES_PARAMS.items()
-        if name not in ("manager_layers", "balancing_weight")
-    },
+    **_EXPERT_PARAMS,
     **{name: INFORMATION_PARAMS[name] for name in _ROUTER_PARAMS},
     "routing": "information",
     "routing_epochs": INFORMATION_PARAMS["epochs"],
@@ -244,6 +252,97 @@ class SpecialistManager(Manager):
         return self.router.feed(batch)
 
 
+class LabelManager(Manager):
+    """Experts of which each is trained on the images of one label; there is no manager to train.
+
+    With y an image's label and L its experts' losses, p is 1 for expert y and 0 for the others:
+
+        expected_expert_loss = mean over the batch of L_y
+        loss                 = expected_expert_loss
+        bound                = -expected_expert_loss - log(experts)
+
+    So each expert is a VAE of its own digit, and the batches are the only thing that the experts
+    share. `bound` is a lower bound on the mean of log p(x) with a uniform prior over the experts.
+
+    A trained model reads no labels. It takes p(expert | x) to be proportional to exp(-L), computed
+    at the experts' mean codes, so that `predict` returns the expert with the lowest loss.
+
+    Attributes:
+      labels: whole-number tensor [batch] in 0 to experts - 1.
+      bound: scalar, in nats an image.
+      And those of `Manager`, without `prob_sums` and `balancing_loss`; `probs` depends on `labels`.
+
+    Args:
+      params: dict; see `LABEL_PARAMS` for names and defaults.
+      experts, images: as for `Manager`; there are as many experts as labels.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible, or there is no expert.
+
+    Source: post 3 argues with ten such VAEs, one for each digit, and does not train them.
+    """
+
+    defaults = LABEL_PARAMS
+
+    def calc_probs(self, images: Tensor) -> Tensor:
+        """Returns the labels as probabilities, float tensor [batch, experts]."""
+        del images
+        self.labels = tf.placeholder(tf.int32, [None], name="labels")
+        return tf.one_hot(self.labels, self.n_columns)
+
+    def _build_mixture_losses(self) -> None:
+        with tf.name_scope("expected_expert_loss"):
+            self.expected_expert_loss = tf.reduce_mean(
+                tf.reduce_sum(self.probs * self.expert_losses, axis=1)
+            )
+        self.bound = log_likelihood_bound(self.probs, self.expert_losses)
+        self.loss = self.expected_expert_loss
+        self._posterior = tf.nn.softmax(-self.expert_losses)
+
+    @property
+    def losses(self) -> dict[str, Tensor]:
+        """Dict of name to scalar tensor: the losses that a history records."""
+        return {
+            "expected_expert_loss": self.expected_expert_loss,
+            "bound": self.bound,
+            "loss": self.loss,
+        }
+
+    @property
+    def batch_means(self) -> list[Tensor]:
+        """Tensors that are means over the batch, from which the losses follow."""
+        return [self.expected_expert_loss, self.bound]
+
+    @property
+    def batch_sums(self) -> list[Tensor]:
+        """Tensors that are sums over the batch, from which the losses follow: none."""
+        return []
+
+    def feed(self, batch: Batch) -> dict[Tensor, Any]:
+        """Returns the feed dict for a batch.
+
+        Raises:
+          DataError: a label has no expert.
+        """
+        labels = check_labels(batch.labels, len(batch.images), self.n_columns)
+        return {self.images: batch.images, self.labels: labels}
+
+    def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns p(expert | image), proportional to exp(-L) at the experts' mean codes.
+
+        Args:
+          session: a session that holds trained variables.
+          inputs: float32 array [n, n_features].
+
+        Returns:
+          Float array [n, experts].
+        """
+        no_noise = np.zeros([len(inputs), self.params["z_dim"]], np.float32)
+        feed = {self.images: check_examples(inputs, self.n_features)}
+        feed.update({expert.eps: no_noise for expert in self.experts})
+        return run_in_chunks(session, self._posterior, feed)
+
+
 class Routing(NamedTuple):
     """A way to route images to experts.
 
@@ -261,6 +360,7 @@ ROUTINGS: dict[str, Routing] = {
     "post": Routing(Manager, {**MIXTURE_OF_VAES_PARAMS, "routing": "post"}),
     "balanced": Routing(BalancedManager, BALANCED_PARAMS),
     "information": Routing(SpecialistManager, SPECIALIST_PARAMS),
+    "labels": Routing(LabelManager, LABEL_PARAMS),
 }
 
 
@@ -285,7 +385,8 @@ def build_mixture_of_vaes(
 
     Args:
       params: dict as for `VAE` and, by its `routing`, for `Manager` ("post", the default),
-        `BalancedManager` ("balanced") or `SpecialistManager` ("information").
+        `BalancedManager` ("balanced"), `SpecialistManager` ("information") or `LabelManager`
+        ("labels").
       n_experts: number of experts, at least 1.
       n_features: number of columns of the data.
 

@@ -53,6 +53,7 @@ CASES = [
     *((name, engine, {}) for name in MODELS if name != "moe" for engine in engines_of(name)),
     ("mixture-of-vaes", "plain", {"routing": "balanced"}),
     ("mixture-of-vaes", "plain", {"routing": "information"}),
+    ("mixture-of-vaes", "plain", {"routing": "labels"}),
     ("mixture-of-vaes", "fused", {"routing": "information"}),
     *(("moe", "plain", {"gate": gate, **task}) for gate in GATES for task in TASKS.values()),
     ("moe", "compiled", {"gate": "dmvae", **TASKS["classification"]}),
@@ -95,7 +96,8 @@ def start(case, schedule=None):
     small = {key: value for key, value in SMALL.items() if key in defaults}
     build = builder(name, N_FEATURES, engine)
     if name in ("mixture-of-vaes", "hierarchy"):
-        build = functools.partial(build, n_experts=2)
+        n_experts = N_CLASSES if given.get("routing") == "labels" else 2
+        build = functools.partial(build, n_experts=n_experts)
     return start_trainer(build, {**small, **given}, 1, schedule)
 
 

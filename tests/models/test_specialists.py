@@ -11,7 +11,7 @@ from moe_vae.compat import tf
 from moe_vae.data.checks import check_points
 from moe_vae.evaluation.specialists import score_specialists
 from moe_vae.models.hierarchy import HierarchicalMixture, build_hierarchical_mixture, group_styles
-from moe_vae.models.specialists import SpecialistManager, build_mixture_of_vaes
+from moe_vae.models.specialists import LabelManager, SpecialistManager, build_mixture_of_vaes
 from moe_vae.posts.mixture_of_vaes import VAE
 from moe_vae.training.trainer import start_trainer
 
@@ -266,8 +266,56 @@ def test_styles_draw_in_turn_and_decode_what_is_theirs(images):
         np.testing.assert_allclose(decoded[i], alone, rtol=1e-4)
 
 
+BY_LABEL = {
+    "routing": "labels",
+    **{name: SMALL[name] for name in ("encoder_layers", "decoder_layers", "z_dim", "batch_size")},
+}
+
+
+def test_by_label_an_expert_learns_from_its_own_images_alone(images):
+    trainer = start(build_mixture_of_vaes, BY_LABEL)
+    before = [values(trainer, f"encode_{expert}/") for expert in range(N_EXPERTS)]
+    trainer.fit(DataSet(images, np.full(80, 1)), epochs=2)
+    for expert, of_expert in enumerate(before):
+        kept = same(of_expert, values(trainer, f"encode_{expert}/"))
+        assert kept == (set() if expert == 1 else set(of_expert))
+
+
+def test_losses_by_label_are_those_of_the_labels_experts(images):
+    trainer = start(build_mixture_of_vaes, BY_LABEL)
+    model, labels = trainer.model, np.arange(80) % N_EXPERTS
+    feed = model.feed(DataSet(images, labels).examples(slice(None)))
+    losses, expected, bound, loss = trainer.session.run(
+        [model.expert_losses, model.expected_expert_loss, model.bound, model.loss], feed
+    )
+    own = losses[np.arange(80), labels].mean()
+    np.testing.assert_allclose([expected, loss], own, rtol=1e-6)
+    np.testing.assert_allclose(bound, -own - np.log(N_EXPERTS), rtol=1e-6)
+
+
+def test_without_a_label_the_expert_with_the_lowest_loss_is_taken(images):
+    trainer = start(build_mixture_of_vaes, BY_LABEL)
+    model, session = trainer.model, trainer.session
+    no_noise = {expert.eps: np.zeros([80, 2]) for expert in model.experts}
+    losses = session.run(model.expert_losses, {model.images: images, **no_noise})
+    np.testing.assert_array_equal(model.predict(session, images), losses.argmin(axis=1))
+    expected = softmax(-losses.astype(np.float64), axis=1)
+    np.testing.assert_allclose(model.predict_proba(session, images), expected, atol=1e-4)
+
+
+def test_a_label_without_an_expert_is_refused(images):
+    trainer = start(build_mixture_of_vaes, BY_LABEL)
+    with pytest.raises(DataError, match="labels range from 3 to 3: every label must be in 0 to 2"):
+        trainer.fit(DataSet(images, np.full(80, 3)))
+
+
 def test_a_routing_picks_the_manager():
-    for params, kind in (({}, Manager), ({"routing": "post"}, Manager), (FLAT, SpecialistManager)):
+    for params, kind in (
+        ({}, Manager),
+        ({"routing": "post"}, Manager),
+        (FLAT, SpecialistManager),
+        (BY_LABEL, LabelManager),
+    ):
         with tf.Graph().as_default():
             assert type(build_mixture_of_vaes(params, 2)) is kind
 
