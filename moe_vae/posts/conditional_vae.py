@@ -3,9 +3,13 @@
 The model predicts the digit from the image. So it can encode an image without a label, and it can
 draw a digit without an image when the prediction is fed.
 
-The module follows the post's cells: 3 (parameters), 4 (networks), 5 (graph), 6 (losses), 7 (what
-training asks for); then what a trained model can do.
+The module follows the post's cells, each under its mark: 1 (imports), 2 (data), 3 (parameters),
+4 (networks), 5 (graph), 6 (losses), 7 (what training asks for), 8 and 9 (figures); then what a
+trained model can do. Notebook 01 has what is not here: the optimiser, the training loop, the
+figures.
 """
+
+# Post 2, cell 1: the imports. The cell's two seeds are set by `moe_vae.set_seeds`.
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +26,9 @@ from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
 
 __all__ = ["CONDITIONAL_VAE_PARAMS", "ConditionalVAE", "build_conditional_vae"]
+
+# Post 2, cell 2: the data come from `moe_vae.read_data_sets`. The cell's `input_size` and
+# `num_digits` are `IMAGE_PIXELS` and `NUM_CLASSES`.
 
 # Post 2, cell 3: the parameters.
 
@@ -113,7 +120,7 @@ class ConditionalVAE(Model):
                 tf.concat([self.z, self.digit_prob], axis=1), self.params["decoder_layers"]
             )
 
-    # Post 2, cell 6: the losses. The `Trainer` adds the cell's optimiser, Adam on their sum.
+    # Post 2, cell 6: the losses. Notebook 01 and the `Trainer` add Adam on their sum.
 
     def _build_losses(self) -> None:
         with tf.name_scope("loss_auto_encode"):
@@ -131,7 +138,8 @@ class ConditionalVAE(Model):
             ] * tf.reduce_mean(cross_entropy)
         self.loss = tf.add(self.loss_auto_encode, self.loss_digit_classifier, name="loss")
 
-    # Post 2, cell 7: what the training loop feeds, records and draws.
+    # Post 2, cell 7: what the training loop feeds, records and draws. Notebook 01 has the loop, and
+    # so has the `Trainer`.
 
     def feed(self, batch: Batch) -> dict[Tensor, Any]:
         """Returns the feed dict for a batch."""
@@ -164,6 +172,10 @@ class ConditionalVAE(Model):
         Source: post 2, cell 7.
         """
         return self.generate(session, np.repeat(z, NUM_CLASSES, axis=0), np.arange(NUM_CLASSES))
+
+    # Post 2, cell 8: the losses' curves are drawn by `moe_vae.plots.charts.plot_losses`.
+
+    # Post 2, cell 9: the digits of every epoch are drawn by `moe_vae.plots.charts.plot_samples`.
 
     # Beyond the post: what a trained model can do.
 
@@ -202,6 +214,9 @@ class ConditionalVAE(Model):
         return run_in_chunks(
             session, self.decoded_images, {self.images: images, self.eps: no_noise}
         )
+
+
+# Post 2, cell 5: the placeholders, and the model on them.
 
 
 def build_conditional_vae(params: Mapping[str, Any]) -> ConditionalVAE:

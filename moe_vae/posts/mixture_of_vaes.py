@@ -1,8 +1,12 @@
 """Post 3: ten VAEs and a manager that learns, without labels, which of them an image goes to.
 
-The module follows the post's cells: 3 (parameters), 4 (`VAE`), 5 (`Manager`), 6 (graph), 7 (what
-training asks for, inside `Manager`); then what a trained mixture can do.
+The module follows the post's cells, each under its mark: 1 (imports), 2 (data), 3 (parameters),
+4 (`VAE`), 5 (`Manager`; inside it 7, what training asks for, and what a trained mixture can do),
+6 (graph), 8 and 9 (figures). Notebook 02 has what is not here: the optimiser, the training loop,
+the figures.
 """
+
+# Post 3, cell 1: the imports. The cell's two seeds are set by `moe_vae.set_seeds`.
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,7 +31,8 @@ __all__ = [
     "build_mixture_of_vaes",
 ]
 
-# Post 3, cell 2: NUM_DIGITS, as many experts.
+# Post 3, cell 2: the data come from `moe_vae.read_data_sets`. The cell's `INPUT_SIZE` is
+# `IMAGE_PIXELS`, and there are as many experts as its `NUM_DIGITS`.
 
 N_EXPERTS = 10
 
@@ -188,7 +193,8 @@ class Manager(Model):
     def _calc_balancing_loss(self) -> Tensor:
         return tf.math.reduce_variance(self.prob_sums)
 
-    # Post 3, cell 7: what the training loop feeds, records and draws.
+    # Post 3, cell 7: what the training loop feeds, records and draws. Notebook 02 has the loop, and
+    # so has the `Trainer`.
 
     @property
     def losses(self) -> dict[str, Tensor]:
@@ -286,7 +292,7 @@ class Manager(Model):
         return decoded
 
 
-# Post 3, cell 6: the graph. The `Trainer` adds the cell's optimiser, Adam on the manager's loss.
+# Post 3, cell 6: the graph. Notebook 02 and the `Trainer` add Adam on the manager's loss.
 
 
 def build_experts(
@@ -329,3 +335,10 @@ def build_mixture_of_vaes(
     """
     images, experts = build_experts(params, n_experts, n_features)
     return Manager(params, experts, images)
+
+
+# Post 3, cell 8: the losses' curves are drawn by `moe_vae.plots.charts.plot_losses`.
+
+
+# Post 3, cell 9: the experts' pictures of twenty epochs are drawn by
+# `moe_vae.plots.charts.plot_samples`.

@@ -1,6 +1,7 @@
 """The notebooks as committed, and run again in quick mode."""
 
 import inspect
+import re
 from pathlib import Path
 
 import nbformat
@@ -41,11 +42,14 @@ def assert_runs_clean(notebook):
 
 
 @pytest.mark.parametrize("name", POSTS)
-def test_every_post_cell_has_its_counterpart_in_order(name):
+def test_every_post_cell_has_its_counterpart_in_order_and_says_so(name):
     cells = code_cells(nbformat.read(NOTEBOOKS / name, 4))
     tags = [tag for cell in cells for tag in cell.metadata.get("tags", [])]
     assert [tag for tag in tags if tag != "beyond"] == POST_CELLS
     assert len(tags) == len(cells)
+    for tag, cell in zip(tags, cells, strict=True):
+        mark = re.match(r"# Post, cell (\d):", cell.source)
+        assert tag == (f"post-cell-{mark[1]}" if mark else "beyond")
 
 
 @each_notebook
@@ -69,13 +73,15 @@ def test_the_source_that_is_shown_is_the_packages(name):
     imports = next(cell.source for cell in cells if "def show(" in cell.source)
     namespace = {}
     exec(imports.partition("%matplotlib")[0], namespace)
-    shown = [cell for cell in cells if cell.source.startswith("show(")]
+    # The last expression of a cell, which is the one that Jupyter displays.
+    shown = [(cell, re.search(r"^show(\(.*)", cell.source, re.M | re.S)) for cell in cells]
+    shown = [(cell, found[1]) for cell, found in shown if found]
     assert shown
-    for cell in shown:
-        objects = eval(cell.source.removeprefix("show"), namespace)
+    for cell, arguments in shown:
+        objects = eval(arguments, namespace)
         objects = objects if isinstance(objects, tuple) else (objects,)
         source = "\n".join(map(inspect.getsource, objects))
-        assert cell.outputs[0]["data"]["text/plain"].strip() == source.strip()
+        assert cell.outputs[-1]["data"]["text/plain"].strip() == source.strip()
 
 
 class Quick:
