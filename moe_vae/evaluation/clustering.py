@@ -1,5 +1,6 @@
 """Scores of models that cluster, and of the baselines K-means and Gaussian mixtures."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +12,7 @@ from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.gaussian_mixture import EM_VARIANCE_FLOOR
 from moe_vae.training.trainer import Trainer
 
-__all__ = ["score_baselines", "score_clustering", "score_code_baselines"]
+__all__ = ["accuracy_listener", "score_baselines", "score_clustering", "score_code_baselines"]
 
 # Starts of each baseline, the best of which counts. On images one start takes minutes.
 BASELINE_STARTS = {"points": 10, "images": 1}
@@ -40,6 +41,25 @@ def score_clustering(trainer: Trainer, data_set: DataSet) -> dict[str, Any]:
         "confusion": confusion_table(data_set.labels, clusters, *sizes).tolist(),
         "losses": trainer.evaluate(data_set),
     }
+
+
+def accuracy_listener(data_set: DataSet) -> Callable[[Trainer, DataSet], None]:
+    """Returns a listener of a trainer that records the clustering accuracy after every epoch.
+
+    The history gets it as `accuracy`. Training does not see it.
+
+    Args:
+      data_set: a `DataSet` that is not trained on; its labels are used for scoring only.
+    """
+
+    def record(trainer: Trainer, train_set: DataSet) -> None:
+        del train_set
+        clusters = trainer.model.predict(trainer.session, data_set.images)
+        sizes = (_n_classes(data_set.labels), trainer.model.n_columns)
+        scores = clustering_scores(data_set.labels, clusters, *sizes)
+        trainer.history.setdefault("accuracy", []).append(scores["accuracy"])
+
+    return record
 
 
 def _n_classes(labels: np.ndarray) -> int:

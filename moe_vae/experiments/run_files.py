@@ -11,6 +11,7 @@ __all__ = [
     "CHECKPOINT",
     "CHECKPOINTS",
     "EVALUATION",
+    "MEASURED",
     "METRICS",
     "TENSORBOARD",
     "RunError",
@@ -24,6 +25,7 @@ __all__ = [
 CHECKPOINT = "model.ckpt"
 METRICS = "metrics.json"
 EVALUATION = "evaluation.json"
+MEASURED = "measured.json"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 

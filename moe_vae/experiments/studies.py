@@ -14,6 +14,7 @@ from moe_vae.evaluation.clustering import score_baselines
 from moe_vae.experiments.recipes import (
     CLUSTERING_SEEDS,
     CLUSTERING_STEPS,
+    FIRST_GATE_SEEDS,
     POST_SEEDS,
     RECIPES,
     TABLE_1_PARAMS,
@@ -23,25 +24,34 @@ from moe_vae.experiments.recipes import (
     Recipe,
 )
 from moe_vae.experiments.registry import MODELS, POST_MODELS
-from moe_vae.experiments.run_files import read_json, save_figures, write_json
+from moe_vae.experiments.run_files import RunError, read_json, save_figures, write_json
 from moe_vae.experiments.runs import TrainOptions, fit_model, run_params
 from moe_vae.experiments.sources import SOURCES, DataChoice, is_points
-from moe_vae.experiments.study_runs import Study, copy_figures, evaluated, finish_run, finish_step
+from moe_vae.experiments.study_runs import (
+    Study,
+    copy_figures,
+    evaluated,
+    finish_run,
+    finish_step,
+    measured,
+)
 from moe_vae.models.gates import GATES
 from moe_vae.plots.concepts import concept_figures
+from moe_vae.plots.regression import plot_errors
 from moe_vae.training.checkpoints import locked
 
 __all__ = [
     "OWN_OBJECTIVE",
     "by_recipe",
     "clustering",
+    "clustering_baselines",
     "figures",
     "posts",
     "table1",
     "table2",
 ]
 
-# What a table keeps of the run that filled a cell.
+# What a table keeps of the run that filled a cell, beside the seed of the clustering it began with.
 CELL_RECORD = ("command", "data", "seed", "params", "seconds", "test", "versions")
 OWN_OBJECTIVE = "own"  # a gate's default
 POST_NUMBERS = {"conditional-vae": "post2", "mixture-of-vaes": "post3"}
@@ -136,11 +146,7 @@ def clustering(
     """
     study.check_out()
     seeds = seeds or CLUSTERING_SEEDS[_kind(data)]
-    data_sets, runs = study.data(data).read(), []
-    baselines = [
-        {"seed": seed, **score_baselines(data_sets.train.images, data_sets.test, seed)}
-        for seed in seeds
-    ]
+    baselines, runs = _baselines(study, data, seeds), []
     steps = CLUSTERING_STEPS[_kind(data)]
     for name in steps:
         for seed in seeds:
@@ -149,6 +155,30 @@ def clustering(
             study.write(baselines=baselines, runs=runs)
         copy_figures(run_dir, study.figures, f"{name}_{data}")
     return runs
+
+
+def clustering_baselines(study: Study, data: str, seeds: Sequence[int] | None = None) -> None:
+    """Scores the baselines of `clustering` anew; its file keeps its runs as they are.
+
+    Args:
+      study: the `Study`; its results were written by `clustering`.
+      data, seeds: see `clustering`.
+
+    Raises:
+      OSError: there is no file of results, or it cannot be read.
+      DataError: the data cannot be had.
+    """
+    kept = read_json(study.out)
+    seeds = seeds or CLUSTERING_SEEDS[_kind(data)]
+    study.write(**{**kept, "baselines": _baselines(study, data, seeds)})
+
+
+def _baselines(study: Study, data: str, seeds: Sequence[int]) -> list[Record]:
+    data_sets = study.data(data).read()
+    return [
+        {"seed": seed, **score_baselines(data_sets.train.images, data_sets.test, seed)}
+        for seed in seeds
+    ]
 
 
 def _kind(data: str) -> str:
@@ -181,36 +211,54 @@ def table1(
     gates: Sequence[str] | None = None,
     objectives: Sequence[str] = (OWN_OBJECTIVE,),
     outputs: Sequence[int] = (1, 2, 5),
-    draws: int = 5,
+    draws: int = 10,
+    missing: bool = False,
 ) -> list[Record]:
-    """Trains the regressions of the paper's Table 1.
+    """Trains the regressions of the paper's Table 1, and draws the errors of all of the table's cells.
 
     Args:
       study: the `Study`.
-      gate_runs: the directory of the clusterings that VAE gates begin with, as `clustering` leaves
-        them; what is missing there is trained.
+      gate_runs: the directory of the clusterings that gates begin with, as `clustering` leaves
+        them; what is missing there is trained. Each draw begins with a clustering of its own.
       data: keys of `SOURCES`.
-      gates: keys of `GATES`; None means all.
+      gates: keys of `GATES`; None means all whose clustering the data have.
       objectives: task objectives; `OWN_OBJECTIVE` is each gate's default.
       outputs: numbers of dimensions of the targets.
       draws: number of draws of the targets; each is also a run's seed.
+      missing: whether the cells that the table's file has already are not trained again.
 
     Returns:
       The cells: what the table keeps of each run.
 
     Raises:
-      RunError: a run was interrupted, or its directory holds another one.
+      RunError: a run was interrupted, its directory holds another one, or a gate cannot begin with
+        a clustering of the data.
       And what `train_run` raises.
     """
     cells = [
         _regression_cell(data_name, gate, objective, n_outputs, draw)
         for data_name in data
-        for gate in gates or GATES
+        for gate in _gates(data_name, gates)
         for objective in objectives
         for n_outputs in outputs
         for draw in range(draws)
     ]
-    return _fill_cells(study, cells, gate_runs)
+    filled = _fill_cells(study, cells, gate_runs, missing)
+    errors = plot_errors(read_json(study.out)["cells"])
+    save_figures({f"{study.out.stem}_errors": errors}, study.figures)
+    return filled
+
+
+def _gates(data: str, asked: Sequence[str] | None) -> list[str]:
+    """Returns the gates that are asked for; without any, those whose clustering the data have."""
+    steps = (None, *CLUSTERING_STEPS[_kind(data)])
+    for gate in asked or ():
+        if GATES[gate].begins_with not in steps:
+            raise RunError(
+                f"gate {gate!r} begins with the clustering {GATES[gate].begins_with!r}, and "
+                f"{data!r} has only {', '.join(map(repr, steps[1:]))}: choose another gate"
+            )
+    return list(asked or (gate for gate in GATES if GATES[gate].begins_with in steps))
 
 
 def _regression_cell(data: str, gate: str, objective: str, n_outputs: int, draw: int) -> _Cell:
@@ -232,11 +280,12 @@ def table2(
     gate_runs: Path,
     gates: Sequence[str] | None = None,
     seeds: Sequence[int] = (0, 1, 2),
+    missing: bool = False,
 ) -> list[Record]:
     """Trains the classifications of MNIST, the paper's Table 2.
 
     Args:
-      study, gate_runs, gates: see `table1`.
+      study, gate_runs, gates, missing: see `table1`.
       seeds: the runs' seeds.
 
     Returns and Raises are those of `table1`.
@@ -248,13 +297,15 @@ def table2(
             seed,
             {**TABLE_2_TASK, **TABLE_2_PARAMS.get(gate, {}), "gate": gate},
         )
-        for gate in gates or GATES
+        for gate in _gates("mnist", gates)
         for seed in seeds
     ]
-    return _fill_cells(study, cells, gate_runs)
+    return _fill_cells(study, cells, gate_runs, missing)
 
 
-def _fill_cells(study: Study, cells: Sequence[_Cell], gate_runs: Path) -> list[Record]:
+def _fill_cells(
+    study: Study, cells: Sequence[_Cell], gate_runs: Path, missing: bool
+) -> list[Record]:
     """Fills a table's cells in their order, and writes the table after each.
 
     Cells that the table's file has besides are kept.
@@ -262,14 +313,37 @@ def _fill_cells(study: Study, cells: Sequence[_Cell], gate_runs: Path) -> list[R
     records: list[Record] = []
     kept = read_json(study.out)["cells"] if study.out.exists() else []
     for number, cell in enumerate(cells, start=1):
+        recorded = [each for each in kept if _is_of(each, cell)] if missing else []
+        if recorded:
+            records += recorded
+            continue
         print(f"Cell {number} of {len(cells)}: {cell.name}.", flush=True)
-        start = _finish_gate(study, cell, gate_runs)
-        run_dir = study.runs / cell.name
-        record = finish_run(study, "moe", cell.data, run_dir, cell.seed, cell.params, start)
-        records.append({name: record[name] for name in CELL_RECORD})
+        records.append(_filled(study, cell, gate_runs))
         merged = {_cell_key(each): each for each in (*kept, *records)}
         study.write(cells=list(merged.values()))
     return records
+
+
+def _is_of(record: Record, cell: _Cell) -> bool:
+    """Whether a recorded cell has the data, the seeds and the settings of a cell."""
+    place = (SOURCES[cell.data].title, cell.seed, _gate_seed(cell))
+    theirs = (record["data"], record["seed"], record.get("gate_seed"))
+    return place == theirs and cell.params.items() <= record["params"].items()
+
+
+def _filled(study: Study, cell: _Cell, gate_runs: Path) -> Record:
+    """Trains a cell's run if it is not finished; returns what the table keeps of it."""
+    start, run_dir = _finish_gate(study, cell, gate_runs), study.runs / cell.name
+    record = finish_run(study, "moe", cell.data, run_dir, cell.seed, cell.params, start)
+    kept = {name: record[name] for name in CELL_RECORD}
+    if start is None:
+        return kept
+    if Path(record["start"]).name != start.name:
+        raise RunError(
+            f"{run_dir} holds a run that began with {record['start']}, not with {start}: delete "
+            "it, or name another directory"
+        )
+    return {**kept, "gate_seed": _gate_seed(cell)}
 
 
 def _cell_key(record: Record) -> tuple[Any, ...]:
@@ -281,12 +355,18 @@ def _cell_key(record: Record) -> tuple[Any, ...]:
 def _finish_gate(study: Study, cell: _Cell, gate_runs: Path) -> Path | None:
     """Trains the clustering that a cell's gate begins with; returns its directory, if any."""
     step, kind = GATES[cell.params["gate"]].begins_with, _kind(cell.data)
-    if step is None:
+    seed = _gate_seed(cell)
+    if step is None or seed is None:
         return None
-    seeds = CLUSTERING_SEEDS[kind]
     clusterings = dataclasses.replace(study, runs=gate_runs)
-    seed = seeds[cell.seed % len(seeds)]
     return finish_step(clusterings, CLUSTERING_STEPS[kind], step, cell.data, seed)
+
+
+def _gate_seed(cell: _Cell) -> int | None:
+    """Returns the seed of the clustering that a cell's gate begins with; None if with none."""
+    if GATES[cell.params["gate"]].begins_with is None:
+        return None
+    return FIRST_GATE_SEEDS[_kind(cell.data)] + cell.seed
 
 
 # Single runs, by a recipe.
@@ -323,11 +403,14 @@ def by_recipe(
         for seed in range(min(experiment.n_seeds, n_seeds or experiment.n_seeds)):
             run_dir = finish_step(study, recipe.steps, experiment.step, experiment.data, seed)
             record = evaluated(study, run_dir, experiment.data)
+            record |= measured(study, run_dir, experiment)
             records.append({"step": experiment.step, **record})
             merged = {_run_key(each): each for each in (*kept, *records)}
             study.write(runs=_in_order(recipe, merged.values()))
-        if experiment.data in ("mnist", "spiral"):
+        if recipe.draw is None and experiment.data in ("mnist", "spiral"):
             copy_figures(run_dir, study.figures, f"{name}_{experiment.step}")
+    if recipe.draw is not None:
+        save_figures(recipe.draw(read_json(study.out)["runs"]), study.figures, f"{name}_")
     return records
 
 

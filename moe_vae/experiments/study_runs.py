@@ -6,19 +6,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from moe_vae.experiments.recipes import ClusteringStep
+from moe_vae.experiments.recipes import ClusteringStep, Experiment
 from moe_vae.experiments.run_files import (
     CHECKPOINTS,
     EVALUATION,
+    MEASURED,
     METRICS,
     RunError,
     read_json,
     write_json,
 )
-from moe_vae.experiments.runs import TrainOptions, evaluate_run, train_run
+from moe_vae.experiments.runs import TrainOptions, evaluate_run, load_run, train_run
 from moe_vae.experiments.sources import CACHE, DataChoice
 
-__all__ = ["Study", "copy_figures", "evaluated", "finish_run", "finish_step"]
+__all__ = ["Study", "copy_figures", "evaluated", "finish_run", "finish_step", "measured"]
 
 Record = dict[str, Any]
 
@@ -84,6 +85,7 @@ def finish_run(
     seed: int,
     params: Record | None = None,
     start: Path | None = None,
+    scores_epochs: bool = False,
 ) -> Record:
     """Trains a run if it is not finished, and deletes its checkpoints.
 
@@ -95,6 +97,7 @@ def finish_run(
       seed: the run's seed.
       params: dict of the parameters that differ from the model's defaults.
       start: the directory of the run that it begins with, or None.
+      scores_epochs: see `TrainOptions`.
 
     Returns:
       The run's record.
@@ -106,7 +109,11 @@ def finish_run(
     params, metrics = params or {}, run_dir / METRICS
     if not metrics.exists() or read_json(metrics)["interrupted"]:
         options = TrainOptions(
-            seed=seed, start=start, resume=run_dir.exists(), command=study.command
+            seed=seed,
+            start=start,
+            resume=run_dir.exists(),
+            scores_epochs=scores_epochs,
+            command=study.command,
         )
         record = train_run(model, study.data(data), run_dir, params, options)
         if record["interrupted"]:
@@ -148,7 +155,8 @@ def finish_step(
     """
     step, run_dir = steps[name], study.runs / f"{name}-{data}-{seed}"
     start = None if step.before is None else finish_step(study, steps, step.before, data, seed)
-    finish_run(study, step.model, data, run_dir, seed, step.params, start)
+    params = {**step.params, **dict.fromkeys(step.seeded, seed)}
+    finish_run(study, step.model, data, run_dir, seed, params, start, step.scores_epochs)
     return run_dir
 
 
@@ -164,6 +172,28 @@ def evaluated(study: Study, run_dir: Path, data: str) -> Record:
     if not path.exists():
         evaluate_run(run_dir, study.data(data), study.command)
     return {**read_json(run_dir / METRICS), "evaluation": read_json(path)}
+
+
+def measured(study: Study, run_dir: Path, experiment: Experiment) -> Record:
+    """Returns what an experiment measures of a finished run, measured now if it was not.
+
+    Args:
+      study: the `Study`.
+      run_dir: the run's directory.
+      experiment: the `Experiment`.
+
+    Returns:
+      Dict with `measured`; an empty one if the experiment measures nothing.
+    """
+    if experiment.measure is None:
+        return {}
+    path = run_dir / MEASURED
+    if not path.exists():
+        trainer, record = load_run(run_dir)
+        data_sets = study.data(experiment.data).prepared(trainer.model.params)
+        write_json(path, experiment.measure(trainer, data_sets, record))
+        trainer.session.close()
+    return {"measured": read_json(path)}
 
 
 def copy_figures(run_dir: Path, directory: Path, prefix: str) -> None:

@@ -25,6 +25,7 @@ VADE_PARAMS: dict[str, Any] = {
     "z_dim": 10,
     "prior_mean_std": 5.0,
     "n_samples": 10,
+    "n_training_samples": 1,
     "pretrain_epochs": 50,
     "gmm_restarts": 5,
     "epochs": 500,
@@ -48,9 +49,14 @@ class VaDE(ClusteringVAE):
     `loss` is the negative of the paper's objective. For any fixed gamma the negative loss is a
     lower bound on log p(x), so it is one for this gamma, too, on average over z.
 
+    With `n_training_samples` above 1, gamma is the mean of p(c|z) over that many samples, of which
+    z is one. The decoder still reads z alone, so that only the noise of gamma changes.
+
     Attributes:
       responsibilities: float tensor [batch, n_clusters], gamma; rows sum to 1.
       log_probs: float tensor [batch, n_clusters], log gamma.
+      eps_training: float tensor [batch, n_training_samples - 1, z_dim], the noise of the samples
+        beside z in gamma, if there are any; may be fed.
       n_samples: scalar, the number of codes that a prediction averages over; may be fed.
       eps_samples: float tensor [batch, n_samples, z_dim], their noise; may be fed.
       predicted_log_probs: float tensor [batch, n_clusters], log of the mean of p(c|z) over the
@@ -74,7 +80,7 @@ class VaDE(ClusteringVAE):
         super().__init__(check_params(params, VADE_PARAMS), inputs)
 
     def _build_cluster_probs(self) -> None:
-        self.log_probs = self.prior.log_responsibilities(self.z)
+        self.log_probs = self._training_log_probs()
         self.responsibilities = tf.exp(self.log_probs, name="responsibilities")
         self.n_samples = tf.placeholder_with_default(self.params["n_samples"], [], "n_samples")
         with tf.name_scope("samples"):
@@ -82,9 +88,24 @@ class VaDE(ClusteringVAE):
             self.eps_samples = normal_noise([batch, self.n_samples, z_dim], "eps")
             std = tf.sqrt(self.encoder_var)[:, None, :]
             z = self.encoder_mu[:, None, :] + std * self.eps_samples
-            log_probs = self.prior.log_responsibilities(z)
-            n_samples = tf.cast(tf.shape(z)[1], tf.float32)
-            self.predicted_log_probs = tf.reduce_logsumexp(log_probs, axis=1) - tf.log(n_samples)
+            self.predicted_log_probs = self._mean_log_probs(z)
+
+    def _training_log_probs(self) -> Tensor:
+        n_others = self.params["n_training_samples"] - 1
+        if not n_others:
+            return self.prior.log_responsibilities(self.z)
+        with tf.name_scope("training_samples"):
+            batch, z_dim = tf.shape(self.encoder_mu)[0], self.params["z_dim"]
+            self.eps_training = normal_noise([batch, n_others, z_dim], "eps")
+            std = tf.sqrt(self.encoder_var)[:, None, :]
+            others = self.encoder_mu[:, None, :] + std * self.eps_training
+            return self._mean_log_probs(tf.concat([self.z[:, None, :], others], axis=1))
+
+    def _mean_log_probs(self, z: Tensor) -> Tensor:
+        """Returns the log of the mean of p(c|z) over the samples `z` [batch, n_samples, z_dim]."""
+        log_probs = self.prior.log_responsibilities(z)
+        n_samples = tf.cast(tf.shape(z)[1], tf.float32)
+        return tf.reduce_logsumexp(log_probs, axis=1) - tf.log(n_samples)
 
     def _build_losses(self) -> None:
         self._build_reconstruction_loss()

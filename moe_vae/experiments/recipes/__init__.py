@@ -1,8 +1,11 @@
 """What each table trains: models, settings and seeds. Data only; `studies` trains by them."""
 
 from moe_vae.experiments.recipes.clusterings import CLUSTERING_SEEDS, CLUSTERING_STEPS
+from moe_vae.experiments.recipes.from_scratch import FROM_SCRATCH
 from moe_vae.experiments.recipes.paper import TABLE_1_PARAMS, TABLE_2_PARAMS, TABLE_2_TASK
 from moe_vae.experiments.recipes.posts import POST_SEEDS
+from moe_vae.experiments.recipes.relaxed import RELAXED
+from moe_vae.experiments.recipes.samples import SAMPLES
 from moe_vae.experiments.recipes.specialists import N_STYLES, SPECIALISTS
 from moe_vae.experiments.recipes.steps import ClusteringStep, Experiment, Recipe
 
@@ -21,4 +24,9 @@ __all__ = [
 ]
 
 # The studies of single runs, by the names of their commands and result files.
-RECIPES = {"specialists": SPECIALISTS}
+RECIPES = {
+    "specialists": SPECIALISTS,
+    "relaxed": RELAXED,
+    "from-scratch": FROM_SCRATCH,
+    "samples": SAMPLES,
+}

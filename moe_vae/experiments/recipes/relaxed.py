@@ -1,0 +1,79 @@
+"""DMVAE's two objectives: the paper's relaxed clusters, and the exact expectation over them."""
+
+from moe_vae.evaluation.relaxation import measure_relaxation
+from moe_vae.experiments.recipes.clusterings import CLUSTERING_STEPS
+from moe_vae.experiments.recipes.paper import TABLE_1_PARAMS, TABLE_2_PARAMS, TABLE_2_TASK
+from moe_vae.experiments.recipes.steps import ClusteringStep, Experiment, Recipe
+from moe_vae.plots.relaxation import draw_relaxation
+
+__all__ = ["N_OUTPUTS", "RELAXED"]
+
+# The relaxed objective's temperature is the authors', 0.2, where nothing else is said.
+_RELAXED = {"objective": "relaxed"}
+_WARM = {**_RELAXED, "temperature": 1.0, "temperature_start": 1.0}
+# From a temperature at which all clusters learn, over half of the epochs.
+_ANNEALED = {**_RELAXED, "temperature_start": 2.0}
+
+# The dimensions of Table 1's targets.
+N_OUTPUTS = (1, 2, 5)
+
+_START = CLUSTERING_STEPS["images"]["dmvae"].params
+_EXACT_GATE = {"gate": "dmvae"}
+_RELAXED_GATE = {**_EXACT_GATE, **_RELAXED}
+
+
+def _regression(before: str, gate: dict[str, str], n_outputs: int) -> ClusteringStep:
+    """A cell of Table 1."""
+    params = {**TABLE_1_PARAMS["spiral"]["dmvae"], **gate, "n_outputs": n_outputs}
+    return ClusteringStep("moe", before, params, seeded=("targets_seed",))
+
+
+def _classification(before: str, gate: dict[str, str]) -> ClusteringStep:
+    """A cell of Table 2."""
+    return ClusteringStep("moe", before, {**TABLE_2_TASK, **TABLE_2_PARAMS["dmvae"], **gate})
+
+
+_STEPS = {
+    # On the spiral, from random weights.
+    "exact": ClusteringStep("dmvae"),
+    "relaxed": ClusteringStep("dmvae", params=_RELAXED),
+    "warm": ClusteringStep("dmvae", params=_WARM),
+    "annealed": ClusteringStep("dmvae", params={**_ANNEALED, "anneal_epochs": 30}),
+    # On MNIST, from the information encoder.
+    "information": ClusteringStep("information"),
+    "begun-dmvae": ClusteringStep("dmvae", "information", _START),
+    "begun-relaxed": ClusteringStep("dmvae", "information", {**_START, **_RELAXED}),
+    "begun-annealed": ClusteringStep(
+        "dmvae", "information", {**_START, **_ANNEALED, "anneal_epochs": _START["epochs"] - 1}
+    ),
+    # The gates of the tables.
+    **{f"table1-exact-{n}": _regression("exact", _EXACT_GATE, n) for n in N_OUTPUTS},
+    **{f"table1-relaxed-{n}": _regression("relaxed", _RELAXED_GATE, n) for n in N_OUTPUTS},
+    "table2-exact": _classification("begun-dmvae", _EXACT_GATE),
+    "table2-relaxed": _classification("begun-relaxed", _RELAXED_GATE),
+}
+
+# In the order in which they are trained.
+_EXPERIMENTS = (
+    *(
+        Experiment(step, "spiral", 5, measure_relaxation)
+        for step in ("exact", "relaxed", "warm", "annealed")
+    ),
+    *(
+        Experiment(f"table1-{objective}-{n_outputs}", "spiral", 5)
+        for n_outputs in N_OUTPUTS
+        for objective in ("exact", "relaxed")
+    ),
+    *(
+        Experiment(step, "mnist", 3, measure_relaxation)
+        for step in ("begun-dmvae", "begun-relaxed", "begun-annealed")
+    ),
+    *(Experiment(f"table2-{objective}", "mnist", 3) for objective in ("exact", "relaxed")),
+)
+
+RELAXED = Recipe(
+    "train DMVAE and its mixtures of experts by the relaxed and by the exact objective",
+    _STEPS,
+    _EXPERIMENTS,
+    draw_relaxation,
+)
