@@ -90,6 +90,16 @@ def test_every_figure_that_a_page_shows_exists():
 # What the pages' text says of the recorded numbers.
 
 
+@pytest.mark.parametrize(("page", "n_least"), [("sources", 90), ("errata", 50)])
+def test_no_cell_of_a_page_of_sources_is_empty(page, n_least):
+    lines = (ROOT / "docs" / f"{page}.md").read_text().splitlines()
+    rows = [line.split("|")[1:-1] for line in lines if line.startswith("|")]
+    assert len(rows) > n_least
+    for row in rows:
+        assert len(row) in (4, 5), row
+        assert all(cell.strip() for cell in row), row
+
+
 def test_every_published_value_has_a_source(recorded):
     paper = recorded["paper"]
     sources = set(paper["table_1"])
