@@ -1,14 +1,24 @@
 """Scores of a conditional VAE."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from moe_vae.data.dataset import DataSet
+from moe_vae.data.dataset import DataSet, DataSets
+from moe_vae.evaluation.packed import pack_array, pack_pictures
 from moe_vae.evaluation.recogniser import N_READ
+from moe_vae.nn.sessions import run_in_chunks
+from moe_vae.posts.conditional_vae import ConditionalVAE
 from moe_vae.training.trainer import Trainer
 
-__all__ = ["score_conditional_vae", "score_generation"]
+__all__ = ["PLANE_DIGITS", "measure_drawings", "score_conditional_vae", "score_generation"]
+
+# What `measure_drawings` keeps.
+N_DRAWN_CODES = 3  # each drawn as every digit
+PLANE_DIGITS = (2, 4, 7)  # that the plane of two-dimensional codes is painted with
+PLANE_SIDE = 10  # pictures
+PLANE_TAIL = 0.05  # probability beyond the outermost pictures, on each side
+N_PLANE_CODES = 2000  # of test images
 
 
 def score_conditional_vae(trainer: Trainer, data_set: DataSet) -> dict[str, Any]:
@@ -47,3 +57,48 @@ def score_generation(trainer: Trainer, recogniser: Trainer, seed: int = 0) -> di
     right = recogniser.model.predict(recogniser.session, drawn) == digits
     by_digit = right.reshape(model.n_columns, N_READ).mean(axis=1)
     return {"share": float(right.mean()), "share_by_digit": by_digit.tolist()}
+
+
+def measure_drawings(trainer: Trainer, data_sets: DataSets, record: dict[str, Any]) -> dict:
+    """Draws digits, and for codes of two dimensions paints their plane.
+
+    Args:
+      trainer: a conditional VAE's `Trainer`.
+      data_sets: the `DataSets`; only the test set is used.
+      record: not used.
+
+    Returns:
+      Dict that JSON can hold, its arrays packed by `pack_array` and its pictures by
+      `pack_pictures`: `squared_error`, the mean over the test images of the sum over the pixels of
+      (x - x')^2, with x' the decoding of the mean code; and `drawn` [codes, 10, 784], the same for
+      every run whose codes have as many dimensions. With two dimensions also `plane` [digits of
+      `PLANE_DIGITS`, rows, columns, 784], the decodings of codes at even steps of the standard
+      normal's quantiles, the first dimension from left to right and the second from bottom to top;
+      and `codes` [n, 2] and `labels` [n], the mean codes of the first test images.
+    """
+    del record
+    model, session = cast(ConditionalVAE, trainer.model), trainer.session
+    images, z_dim = data_sets.test.images, model.params["z_dim"]
+    error = np.square(images - model.reconstruct(session, images)).sum(axis=1).mean()
+    codes = np.random.default_rng(0).standard_normal([N_DRAWN_CODES, 1, z_dim])
+    drawn = [model.generate_row(session, code) for code in codes]
+    measured = {"squared_error": float(error), "drawn": pack_pictures(np.array(drawn))}
+    if z_dim == 2:
+        measured |= _measure_plane(trainer, data_sets.test)
+    return measured
+
+
+def _measure_plane(trainer: Trainer, test_set: DataSet) -> dict[str, Any]:
+    from scipy.stats import norm
+
+    model, session = cast(ConditionalVAE, trainer.model), trainer.session
+    steps = norm.ppf(np.linspace(PLANE_TAIL, 1 - PLANE_TAIL, PLANE_SIDE))
+    grid = np.stack(np.meshgrid(steps, steps[::-1]), axis=-1).reshape(-1, 2)
+    plane = np.array([model.generate(session, grid, digit) for digit in PLANE_DIGITS])
+    images = test_set.images[:N_PLANE_CODES]
+    codes = run_in_chunks(session, model.encoder_mu, {model.images: images})
+    return {
+        "plane": pack_pictures(plane.reshape(len(plane), PLANE_SIDE, PLANE_SIDE, -1)),
+        "codes": pack_array(codes.astype(np.float32)),
+        "labels": pack_array(test_set.labels[:N_PLANE_CODES].astype(np.uint8)),
+    }

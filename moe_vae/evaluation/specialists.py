@@ -1,15 +1,21 @@
-"""Scores of mixtures whose experts are digits."""
+"""Scores of mixtures whose experts are digits, and what is recorded of any mixture's experts."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from moe_vae.data.dataset import DataSet, DataSets
+from moe_vae.evaluation.clustering import accuracy_listener
 from moe_vae.evaluation.metrics import match_clusters
+from moe_vae.evaluation.packed import pack_pictures
 from moe_vae.evaluation.recogniser import N_READ
 from moe_vae.training.trainer import Trainer
 
-__all__ = ["score_specialists"]
+__all__ = ["measure_experts", "score_specialists", "share_listener"]
+
+N_DRAWN_CODES = 8  # that `measure_experts` has every expert draw
 
 
 def score_specialists(
@@ -44,3 +50,39 @@ def score_specialists(
         "digit_by_expert": [int(matched[expert]) for expert in experts],
         "n_digits": len(most_drawn),
     }
+
+
+def measure_experts(trainer: Trainer, data_sets: DataSets, record: dict[str, Any]) -> dict:
+    """Lets every expert of a mixture of VAEs draw the same codes.
+
+    Args:
+      trainer: a mixture of VAEs' `Trainer`.
+      data_sets, record: not used.
+
+    Returns:
+      Dict with `drawn` [codes, experts, n_features], packed by `pack_pictures`.
+    """
+    del data_sets, record
+    model, session = trainer.model, trainer.session
+    codes = np.random.default_rng(0).standard_normal([N_DRAWN_CODES, 1, model.params["z_dim"]])
+    return {"drawn": pack_pictures(np.array([model.generate_row(session, z) for z in codes]))}
+
+
+def share_listener(data_set: DataSet) -> Callable[[Trainer, DataSet], None]:
+    """Returns a listener of a mixture's trainer that records the experts' shares after every epoch.
+
+    An expert's share is the mean of p(expert | image) over the training set. The history gets the
+    list of them as `shares`, beside the `accuracy` of `accuracy_listener`. Training sees neither.
+
+    Args:
+      data_set: see `accuracy_listener`.
+    """
+    record_accuracy = accuracy_listener(data_set)
+
+    def record(trainer: Trainer, train_set: DataSet) -> None:
+        record_accuracy(trainer, train_set)
+        probs = trainer.model.predict_proba(trainer.session, train_set.images)
+        shares = probs.mean(axis=0, dtype=np.float64)
+        trainer.history.setdefault("shares", []).append(shares.tolist())
+
+    return record

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from moe_vae.data.checks import IMAGE_PIXELS, POINT_FEATURES
+from moe_vae.data.dataset import DataSet
 from moe_vae.engines.compiled import compiled
 from moe_vae.engines.fused import build_fused_hierarchical_mixture, build_fused_mixture_of_vaes
-from moe_vae.evaluation.clustering import score_clustering
+from moe_vae.evaluation.clustering import accuracy_listener, score_clustering
 from moe_vae.evaluation.conditional_vae import score_conditional_vae
 from moe_vae.evaluation.mixture_of_experts import score_mixture_of_experts
+from moe_vae.evaluation.specialists import share_listener
 from moe_vae.experiments.evaluations import (
     evaluate_codes,
     evaluate_conditional_vae,
@@ -31,6 +33,7 @@ from moe_vae.plots.conditional_vae import draw_conditional_vae
 from moe_vae.plots.mixture_of_experts import draw_mixture_of_experts
 from moe_vae.plots.mixture_of_vaes import draw_hierarchy, draw_mixture_of_vaes
 from moe_vae.posts.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
+from moe_vae.training.trainer import Trainer
 
 __all__ = [
     "CLUSTERING_MODELS",
@@ -89,6 +92,8 @@ class ModelEntry(NamedTuple):
       fused: as `build`, with the fused engine, which reads images of 784 pixels; None without one.
       compiles: whether it has the compiled engine.
       evaluate: what an evaluation adds to the scores; see `experiments.evaluations`.
+      listener: function of a test set that returns a listener of the trainer, which records scores
+        of a clustering model after every epoch, where they are asked for.
     """
 
     build: Builder
@@ -101,6 +106,7 @@ class ModelEntry(NamedTuple):
     fused: Builder | None = None
     compiles: bool = False
     evaluate: Callable[..., Params] = evaluate_nothing
+    listener: Callable[[DataSet], Callable[[Trainer, DataSet], None]] = accuracy_listener
 
 
 MODELS = {
@@ -123,6 +129,7 @@ MODELS = {
         on_points={"n_experts": SPIRAL_PARAMS["n_clusters"]},
         fused=build_fused_mixture_of_vaes,
         evaluate=evaluate_specialists,
+        listener=share_listener,
     ),
     "hierarchy": ModelEntry(
         build_hierarchical_mixture,

@@ -16,7 +16,6 @@ import numpy as np
 from moe_vae.compat import tf
 from moe_vae.data.dataset import DataSets
 from moe_vae.distributed.processes import chief_of, cluster_record, take_part
-from moe_vae.evaluation.clustering import accuracy_listener
 from moe_vae.experiments.registry import MODELS, builder, default_params, inherited_params
 from moe_vae.experiments.run_files import (
     CHECKPOINT,
@@ -70,8 +69,8 @@ class TrainOptions:
       checkpoint_every: number of epochs from one checkpoint to the next.
       keep: number of checkpoints that are kept.
       tensorboard: whether to write TensorBoard's log.
-      scores_epochs: whether the history has a clustering model's `accuracy` on the test set after
-        every epoch.
+      scores_epochs: whether the history has the scores after every epoch that a clustering model's
+        `ModelEntry.listener` records.
       command: the command line that asked for the run, for its record.
     """
 
@@ -245,7 +244,7 @@ def fit_model(
     if options.resume:
         _restore_checkpoints(trainer, data_sets, checkpoints)
     if options.scores_epochs:  # before the checkpoints, which keep the history
-        trainer.listeners.append(accuracy_listener(data_sets.test))
+        trainer.listeners.append(MODELS[model].listener(data_sets.test))
     trainer.listeners.append(checkpoints)
     if options.tensorboard:
         trainer.listeners.append(TensorBoardLog(directory / TENSORBOARD, trainer))

@@ -957,7 +957,9 @@ OPTIONS = {
         "--out",
     ],
     "table2": ["--seeds", "--data-dir", "--gates", "--gate-runs", "--runs", "--out"],
-    "specialists": ["--steps", "--data", "--n-seeds", "--data-dir", "--runs", "--out"],
+    **dict.fromkeys(
+        RECIPES, ["--steps", "--data", "--n-seeds", "--data-dir", "--runs", "--out"]
+    ),
     "times": ["--data", "--data-dir", "--seed", "--out"],
     "scaling": [
         "--workers",
@@ -1084,7 +1086,7 @@ def test_help_names_every_command_and_says_what_it_does(capfd):
     text = help_of(capfd)
     for command in OPTIONS:
         assert re.search(rf"^ +{command}( +|\n +)\w+", text, re.MULTILINE), command
-    assert set(re.findall(r"^    (\w+)", text, re.MULTILINE)) == set(OPTIONS)
+    assert set(re.findall(r"^    ([\w-]+)", text, re.MULTILINE)) == set(OPTIONS)
 
 
 @pytest.mark.parametrize("command", OPTIONS)

@@ -3,7 +3,7 @@
 from moe_vae.experiments.recipes.clusterings import CLUSTERING_SEEDS, CLUSTERING_STEPS
 from moe_vae.experiments.recipes.from_scratch import FROM_SCRATCH
 from moe_vae.experiments.recipes.paper import TABLE_1_PARAMS, TABLE_2_PARAMS, TABLE_2_TASK
-from moe_vae.experiments.recipes.posts import POST_SEEDS
+from moe_vae.experiments.recipes.posts import POST_2_PARAMETERS, POST_3_LIMITS, POST_SEEDS
 from moe_vae.experiments.recipes.relaxed import RELAXED
 from moe_vae.experiments.recipes.samples import SAMPLES
 from moe_vae.experiments.recipes.specialists import N_STYLES, SPECIALISTS
@@ -25,6 +25,8 @@ __all__ = [
 
 # The studies of single runs, by the names of their commands and result files.
 RECIPES = {
+    "post2-parameters": POST_2_PARAMETERS,
+    "post3-limits": POST_3_LIMITS,
     "specialists": SPECIALISTS,
     "relaxed": RELAXED,
     "from-scratch": FROM_SCRATCH,
