@@ -52,6 +52,19 @@ def test_every_post_cell_has_its_counterpart_in_order_and_says_so(name):
         assert tag == (f"post-cell-{mark[1]}" if mark else "beyond")
 
 
+@pytest.mark.parametrize("name", POSTS)
+def test_the_page_of_the_posts_names_the_cells_by_their_numbers(name):
+    page = (NOTEBOOKS.parent / "docs" / "posts.md").read_text()
+    table = page.partition(f"(../notebooks/{name})")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (\d) \|.*?\| `\[(\d+)\]` \|", table, re.M)
+    numbers = {
+        cell.metadata["tags"][0]: cell.execution_count
+        for cell in code_cells(nbformat.read(NOTEBOOKS / name, 4))
+    }
+    named = [(f"post-cell-{cell}", int(number)) for cell, number in rows]
+    assert named == [(tag, numbers[tag]) for tag in POST_CELLS]
+
+
 @each_notebook
 def test_committed_notebook_ran_at_full_length_and_shows_its_figures(name):
     path = NOTEBOOKS / name
