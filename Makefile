@@ -54,6 +54,8 @@ tensorboard: $(READY)
 # The numbers in the README: trains each model from several seeds, then writes the tables.
 results: $(READY)
 	$(BIN)/python -m moe_vae posts --data mnist
+	$(BIN)/python -m moe_vae post2-parameters
+	$(BIN)/python -m moe_vae post3-limits
 	$(BIN)/python -m moe_vae clustering --data spiral
 	$(BIN)/python -m moe_vae clustering --data mnist
 	$(BIN)/python -m moe_vae table1

@@ -26,7 +26,13 @@ from moe_vae.experiments.tables.performance import (
     bench_table,
     cluster_table,
 )
-from moe_vae.experiments.tables.posts import conditional_vae_table, mixture_of_vaes_table
+from moe_vae.experiments.tables.posts import (
+    balancing_table,
+    conditional_vae_table,
+    labels_table,
+    mixture_of_vaes_table,
+    parameters_table,
+)
 from moe_vae.experiments.tables.specialists import (
     ablation_table,
     hierarchy_table,
@@ -61,6 +67,9 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "headline": headline_table,
     "conditional-vae": conditional_vae_table,
     "mixture-of-vaes": mixture_of_vaes_table,
+    "post2-parameters": parameters_table,
+    "post3-labels": labels_table,
+    "post3-balancing": balancing_table,
     "spiral": spiral_table,
     "mnist": mnist_table,
     "table1": regression_table,

@@ -1,11 +1,29 @@
-"""The posts' models beside the posts' code under TensorFlow 1.15."""
+"""The posts' models beside the posts' code under TensorFlow 1.15, and the studies of the posts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from moe_vae.experiments.tables.markdown import markdown_table, mean_row
+from moe_vae.experiments.recipes.posts import LABEL_STEP
+from moe_vae.experiments.tables.markdown import (
+    list_values,
+    markdown_table,
+    mean_and_deviation,
+    mean_row,
+)
+from moe_vae.plots.post_studies import VARIED, varied_runs
+from moe_vae.posts.conditional_vae import CONDITIONAL_VAE_PARAMS
+from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
-__all__ = ["conditional_vae_table", "mixture_of_vaes_table"]
+__all__ = [
+    "balancing_table",
+    "conditional_vae_table",
+    "labels_table",
+    "mixture_of_vaes_table",
+    "parameters_table",
+]
+
+# An expert with a larger share of the images is in use.
+_IN_USE = 0.01
 
 Values = dict[str, Any]
 
@@ -79,3 +97,113 @@ def _beside_tensorflow_1(
             rows.append((code, values["seed"], *cells))
     titles = (title for title, _ in columns.values())
     return markdown_table(("code", "seed", *titles), rows)
+
+
+def parameters_table(results: Values) -> str:
+    """Post 2 with one parameter changed at a time: losses, accuracy, and how well it draws."""
+    runs = results["post2-parameters"]["runs"]
+    rows = [
+        (
+            f"`{parameter}`",
+            _setting(run["params"][parameter], CONDITIONAL_VAE_PARAMS[parameter]),
+            run["seed"],
+            f"{run['history']['loss_auto_encode'][-1]:.3f}",
+            f"{run['test']['losses']['loss_auto_encode']:.3f}",
+            f"{run['measured']['squared_error']:.2f}",
+            f"{run['test']['accuracy']:.4f}",
+            f"{run['evaluation']['generation']['share']:.4f}",
+        )
+        for parameter in VARIED
+        for run in varied_runs(runs, parameter)
+    ]
+    heading = (
+        "parameter",
+        "value",
+        "seed",
+        "VAE loss, training images",
+        "VAE loss, test images",
+        "squared error, test images",
+        "test accuracy",
+        "generated digits recognised",
+    )
+    return markdown_table(heading, rows)
+
+
+def _setting(value: float, posts: float) -> str:
+    """Returns a parameter's value, marked if it is the post's."""
+    return f"{value:g}{' (the post)' if value == posts else ''}"
+
+
+def labels_table(results: Values) -> str:
+    """VAEs that are given their digits, beside experts that are found without labels."""
+    by_label = _of_step(results["post3-limits"]["runs"], LABEL_STEP)
+    managed = [run for run in results["posts"]["runs"] if run["model"] == "mixture-of-vaes"]
+    specialists = _of_step(results["specialists"]["runs"], "mixture-of-vaes")
+    rows = [
+        (name, len(runs[0]["seconds"]), len(runs), *_limit_cells(runs))
+        for name, runs in (
+            ("by label: ten VAEs, one digit each", by_label),
+            ("by the post's manager, without labels", managed),
+            ("by information, without labels (specialists)", specialists),
+        )
+        if runs
+    ]
+    heading = (
+        "images go to the experts",
+        "epochs",
+        "runs",
+        "expected expert loss, training images",
+        "expected expert loss, test images",
+        "bound, training images",
+        "bound, test images",
+        "clustering accuracy",
+        "generated digits recognised",
+    )
+    return markdown_table(heading, rows)
+
+
+def _of_step(runs: Sequence[Values], step: str) -> list[Values]:
+    return [run for run in runs if run["step"] == step and run["data"] == "MNIST"]
+
+
+def _limit_cells(runs: Sequence[Values]) -> Iterator[str]:
+    """Means over runs; a cell is empty if the runs did not record its value."""
+    for loss in ("expected_expert_loss", "bound"):
+        recorded = [run for run in runs if loss in run["history"]]
+        yield mean_and_deviation([run["history"][loss][-1] for run in recorded], "{:.2f}")
+        yield mean_and_deviation([run["test"]["losses"][loss] for run in recorded], "{:.2f}")
+    yield mean_and_deviation([run["test"]["accuracy"] for run in runs], "{:.4f}")
+    judged = [run["evaluation"] for run in runs if "generation" in run["evaluation"]]
+    yield mean_and_deviation([each["generation"]["share"] for each in judged], "{:.4f}")
+
+
+def balancing_table(results: Values) -> str:
+    """Post 3's manager under other balancing weights: how many experts stay in use."""
+    by_weight: dict[float, list[Values]] = {}
+    for run in results["post3-limits"]["runs"]:
+        if "shares" in run["history"]:
+            by_weight.setdefault(run["params"]["balancing_weight"], []).append(run)
+    rows = []
+    for weight, runs in sorted(by_weight.items()):
+        shares = [run["history"]["shares"][-1] for run in runs]
+        in_use = [sum(share > _IN_USE for share in of_run) for of_run in shares]
+        losses = [run["history"]["expected_expert_loss"][-1] for run in runs]
+        rows.append(
+            (
+                _setting(weight, MIXTURE_OF_VAES_PARAMS["balancing_weight"]),
+                list_values((run["seed"] for run in runs), "{}"),
+                list_values(in_use, "{}"),
+                list_values(map(max, shares), "{:.3f}"),
+                list_values(losses, "{:.2f}"),
+                list_values((run["test"]["accuracy"] for run in runs), "{:.4f}"),
+            )
+        )
+    heading = (
+        "balancing weight",
+        "seeds",
+        "experts with a share above 1 %",
+        "largest share",
+        "expected expert loss",
+        "clustering accuracy",
+    )
+    return markdown_table(heading, rows)
