@@ -17,6 +17,11 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_collection_modifyitems(items):
+    """Puts the notebooks first: each is one long test, for which the others do not wait."""
+    items.sort(key=lambda item: "notebooks" not in item.keywords)
+
+
 @pytest.fixture(scope="session")
 def fault_log(request):
     """A list for records of faults, which go to the file of `--faults` when all tests are over."""
