@@ -19,7 +19,7 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(items):
     """Puts the notebooks first: each is one long test, for which the others do not wait."""
-    items.sort(key=lambda item: "notebooks" not in item.keywords)
+    items.sort(key=lambda item: item.get_closest_marker("notebooks") is None)
 
 
 @pytest.fixture(scope="session")
