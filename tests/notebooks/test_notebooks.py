@@ -35,6 +35,10 @@ def n_figures(notebook):
     return sum("image/png" in output.get("data", {}) for output in outputs(notebook))
 
 
+def text(notebook):
+    return "".join(output.get("text", "") for output in outputs(notebook))
+
+
 def assert_runs_clean(notebook):
     for output in outputs(notebook):
         assert output.output_type != "error"
@@ -73,9 +77,9 @@ def test_committed_notebook_ran_at_full_length_and_shows_its_figures(name):
     assert_runs_clean(notebook)
     counts = [cell.execution_count for cell in code_cells(notebook)]
     assert counts == list(range(1, len(counts) + 1))
-    text = "".join(output.get("text", "") for output in outputs(notebook))
-    assert "MNIST: [55000, 5000, 10000] images" in text
-    assert f"{epochs}/{epochs}" in text
+    assert "MNIST: [55000, 5000, 10000] images" in text(notebook)
+    assert f"{epochs}/{epochs}" in text(notebook)
+    assert "False" not in text(notebook)  # whether the loop and the trainer gave the same
     assert n_figures(notebook) == figures
     assert path.stat().st_size < 6e6
 
@@ -111,6 +115,8 @@ class Quick:
         NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
         assert_runs_clean(notebook)
         assert n_figures(notebook) == EXPECTED[self.name][1]
+        assert "False" not in text(notebook)
+        assert ("the same pictures:" in text(notebook)) == (self.name in POSTS)
 
 
 class TestConditionalVae(Quick):
