@@ -30,11 +30,12 @@ class Model(abc.ABC):
       params: dict of all its parameters, with `epochs`, `batch_size` and `learning_rate`.
       loss: scalar tensor, what the last phase minimises.
       n_features: number of columns of its inputs.
-      n_columns: number of digits, experts or clusters.
-      column: what `generate` counts by its last argument, "digit", "expert" or "cluster".
+      n_columns: number of digits, experts or clusters; 1 if the prior has no parts.
+      column: what `generate` counts by its last argument, "digit", "expert" or "cluster"; "prior"
+        if the prior has no parts.
       draws: whether there is a decoder: `generate`, `generate_row` and `reconstruct`.
-      answer: what `predict` returns the number of, the same or "class"; or "value" for a
-        regression.
+      answer: what `predict` returns the number of, the same or "class"; "value" for a regression,
+        and "code" for a VAE without clusters.
       n_styles: number of VAEs of an expert.
       trainer_class: the class of the `Trainer` that an engine needs; None means `Trainer`.
     """
@@ -139,8 +140,8 @@ class Model(abc.ABC):
           inputs: float32 array [n, n_features].
 
         Returns:
-          Whole-number array [n] of digits, experts, clusters or classes, as `answer` says; for a
-          regression a float array [n, n_outputs].
+          Whole-number array [n] of digits, experts, clusters or classes, as `answer` says; a float
+          array [n, n_outputs] of values or [n, z_dim] of codes.
         """
 
     def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:

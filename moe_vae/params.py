@@ -104,6 +104,7 @@ _RULES: dict[str, _Rule] = {
     "digit_classification_layers": _LAYERS,
     "manager_layers": _LAYERS,
     "activation": _ACTIVATION,
+    "decoder_variance": _choice("fixed", "learned"),
     "decoder_std": _POSITIVE,
     "input_std": _POSITIVE,
     "z_dim": _COUNT,

@@ -79,9 +79,10 @@ def _plot(
     if record["n_features"] == POINT_FEATURES:
         count = len(rows[0])
         points = np.concatenate(rows), np.repeat(columns, count)
-        title = f"{count} points of each {model.column}"
+        each = "each" if model.n_columns > 1 else "the"
+        title = f"{count} points of {each} {model.column}"
         return "points", plot_points({title: points}, _title(record))
-    labels = [f"{model.column} {column}" for column in columns]
+    labels = [f"{model.column} {column}" if model.n_columns > 1 else "" for column in columns]
     return "pictures", plot_image_rows(rows, labels, _title(record))
 
 

@@ -12,6 +12,7 @@ from moe_vae.evaluation.clustering import accuracy_listener, score_clustering
 from moe_vae.evaluation.conditional_vae import score_conditional_vae
 from moe_vae.evaluation.mixture_of_experts import score_mixture_of_experts
 from moe_vae.evaluation.specialists import share_listener
+from moe_vae.evaluation.vae import score_vae
 from moe_vae.experiments.evaluations import (
     evaluate_codes,
     evaluate_conditional_vae,
@@ -27,11 +28,13 @@ from moe_vae.models.information_encoder import INFORMATION_PARAMS, build_informa
 from moe_vae.models.mixture_of_experts import build_mixture_of_experts, mixture_of_experts_params
 from moe_vae.models.specialists import build_mixture_of_vaes, mixture_of_vaes_params
 from moe_vae.models.vade import VADE_PARAMS, build_vade
+from moe_vae.models.vae import VAE_PARAMS, build_vae
 from moe_vae.params import ParameterError
 from moe_vae.plots.clustering import draw_clustering_vae, draw_information_encoder
 from moe_vae.plots.conditional_vae import draw_conditional_vae
 from moe_vae.plots.mixture_of_experts import draw_mixture_of_experts
 from moe_vae.plots.mixture_of_vaes import draw_hierarchy, draw_mixture_of_vaes
+from moe_vae.plots.vae import draw_vae
 from moe_vae.posts.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
 from moe_vae.training.trainer import Trainer
 
@@ -60,6 +63,7 @@ _NETWORK_PARAMS = (
     "activation",
     "normalise",
     "likelihood",
+    "decoder_variance",
     "decoder_std",
     "input_std",
     "z_dim",
@@ -147,6 +151,15 @@ MODELS = {
         draw_information_encoder,
         "information encoder",
         any_features=True,
+    ),
+    "vae": ModelEntry(
+        build_vae,
+        VAE_PARAMS,
+        score_vae,
+        draw_vae,
+        "VAE",
+        any_features=True,
+        compiles=True,
     ),
     "vade": ModelEntry(
         build_vade,

@@ -27,6 +27,7 @@ DMVAE_PARAMS: dict[str, Any] = {
     "decoder_layers": [512, 256],
     "activation": "relu",
     "likelihood": "bernoulli",
+    "decoder_variance": "fixed",
     "decoder_std": 0.5,
     "input_std": 1.0,
     "z_dim": 10,

@@ -11,7 +11,8 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.dataset import Batch, DataSet
 from moe_vae.model import Model
-from moe_vae.models.clustering_vae import ClusteringVAE, check_inputs
+from moe_vae.models.autoencoder import check_inputs
+from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.models.dmvae import DMVAE, DMVAE_PARAMS
 from moe_vae.models.vade import VADE_PARAMS, VaDE
 from moe_vae.nn.gaussian_mixture import FullGaussianMixture, GaussianMixture

@@ -20,6 +20,7 @@ VADE_PARAMS: dict[str, Any] = {
     "decoder_layers": [256, 512],
     "activation": "relu",
     "likelihood": "bernoulli",
+    "decoder_variance": "fixed",
     "decoder_std": 0.5,
     "input_std": 1.0,
     "z_dim": 10,

@@ -14,13 +14,14 @@ __all__ = [
 ]
 
 
-def gaussian_reconstruction_loss(x: Tensor, decoded: Tensor, std: float) -> Tensor:
+def gaussian_reconstruction_loss(x: Tensor, decoded: Tensor, std: float | Tensor) -> Tensor:
     """Computes -sum_pixels log N(x; decoded, std).
 
     Args:
       x: float tensor [batch, pixels].
       decoded: float tensor [..., batch, pixels], the means.
-      std: the standard deviation of every pixel, above 0.
+      std: the standard deviation, above 0: one number for every pixel, or a float tensor that
+        broadcasts to [..., batch, pixels].
 
     Returns:
       Float tensor [..., batch], one value for each example.

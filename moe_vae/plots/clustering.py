@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from moe_vae.data.dataset import DataSet
-from moe_vae.models.clustering_vae import ClusteringVAE
+from moe_vae.models.autoencoder import VariationalAutoencoder
 from moe_vae.plots.charts import (
     expert_colour,
     plot_image_rows,
@@ -28,7 +28,7 @@ from moe_vae.training.trainer import Trainer
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_clustering_vae", "draw_information_encoder"]
+__all__ = ["draw_clustering_vae", "draw_information_encoder", "plot_bound", "plot_codes"]
 
 Record = dict[str, Any]
 
@@ -50,9 +50,9 @@ def draw_clustering_vae(trainer: Trainer, record: Record, data_set: DataSet) -> 
     title = f"{type(model).__name__} ({run_name(record)})"
     draw = draw_points if draws_points(model) else _draw_images
     return {
-        "losses": _plot_bound(trainer, title),
+        "losses": plot_bound(trainer, title),
         "confusion": plot_test_confusion(model, record, title),
-        "codes": _plot_codes(trainer, data_set, title),
+        "codes": plot_codes(trainer, data_set, title),
         **draw(trainer, record, data_set, title),
     }
 
@@ -79,28 +79,40 @@ def draw_information_encoder(
     }
 
 
-def _plot_bound(trainer: Trainer, title: str) -> "Figure":
-    """Draws the losses of the epochs that train by the whole bound.
+def plot_bound(trainer: Trainer, title: str) -> "Figure":
+    """Draws the losses of the epochs that train a VAE by the whole bound.
 
     While the autoencoder is trained alone, the bound is so bad that later epochs would look flat.
+
+    Args:
+      trainer: a `Trainer` of a `VariationalAutoencoder` after `fit`.
+      title: title of the figure.
     """
     n_before = trainer.n_epochs - trainer.epochs_done["loss"]
     after = f", after {n_before} epochs of the autoencoder alone" if n_before else ""
+    titles = {
+        "loss_reconstruction": "reconstruction (nats)",
+        "loss_code": "KL of the code (nats)",
+        "loss_cluster": "KL of the cluster (nats)",
+        "loss": "total loss (nats)",
+    }
     return plot_losses(
         {name: values[n_before:] for name, values in trainer.history.items()},
-        {
-            "loss_reconstruction": "reconstruction (nats)",
-            "loss_code": "KL of the code (nats)",
-            "loss_cluster": "KL of the cluster (nats)",
-            "loss": "total loss (nats)",
-        },
+        {name: titles[name] for name in trainer.model.losses},
         title + after,
     )
 
 
-def _plot_codes(trainer: Trainer, data_set: DataSet, title: str) -> "Figure":
+def plot_codes(trainer: Trainer, data_set: DataSet, title: str) -> "Figure":
+    """Draws a VAE's mean codes in the plane, as t-SNE places them, coloured by class.
+
+    Args:
+      trainer: a `Trainer` of a `VariationalAutoencoder` after `fit`.
+      data_set: examples that it was not trained on.
+      title: title of the figure.
+    """
     inputs, labels, *_ = some_examples(data_set, N_CODES)
-    model = cast(ClusteringVAE, trainer.model)
+    model = cast(VariationalAutoencoder, trainer.model)
     codes = model.mean_codes(trainer.session, inputs)
     panel = f"t-SNE of {len(codes)} mean codes"
     return plot_points({panel: (_embed(codes), labels)}, title, group_name=class_name(model))

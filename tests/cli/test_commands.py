@@ -397,7 +397,7 @@ def test_what_an_engine_cannot_do_is_refused(tmp_path, capfd, name, engine, opti
         (
             ["hierarchy", "--data", "spiral"],
             "model 'hierarchy' reads only images of 784 pixels; for data with 2 features the "
-            "model must be one of mixture-of-vaes, information, vade",
+            "model must be one of mixture-of-vaes, information, vae, vade",
         ),
         (
             ["mixture-of-vaes", "--data", "digits", "--engine", "fused"],
@@ -893,7 +893,7 @@ def test_tables_names_a_page_or_results_that_are_not_there(capfd):
 
 # Help, and the process.
 
-MODEL = "{conditional-vae,mixture-of-vaes,hierarchy,information,vade,dmvae,moe}"
+MODEL = "{conditional-vae,mixture-of-vaes,hierarchy,information,vae,vade,dmvae,moe}"
 OPTIONS = {
     "figures": ["--data", "--data-dir", "--epochs", "--seed", "--out"],
     "train": [

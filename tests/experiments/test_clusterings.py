@@ -119,7 +119,7 @@ def test_generate_draws_points_of_each_cluster_or_one(runs, monkeypatch, model):
         ),
         (
             ["train", "conditional-vae", "--data", "spiral", "--out", "out"],
-            "must be one of mixture-of-vaes, information, vade, dmvae, moe",
+            "must be one of mixture-of-vaes, information, vae, vade, dmvae, moe",
         ),
         (["evaluate", "--run", "{runs}/vade", "--data", "sample"], "784"),
         (

@@ -151,6 +151,11 @@ def check_predictions(trainer, data_set):
     model, session = trainer.model, trainer.session
     predicted = model.predict(session, data_set.images)
     assert len(predicted) == data_set.num_examples
+    if model.answer == "code":
+        with pytest.raises(ModelError, match="gives no probabilities"):
+            model.predict_proba(session, data_set.images)
+        assert predicted.shape == (data_set.num_examples, model.params["z_dim"])
+        return
     if model.answer == "value":
         with pytest.raises(ModelError, match="no class probabilities"):
             model.predict_proba(session, data_set.images)
@@ -183,7 +188,9 @@ def check_drawings(trainer, data_set):
         model.generate(session, z, model.n_columns)
     row = model.generate_row(session, z[:1])
     assert row.shape == (model.n_columns, N_FEATURES)
-    np.testing.assert_allclose(row[1], model.generate(session, z[:1], 1)[0], rtol=1e-5, atol=1e-6)
+    last = model.n_columns - 1
+    expected = model.generate(session, z[:1], last)[0]
+    np.testing.assert_allclose(row[last], expected, rtol=1e-5, atol=1e-6)
     assert model.reconstruct(session, data_set.images).shape == data_set.images.shape
     assert len(trainer.samples) == trainer.epochs_done["loss"]
 
