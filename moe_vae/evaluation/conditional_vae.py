@@ -11,7 +11,13 @@ from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.posts.conditional_vae import ConditionalVAE
 from moe_vae.training.trainer import Trainer
 
-__all__ = ["PLANE_DIGITS", "measure_drawings", "score_conditional_vae", "score_generation"]
+__all__ = [
+    "PLANE_DIGITS",
+    "PLANE_TAIL",
+    "measure_drawings",
+    "score_conditional_vae",
+    "score_generation",
+]
 
 # What `measure_drawings` keeps.
 N_DRAWN_CODES = 3  # each drawn as every digit

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moe_vae.data.checks import square_side
-from moe_vae.evaluation.conditional_vae import PLANE_DIGITS
+from moe_vae.evaluation.conditional_vae import PLANE_DIGITS, PLANE_TAIL
 from moe_vae.evaluation.packed import unpack_array, unpack_pictures
 from moe_vae.plots.charts import PICTURE_COLOURS, expert_colour, new_figure, plot_image_rows
 from moe_vae.posts.conditional_vae import CONDITIONAL_VAE_PARAMS
@@ -58,7 +58,7 @@ def draw_parameters(records: Sequence[Record]) -> "dict[str, Figure]":
 def _plot_digits(records: Sequence[Record]) -> "Figure":
     rows = [varied_runs(records, parameter) for parameter in VARIED]
     n_columns = max(map(len, rows))
-    figure = new_figure(4.4 * n_columns, 2.3 * len(rows) + 0.5)
+    figure = new_figure(4.4 * n_columns, 2.0 * len(rows) + 0.5)
     figure.suptitle("Conditional VAE: three codes, every digit, under other parameters")
     axes = figure.subplots(len(rows), n_columns, squeeze=False)
     for row, parameter, runs in zip(axes, VARIED, rows, strict=True):
@@ -92,18 +92,20 @@ def _plot_plane(run: Record) -> "Figure":
     measured = run["measured"]
     plane = unpack_pictures(measured["plane"])
     codes, labels = unpack_array(measured["codes"]), unpack_array(measured["labels"])
-    figure = new_figure(4.2 * (len(plane) + 1) + 0.6, 4.8)
+    figure = new_figure(4.2 * (len(plane) + 1) + 0.6, 5.4)
     figure.suptitle(f"Codes of two dimensions ({run['data']}, seed {run['seed']})")
     first, *others = figure.subplots(1, len(plane) + 1)
     for digit in np.unique(labels):
         chosen = codes[labels == digit]
         first.scatter(*chosen.T, s=4, color=expert_colour(int(digit)), label=str(digit))
     first.set(title="mean codes of test images", xlabel="z, first", ylabel="z, second")
-    first.set_box_aspect(1)
+    first.set_aspect("equal", adjustable="datalim")
     first.legend(title="digit", markerscale=3, fontsize=8)
+    edge = f"quantiles {PLANE_TAIL:g} to {1 - PLANE_TAIL:g} of N(0, 1)"
     for ax, pictures, digit in zip(others, plane, PLANE_DIGITS, strict=True):
         _show_pictures(ax, pictures)
-        ax.set(title=f"the plane, decoded as a {digit}", xlabel="z, first")
+        ax.set(title=f"the plane, decoded as a {digit}", xlabel=f"z, first: {edge}")
+    others[0].set_ylabel(f"z, second: {edge}")
     return figure
 
 
@@ -137,9 +139,11 @@ def draw_limits(records: Sequence[Record]) -> "dict[str, Figure]":
 
 def _plot_shares(runs: Sequence[Record]) -> "Figure":
     """Draws a panel a run, a column for each weight and a row for each seed."""
+    from matplotlib.ticker import MaxNLocator
+
     weights = sorted({run["params"]["balancing_weight"] for run in runs})
     seeds = sorted({run["seed"] for run in runs})
-    figure = new_figure(2.3 * len(weights) + 0.8, 1.9 * len(seeds) + 0.9)
+    figure = new_figure(2.3 * len(weights) + 1.4, max(1.9 * len(seeds) + 0.9, 3.6))
     figure.suptitle("Each expert's share of the training images")
     axes = figure.subplots(len(seeds), len(weights), squeeze=False, sharex=True, sharey=True)
     for run in runs:
@@ -148,12 +152,16 @@ def _plot_shares(runs: Sequence[Record]) -> "Figure":
         colours = [expert_colour(expert) for expert in range(shares.shape[1])]
         epochs = np.arange(1, len(shares) + 1)
         ax = axes[seeds.index(run["seed"]), column]
-        ax.stackplot(epochs, shares.T, colors=colours, linewidth=0)
+        areas = ax.stackplot(epochs, shares.T, colors=colours, linewidth=0)
         ax.set(ylim=(0, 1), xlim=(1, max(len(shares), 2)))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     for ax, weight in zip(axes[0], weights, strict=True):
         ax.set_title(f"balancing_weight {weight:g}", fontsize=9)
     for ax in axes[-1]:
         ax.set_xlabel("epoch")
     for ax, seed in zip(axes[:, 0], seeds, strict=True):
         ax.set_ylabel(f"seed {seed}")
+    # The last expert's area is on top, so its entry is.
+    experts = [str(expert) for expert in range(len(areas))]
+    figure.legend(areas[::-1], experts[::-1], title="expert", loc="outside right center")
     return figure

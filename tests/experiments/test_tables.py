@@ -33,7 +33,11 @@ from moe_vae.experiments.tables.performance import (
     bench_profile_table,
     cluster_table,
 )
-from moe_vae.experiments.tables.posts import mixture_of_vaes_table
+from moe_vae.experiments.tables.posts import (
+    balancing_table,
+    labels_table,
+    mixture_of_vaes_table,
+)
 from moe_vae.experiments.tables.specialists import (
     ablation_table,
     hierarchy_table,
@@ -263,6 +267,72 @@ def test_a_mean_is_of_what_every_run_recorded():
     results = {"posts": {"runs": [RUN]}, "tensorflow_1_15": {"mixture-of-vaes": theirs}}
     mean = rows_of(mixture_of_vaes_table(results))[2]
     assert mean[1:5] == ["mean of 2", "not recorded", "not recorded", "0.6000"]
+
+
+def test_balancing_counts_the_experts_that_are_in_use():
+    def run(weight, seed, shares, accuracy):
+        return {
+            "seed": seed,
+            "params": {"balancing_weight": weight},
+            "history": {
+                "shares": [[1, 0, 0], shares],
+                "expected_expert_loss": [300.0, 212.0 + seed],
+            },
+            "test": {"accuracy": accuracy},
+        }
+
+    runs = [
+        {"step": "labels", "history": {"bound": [0.0]}},
+        run(0.1, 0, [0.3, 0.3, 0.4], 0.5),
+        run(0.1, 1, [0.2, 0.795, 0.005], 0.25),
+        run(0.0, 0, [0.0, 0.01, 0.99], 0.125),
+    ]
+    assert rows_of(balancing_table({"post3-limits": {"runs": runs}})) == [
+        ["0", "0", "1", "0.990", "212.00", "0.1250"],
+        ["0.1 (the post)", "0, 1", "3, 2", "0.400, 0.795", "212.00, 213.00", "0.5000, 0.2500"],
+    ]
+
+
+def test_limits_of_post_3_leave_out_what_was_not_recorded():
+    def run(step, loss, share=None, bound=None, model="mixture-of-vaes"):
+        bounds = {} if bound is None else {"bound": bound}
+        return {
+            "step": step,
+            "model": model,
+            "data": "MNIST",
+            "seconds": [1.0] * 100,
+            "history": {
+                "expected_expert_loss": [300.0, loss],
+                **{k: [v] for k, v in bounds.items()},
+            },
+            "test": {"accuracy": 0.5, "losses": {"expected_expert_loss": loss + 2, **bounds}},
+            "evaluation": {} if share is None else {"generation": {"share": share}},
+        }
+
+    results = {
+        "post3-limits": {
+            "runs": [run("labels", 210.0, 0.75, -212.5), run("labels", 212.0, 0.25, -213.5)]
+        },
+        "posts": {"runs": [run("", 214.0), run("", 1.0, model="conditional-vae")]},
+        "specialists": {"runs": [run("information", 0.0)]},
+    }
+    assert rows_of(labels_table(results)) == [
+        [
+            "by label: ten VAEs, one digit each",
+            "100",
+            "2",
+            "211.00 ± 1.41",
+            "213.00 ± 1.41",
+            "-213.00 ± 0.71",
+            "-213.00 ± 0.71",
+            "0.5000 ± 0.0000",
+            "0.5000 ± 0.3536",
+        ],
+        [
+            "by the post's manager, without labels",
+            *("100", "1", "214.00", "216.00", "", "", "0.5000", ""),
+        ],
+    ]
 
 
 def test_headlines_have_mean_worst_run_and_number_of_runs():
