@@ -254,14 +254,22 @@ def add_table(command: argparse.ArgumentParser, name: str) -> None:
     """Adds what the tables of mixtures of experts have in common."""
     add_data_dir(command)
     command.add_argument(
-        "--gates", choices=GATES, nargs="+", default=list(GATES), help="which gates; default: all"
+        "--gates",
+        choices=GATES,
+        nargs="+",
+        help="which gates; default: all that the data have a clustering for",
     )
     command.add_argument(
         "--gate-runs",
         type=Path,
         default=Path("runs", "clustering"),
         metavar="DIR",
-        help="the runs of `clustering` that the VAE gates start from; missing runs are trained "
+        help="the runs of `clustering` that gates begin with; missing runs are trained "
         "first and kept there; default: runs/clustering",
+    )
+    command.add_argument(
+        "--missing",
+        action="store_true",
+        help="train only the cells that the file of the results does not have yet",
     )
     add_study(command, name)

@@ -39,9 +39,9 @@ def add_command(commands: options.Commands) -> None:
     command.add_argument(
         "--draws",
         type=options.positive,
-        default=5,
+        default=10,
         metavar="N",
-        help="how often the targets are drawn for each cell, with one run for each; default: 5",
+        help="how often the targets are drawn for each cell, with one run for each; default: 10",
     )
     options.add_table(command, "table1")
 
@@ -57,5 +57,6 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.objectives,
         arguments.outputs,
         arguments.draws,
+        missing=arguments.missing,
     )
     print(f"{options.counted(len(cells), 'cell')} in {study.out}.")

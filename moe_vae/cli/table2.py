@@ -20,5 +20,7 @@ def add_command(commands: options.Commands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Trains what is not finished, and writes the cells."""
     study = options.study_of(arguments)
-    cells = studies.table2(study, arguments.gate_runs, arguments.gates, arguments.seeds)
+    cells = studies.table2(
+        study, arguments.gate_runs, arguments.gates, arguments.seeds, missing=arguments.missing
+    )
     print(f"{options.counted(len(cells), 'cell')} in {study.out}.")

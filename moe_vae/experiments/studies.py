@@ -214,7 +214,7 @@ def table1(
     draws: int = 10,
     missing: bool = False,
 ) -> list[Record]:
-    """Trains the regressions of the paper's Table 1, and draws the errors of all of the table's cells.
+    """Trains the regressions of the paper's Table 1, and draws the errors of all cells.
 
     Args:
       study: the `Study`.

@@ -14,7 +14,9 @@ from moe_vae.model import Model
 from moe_vae.models.autoencoder import check_inputs
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.models.dmvae import DMVAE, DMVAE_PARAMS
+from moe_vae.models.information_encoder import INFORMATION_PARAMS
 from moe_vae.models.vade import VADE_PARAMS, VaDE
+from moe_vae.nn.cluster_encoder import ClusterEncoder
 from moe_vae.nn.gaussian_mixture import FullGaussianMixture, GaussianMixture
 from moe_vae.nn.layers import hidden_layers
 from moe_vae.nn.sessions import run_in_chunks
@@ -27,6 +29,7 @@ __all__ = [
     "GateEntry",
     "GaussianMixtureGate",
     "HierarchicalGate",
+    "PretrainedGate",
     "SoftmaxGate",
 ]
 
@@ -182,6 +185,30 @@ class DeepGate(SoftmaxGate):
         return hidden_layers(inputs, self.params["gate_layers"], self.params["activation"])
 
 
+class PretrainedGate(Gate):
+    """A deep gate with the information encoder's network, whose training it can begin with.
+
+    The network is a `ClusterEncoder`, and g(x) = q(c|x). If the gate begins with a trained
+    `InformationEncoder`, it has the features with which DVMoE's gate begins on images. It has no
+    decoder, and learns from the task alone. Batch normalisation uses moving averages, as in DMVAE.
+
+    Attributes:
+      log_probs, predicted_log_probs: float tensors [batch, n_clusters], both log g(x).
+
+    Args:
+      params: dict with `n_clusters` and the parameters of `ClusterEncoder`.
+      inputs: float tensor [batch, n_features].
+    """
+
+    def __init__(self, params: dict[str, Any], inputs: Tensor) -> None:
+        super().__init__(params, inputs)
+        with tf.variable_scope("gate"):
+            encoder = ClusterEncoder(params, self.n_clusters)
+            logits = encoder.logits(encoder.outputs(inputs))
+            self.log_probs = tf.nn.log_softmax(logits, name="log_probs")
+        self.predicted_log_probs = self.log_probs
+
+
 class GaussianMixtureGate(Gate):
     """The naive gate: the responsibilities p(c|x) of a Gaussian mixture fitted to the inputs.
 
@@ -245,6 +272,15 @@ class GateEntry(NamedTuple):
 # weight of its loss beside the task's.
 _VAE_GATE = {"gate_weight": 1.0, "gate_epochs": 100}
 
+_ENCODER_PARAMS = (
+    "n_clusters",
+    "n_over_clusters",
+    "cluster_encoder_layers",
+    "activation",
+    "normalise",
+    "input_std",
+)
+
 # The gates by the value of the parameter `gate`, in the order of the tables.
 GATES: dict[str, GateEntry] = {
     "softmax": GateEntry(SoftmaxGate, {"n_clusters": 10}, "softmax ME"),
@@ -260,6 +296,12 @@ GATES: dict[str, GateEntry] = {
         DeepGate,
         {"n_clusters": 10, "gate_layers": [512, 256], "activation": "relu"},
         "Deep MoE",
+    ),
+    "pretrained": GateEntry(
+        PretrainedGate,
+        {name: INFORMATION_PARAMS[name] for name in _ENCODER_PARAMS},
+        "pretrained Deep MoE",
+        begins_with="information",
     ),
     # VaDE's q(c|x) is a function of one sample of z. The paper takes the expectation over that
     # sample outside the logarithm.

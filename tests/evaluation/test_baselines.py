@@ -4,17 +4,21 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
 from moe_vae import DataSet, DataSets
 from moe_vae.data.checks import check_points
+from moe_vae.evaluation import clustering
 from moe_vae.evaluation.clustering import score_baselines, score_code_baselines
+from moe_vae.nn.gaussian_mixture import EM_VARIANCE_FLOOR
 
 
 @pytest.fixture
 def starts(monkeypatch):
-    """The list of the starts of each baseline that is fitted."""
+    """The list of the starts of each baseline that is fitted; one of them is made."""
     starts, fitting = [], []
     for baseline in (KMeans, GaussianMixture):
         fit = baseline.fit
@@ -22,6 +26,7 @@ def starts(monkeypatch):
         def recorded(self, *args, fit=fit, **options):
             if not fitting:  # a Gaussian mixture fits K-means in turn
                 starts.append(self.n_init)
+                self.n_init = 1
             fitting.append(self)
             try:
                 return fit(self, *args, **options)
@@ -38,31 +43,65 @@ def two_heaps(n_features):
     return DataSet(points.astype(np.float32), labels, check=check_points)
 
 
-# Points are two numbers; anything else is an image, whose fits are long.
-STARTS = pytest.mark.parametrize(("n_features", "n_starts"), [(2, 10), (5, 1)])
+NAMES = ["K-means", "GMM, diag", "GMM, full"]
 
 
-@STARTS
-def test_only_points_get_several_starts(starts, n_features, n_starts):
-    data = two_heaps(n_features)
-    scores = score_baselines(data.images, data, seed=0)
-    assert list(scores) == ["K-means", "GMM, diag", "GMM, full"]
-    assert starts == [n_starts] * 3
+def test_every_baseline_keeps_the_best_of_ten_starts(starts):
+    data = two_heaps(5)
+    assert list(score_baselines(data.images, data, seed=0)) == NAMES
+    assert starts == [10] * 3
 
 
-@STARTS
-def test_codes_get_the_starts_of_what_they_are_codes_of(starts, n_features, n_starts):
+def test_points_get_the_likeliest_of_forty_starts_besides(starts):
+    data = two_heaps(2)
+    many = ["GMM, diag, 40 starts", "GMM, full, 40 starts"]
+    assert list(score_baselines(data.images, data, seed=0)) == [*NAMES, *many]
+    assert starts == [10] * 3 + [40] * 3
+
+
+@pytest.mark.parametrize("n_features", [2, 5])
+def test_codes_get_ten_starts(starts, n_features):
     class Codes:
-        def __init__(self):
-            self.n_features = n_features
-
         def mean_codes(self, session, inputs):
             return inputs[:, :2]
 
     data = two_heaps(n_features)
     trainer = SimpleNamespace(model=Codes(), session=None)
-    score_code_baselines(trainer, DataSets(data, data, data, "heaps"), seed=0)
-    assert starts == [n_starts] * 3
+    assert list(score_code_baselines(trainer, DataSets(data, data, data, "heaps"), 0)) == NAMES
+    assert starts == [10] * 3
+
+
+@pytest.mark.usefixtures("_few_starts")
+def test_a_mixtures_loss_is_minus_its_log_likelihood_and_falls_with_more_starts():
+    """Six heaps for four clusters have many local optima."""
+    random = np.random.default_rng(2)
+    labels = np.arange(240) % 4
+    centres = 4 * random.standard_normal([6, 2])
+    points = centres[np.arange(240) % 6] + random.standard_normal([240, 2])
+    data = DataSet(points.astype(np.float32), labels, check=check_points)
+    scores = score_baselines(data.images, data, seed=0)
+    for covariance in ("diag", "full"):
+        loss, least = (
+            scores[f"GMM, {covariance}{starts}"]["loss"] for starts in ("", ", 6 starts")
+        )
+        assert least <= loss + 1e-6
+        mixture = GaussianMixture(
+            4, covariance_type=covariance, n_init=3, reg_covar=EM_VARIANCE_FLOOR, random_state=0
+        ).fit(data.images)
+        of_each = multivariate_log_density(data.images, mixture)
+        assert loss == pytest.approx(-of_each.mean(), rel=1e-4)
+    assert "loss" not in scores["K-means"]
+
+
+def multivariate_log_density(points, mixture):
+    full = mixture.covariance_type == "full"
+    joint = [
+        np.log(weight) + multivariate_normal(mean, cov if full else np.diag(cov)).logpdf(points)
+        for weight, mean, cov in zip(
+            mixture.weights_, mixture.means_, mixture.covariances_, strict=True
+        )
+    ]
+    return logsumexp(joint, axis=0)
 
 
 # Two groups of test points lie close to each other, and a third falls in two. Only what was fitted
@@ -72,6 +111,13 @@ TEST_CENTRES = np.array(
     [[[4, 0], [4, 0]], [[6, 0], [6, 0]], [[-6, 10], [3, 10]], [[10, 10], [10, 10]]]
 )
 ALL_FOUND = {"accuracy": 1.0, "nmi": pytest.approx(1.0), "ari": pytest.approx(1.0)}
+
+
+def without_losses(scores):
+    return {
+        name: {measure: value for measure, value in score.items() if measure != "loss"}
+        for name, score in scores.items()
+    }
 
 
 def heaps(n_each, centres, std):
@@ -93,30 +139,37 @@ def test_points():
     return DataSet(*heaps(25, TEST_CENTRES, 0.1), check=check_points)
 
 
+@pytest.fixture
+def _few_starts(monkeypatch):
+    monkeypatch.setattr(clustering, "N_STARTS", 3)
+    monkeypatch.setattr(clustering, "MANY_STARTS", 6)
+
+
+@pytest.mark.usefixtures("_few_starts")
 def test_baselines_are_fitted_to_the_training_points(train_points, test_points):
     scores = score_baselines(train_points, test_points, seed=0)
-    assert scores == dict.fromkeys(("K-means", "GMM, diag", "GMM, full"), ALL_FOUND)
+    assert without_losses(scores) == dict.fromkeys(scores, ALL_FOUND)
     of_test = score_baselines(test_points.images, test_points, seed=0)
     assert of_test["K-means"]["accuracy"] <= 0.75
 
 
+@pytest.mark.usefixtures("_few_starts")
 def test_baselines_on_codes_are_fitted_to_the_training_sets_codes(train_points, test_points):
     class Mirror:
-        n_features = 2
-
         def mean_codes(self, session, inputs):
             return -inputs
 
     train = DataSet(train_points, np.zeros(len(train_points), int), check=check_points)
     trainer = SimpleNamespace(model=Mirror(), session=None)
     scores = score_code_baselines(trainer, DataSets(train, train, test_points, "heaps"), seed=0)
-    assert scores == dict.fromkeys(("K-means", "GMM, diag", "GMM, full"), ALL_FOUND)
+    assert without_losses(scores) == dict.fromkeys(NAMES, ALL_FOUND)
 
 
 @pytest.mark.parametrize(
     ("n_features", "names"),
     [(100, ["K-means", "GMM, diag", "GMM, full"]), (101, ["K-means", "GMM, diag"])],
 )
+@pytest.mark.usefixtures("_few_starts")
 def test_only_few_features_get_a_full_covariance(n_features, names):
     random = np.random.default_rng(0)
     labels = np.repeat([0, 1], 150)

@@ -1,6 +1,7 @@
 """Whole clustering runs, from the command line to the table's numbers."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +143,8 @@ def test_what_does_not_fit_is_refused_in_one_line(runs, capfd, words, message):
 
 
 def test_clustering_collects_runs_and_baselines_and_goes_on_where_it_was_cut_off(runs, monkeypatch):
-    monkeypatch.setitem(baselines.BASELINE_STARTS, "points", 1)
+    monkeypatch.setattr(baselines, "N_STARTS", 1)
+    monkeypatch.setattr(baselines, "MANY_STARTS", 2)
     for model in ("vade", "dmvae"):
         run = Path("runs/clustering") / f"{model}-spiral-3"
         run.parent.mkdir(parents=True, exist_ok=True)
@@ -155,10 +157,16 @@ def test_clustering_collects_runs_and_baselines_and_goes_on_where_it_was_cut_off
     for run in results["runs"]:
         assert set(run["evaluation"]["codes"]) == {"K-means", "GMM, diag", "GMM, full"}
         assert np.isfinite(run["evaluation"]["validation"]["loss"])
-    assert set(results["baselines"][0]) == {"seed", "K-means", "GMM, diag", "GMM, full"}
+    many = {"GMM, diag, 2 starts", "GMM, full, 2 starts"}
+    assert set(results["baselines"][0]) == {"seed", "K-means", "GMM, diag", "GMM, full", *many}
     assert Path("results/figures/dmvae_spiral_points.png").exists()
     for model in ("vade", "dmvae"):
         (runs / model / "evaluation.json").unlink()
+    shutil.rmtree("runs")
+    main(["clustering", "--data", "spiral", "--seeds", "4", "--only-baselines"])
+    again = read_json("results/clustering_spiral.json")
+    assert [each["seed"] for each in again["baselines"]] == [4]
+    assert {**again, "baselines": results["baselines"]} == results
 
 
 def interrupted_run():

@@ -74,8 +74,7 @@ def few(tmp_path, monkeypatch):
         },
     }
     monkeypatch.setattr(studies, "CLUSTERING_STEPS", steps)
-    for kind in steps:
-        monkeypatch.setitem(recipes.CLUSTERING_SEEDS, kind, [3])
+    monkeypatch.setattr(studies, "FIRST_GATE_SEEDS", dict.fromkeys(steps, 3))
     few_epochs = dict.fromkeys(GATES, FEW)
     monkeypatch.setattr(studies, "TABLE_1_PARAMS", {"spiral": few_epochs, "mnist": few_epochs})
     monkeypatch.setattr(studies, "TABLE_2_PARAMS", few_epochs)
@@ -95,6 +94,10 @@ def test_table1_fills_its_cells_and_goes_on_where_it_was_cut_off(monkeypatch):
     assert table["command"] == "python -m moe_vae " + " ".join(words)
     keys = [(c["params"]["gate"], c["params"]["targets_seed"], c["seed"]) for c in table["cells"]]
     assert keys == [("softmax", 0, 0), ("softmax", 1, 1), ("dmvae", 0, 0), ("dmvae", 1, 1)]
+    assert [cell.get("gate_seed") for cell in table["cells"]] == [None, None, 3, 4]
+    begun = [read_json(f"runs/table1/spiral-dmvae-2-{draw}/metrics.json") for draw in (0, 1)]
+    assert [Path(run["start"]).name for run in begun] == ["dmvae-spiral-3", "dmvae-spiral-4"]
+    assert Path("results/figures/table1_errors.png").exists()
     for cell in table["cells"]:
         assert cell["test"]["squared_error"] > 0
         assert cell["test"]["r2"] <= 1
@@ -115,6 +118,72 @@ def test_table1_fills_its_cells_and_goes_on_where_it_was_cut_off(monkeypatch):
     assert trained == ["runs/table1/spiral-dmvae-2-1"]
     again = [cell["test"]["squared_error"] for cell in read_json("results/table1.json")["cells"]]
     assert again == errors
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The list of the directories that a study trains."""
+    trained, train = [], study_runs.train_run
+
+    def recorded(model, data, run_dir, *rest):
+        trained.append(run_dir.name)
+        return train(model, data, run_dir, *rest)
+
+    monkeypatch.setattr(study_runs, "train_run", recorded)
+    return trained
+
+
+def recorded_cell(gate, **more):
+    params = {
+        **FEW,
+        "gate": gate,
+        "n_outputs": 1,
+        "targets_seed": 0,
+        "task_objective": "likelihood",
+    }
+    test = {"squared_error": 2.0}
+    return {"data": "spiral", "seed": 0, "params": params, "test": test, **more}
+
+
+def test_missing_trains_only_what_the_table_does_not_have_yet(monkeypatch, trained):
+    recorded = [recorded_cell("softmax"), recorded_cell("dmvae", gate_seed=3)]
+    Path("results").mkdir()
+    Path("results/table1.json").write_text(json.dumps({"command": "", "cells": recorded}))
+    words = ["table1", "--data", "spiral", "--outputs", "1", "--draws", "1", "--missing"]
+    words += ["--gates", "softmax", "dmvae"]
+    main(words)
+    assert trained == []
+    assert read_json("results/table1.json")["cells"] == recorded
+
+    # A cell that began with another draw's clustering is not the one that is asked for.
+    monkeypatch.setattr(studies, "FIRST_GATE_SEEDS", {"points": 4, "images": 4})
+    main(words)
+    assert trained == ["dmvae-spiral-4", "spiral-dmvae-1-0"]
+    softmax, dmvae = read_json("results/table1.json")["cells"]
+    assert softmax == recorded[0]
+    assert dmvae["gate_seed"] == 4
+    assert dmvae["test"]["squared_error"] != 2.0
+
+
+def test_a_run_that_began_with_another_clustering_is_refused(monkeypatch, capfd):
+    words = ["table1", "--data", "spiral", "--outputs", "1", "--draws", "1", "--gates", "dmvae"]
+    main(words)
+    monkeypatch.setattr(studies, "FIRST_GATE_SEEDS", {"points": 5, "images": 5})
+    with pytest.raises(SystemExit):
+        main(words)
+    error = capfd.readouterr().err
+    assert "began with runs/clustering/dmvae-spiral-3, not with runs/clustering/dmvae-spi" in error
+
+
+def test_a_gate_whose_clustering_the_data_lack_is_refused(capfd):
+    with pytest.raises(SystemExit):
+        main(["table1", "--data", "spiral", "--gates", "pretrained"])
+    assert capfd.readouterr().err.endswith(
+        "error: gate 'pretrained' begins with the clustering 'information', and 'spiral' has only "
+        "'vade', 'dmvae': choose another gate\n"
+    )
+    assert "pretrained" not in studies._gates("spiral", None)
+    assert studies._gates("mnist", None) == list(GATES)
 
 
 def test_a_run_with_other_settings_is_refused(monkeypatch, capfd):

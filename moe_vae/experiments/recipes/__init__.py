@@ -2,7 +2,12 @@
 
 from moe_vae.experiments.recipes.clusterings import CLUSTERING_SEEDS, CLUSTERING_STEPS
 from moe_vae.experiments.recipes.from_scratch import FROM_SCRATCH
-from moe_vae.experiments.recipes.paper import TABLE_1_PARAMS, TABLE_2_PARAMS, TABLE_2_TASK
+from moe_vae.experiments.recipes.paper import (
+    FIRST_GATE_SEEDS,
+    TABLE_1_PARAMS,
+    TABLE_2_PARAMS,
+    TABLE_2_TASK,
+)
 from moe_vae.experiments.recipes.posts import POST_2_PARAMETERS, POST_3_LIMITS, POST_SEEDS
 from moe_vae.experiments.recipes.relaxed import RELAXED
 from moe_vae.experiments.recipes.samples import SAMPLES
@@ -12,6 +17,7 @@ from moe_vae.experiments.recipes.steps import ClusteringStep, Experiment, Recipe
 __all__ = [
     "CLUSTERING_SEEDS",
     "CLUSTERING_STEPS",
+    "FIRST_GATE_SEEDS",
     "N_STYLES",
     "POST_SEEDS",
     "RECIPES",

@@ -13,6 +13,7 @@ __all__ = [
     "mean_and_deviation",
     "mean_row",
     "mebibytes",
+    "median_and_quartiles",
 ]
 
 
@@ -45,6 +46,22 @@ def mean_and_deviation(values: Sequence[float], form: str) -> str:
         return ""
     mean = form.format(np.mean(values))
     return mean if len(values) == 1 else f"{mean} ± {form.format(np.std(values, ddof=1))}"
+
+
+def median_and_quartiles(values: Sequence[float], form: str) -> str:
+    """Returns "median (lower quartile to upper quartile)" of the values.
+
+    Args:
+      values: one value a run.
+      form: format of a number, such as "{:.3f}".
+
+    Returns:
+      The text; the value alone if there is one, and nothing if there is none.
+    """
+    if not values:
+        return ""
+    lower, median, upper = (form.format(each) for each in np.quantile(values, [0.25, 0.5, 0.75]))
+    return median if len(values) == 1 else f"{median} ({lower} to {upper})"
 
 
 def list_values(values: Iterable[float], form: str) -> str:

@@ -17,9 +17,12 @@ from moe_vae.models.gates import GATES
 __all__ = [
     "classification_table",
     "explained_table",
+    "gates_of",
     "mnist_table",
     "objectives_table",
+    "place_of",
     "regression_table",
+    "regressions",
     "spiral_table",
     "times_table",
 ]
@@ -64,7 +67,9 @@ def _clustering_rows(clustering: Values) -> Iterator[tuple[str, ...]]:
             yield _clustering_row(f"{baseline}, on {label}'s codes", [of[baseline] for of in codes])
     of_seeds = clustering["baselines"]
     for baseline in (name for name in of_seeds[0] if name != "seed"):
-        yield _clustering_row(f"{baseline}, on the data", [of[baseline] for of in of_seeds])
+        scores = [of[baseline] for of in of_seeds]
+        losses = [score["loss"] for score in scores if "loss" in score]
+        yield _clustering_row(f"{baseline}, on the data", scores, losses)
 
 
 def _clustering_row(
@@ -93,7 +98,7 @@ def _label_free_loss(run: Values) -> float:
 def regression_table(results: Values) -> str:
     """Table 1: squared test errors by data, dimensions and gate, beside both of the paper's."""
     cells, paper = results["table1"]["cells"], results["paper"]
-    gates, versions = _gates_of(cells), paper["table_1"]
+    gates, versions = gates_of(cells), paper["table_1"]
     theirs = dict.fromkeys(
         (source, gate)
         for source, version in versions.items()
@@ -110,7 +115,7 @@ def regression_table(results: Values) -> str:
                 for source, gate in theirs
             ),
         )
-        for (data, n_outputs), group in _regressions(cells).items()
+        for (data, n_outputs), group in regressions(cells).items()
     )
     papers = (f"{GATES[gate].label}, {cited(paper, {'source': source})}" for source, gate in theirs)
     return markdown_table((*_gates_heading(gates), *papers), rows)
@@ -119,15 +124,15 @@ def regression_table(results: Values) -> str:
 def explained_table(results: Values) -> str:
     """Table 1's explained shares of variance, R^2."""
     cells = results["table1"]["cells"]
-    gates = _gates_of(cells)
+    gates = gates_of(cells)
     rows = (
         (data, n_outputs, *_by_gate(gates, group, "r2", "{:.4f}"))
-        for (data, n_outputs), group in _regressions(cells).items()
+        for (data, n_outputs), group in regressions(cells).items()
     )
     return markdown_table(_gates_heading(gates), rows)
 
 
-def _gates_of(cells: Iterable[Values]) -> list[str]:
+def gates_of(cells: Iterable[Values]) -> list[str]:
     """The registered gates that have runs, in the register's order."""
     used = {cell["params"]["gate"] for cell in cells}
     return [gate for gate in GATES if gate in used]
@@ -137,7 +142,7 @@ def _gates_heading(gates: Iterable[str]) -> tuple[str, ...]:
     return ("data", "D", *(GATES[gate].label for gate in gates))
 
 
-def _regressions(cells: Iterable[Values]) -> dict[tuple[str, int], list[Values]]:
+def regressions(cells: Iterable[Values]) -> dict[tuple[str, int], list[Values]]:
     """The cells of each row of Table 1, by data and number of outputs."""
     rows: dict[tuple[str, int], list[Values]] = {}
     for cell in cells:
@@ -160,10 +165,10 @@ def _by_gate(
 def objectives_table(results: Values) -> str:
     """The squared errors of one row of Table 1 under each objective."""
     asked = results["objectives"]["cells"]
-    places = {_place(cell) for cell in asked}
-    cells = [cell for cell in (*results["table1"]["cells"], *asked) if _place(cell) in places]
+    places = {place_of(cell) for cell in asked}
+    cells = [cell for cell in (*results["table1"]["cells"], *asked) if place_of(cell) in places]
     rows = []
-    for gate in _gates_of(cells):
+    for gate in gates_of(cells):
         of_gate = [cell for cell in cells if cell["params"]["gate"] == gate]
         for objective in sorted({cell["params"]["task_objective"] for cell in of_gate}):
             errors = [
@@ -183,7 +188,7 @@ def objectives_table(results: Values) -> str:
     return markdown_table(heading, rows)
 
 
-def _place(cell: Values) -> tuple[str, int, str]:
+def place_of(cell: Values) -> tuple[str, int, str]:
     """Where a cell stands in Table 1: its data, its number of outputs and its gate."""
     return _data_name(cell), cell["params"]["n_outputs"], cell["params"]["gate"]
 
@@ -196,7 +201,7 @@ def classification_table(results: Values) -> str:
         for gate, entry in paper["table_2"].items()
     }
     rows = []
-    for gate in _gates_of(cells):
+    for gate in gates_of(cells):
         tests = [cell["test"] for cell in cells if cell["params"]["gate"] == gate]
         accuracies = [test["accuracy"] for test in tests]
         rows.append(
