@@ -33,6 +33,11 @@ from moe_vae.experiments.tables.posts import (
     mixture_of_vaes_table,
     parameters_table,
 )
+from moe_vae.experiments.tables.regression import (
+    medians_table,
+    objective_pairs_table,
+    pairs_table,
+)
 from moe_vae.experiments.tables.specialists import (
     ablation_table,
     hierarchy_table,
@@ -74,7 +79,10 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "mnist": mnist_table,
     "table1": regression_table,
     "table1-r2": explained_table,
+    "table1-medians": medians_table,
+    "table1-pairs": pairs_table,
     "objectives": objectives_table,
+    "objectives-pairs": objective_pairs_table,
     "table2": classification_table,
     "specialists": specialists_table,
     "ablation": ablation_table,
