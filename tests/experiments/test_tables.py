@@ -314,7 +314,12 @@ def test_limits_of_post_3_leave_out_what_was_not_recorded():
             "runs": [run("labels", 210.0, 0.75, -212.5), run("labels", 212.0, 0.25, -213.5)]
         },
         "posts": {"runs": [run("", 214.0), run("", 1.0, model="conditional-vae")]},
-        "specialists": {"runs": [run("information", 0.0)]},
+        "specialists": {
+            "runs": [
+                run("information", 0.0),
+                {**run("mixture-of-vaes", 225.0, 0.995, -227.0), "seconds": [1.0]},
+            ]
+        },
     }
     assert rows_of(labels_table(results)) == [
         [
@@ -329,8 +334,16 @@ def test_limits_of_post_3_leave_out_what_was_not_recorded():
             "0.5000 ± 0.3536",
         ],
         [
+            "the same, after as many epochs as the specialists",
+            *("1", "2", "300.00 ± 0.00", "", "-213.00 ± 0.71", "", "", ""),
+        ],
+        [
             "by the post's manager, without labels",
             *("100", "1", "214.00", "216.00", "", "", "0.5000", ""),
+        ],
+        [
+            "by information, without labels (specialists)",
+            *("1", "1", "225.00", "227.00", "-227.00", "-227.00", "0.5000", "0.9950"),
         ],
     ]
 

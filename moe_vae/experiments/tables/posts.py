@@ -139,10 +139,12 @@ def labels_table(results: Values) -> str:
     by_label = _of_step(results["post3-limits"]["runs"], LABEL_STEP)
     managed = [run for run in results["posts"]["runs"] if run["model"] == "mixture-of-vaes"]
     specialists = _of_step(results["specialists"]["runs"], "mixture-of-vaes")
+    shorter = [_cut_short(run, len(specialists[0]["seconds"])) for run in by_label if specialists]
     rows = [
         (name, len(runs[0]["seconds"]), len(runs), *_limit_cells(runs))
         for name, runs in (
             ("by label: ten VAEs, one digit each", by_label),
+            ("the same, after as many epochs as the specialists", shorter),
             ("by the post's manager, without labels", managed),
             ("by information, without labels (specialists)", specialists),
         )
@@ -166,15 +168,28 @@ def _of_step(runs: Sequence[Values], step: str) -> list[Values]:
     return [run for run in runs if run["step"] == step and run["data"] == "MNIST"]
 
 
+def _cut_short(run: Values, n_epochs: int) -> Values:
+    """Returns what a run had recorded after its first epochs; it was not tested then."""
+    history = {name: values[:n_epochs] for name, values in run["history"].items()}
+    return {"history": history, "seconds": run["seconds"][:n_epochs], "test": {}, "evaluation": {}}
+
+
 def _limit_cells(runs: Sequence[Values]) -> Iterator[str]:
     """Means over runs; a cell is empty if the runs did not record its value."""
     for loss in ("expected_expert_loss", "bound"):
-        recorded = [run for run in runs if loss in run["history"]]
-        yield mean_and_deviation([run["history"][loss][-1] for run in recorded], "{:.2f}")
-        yield mean_and_deviation([run["test"]["losses"][loss] for run in recorded], "{:.2f}")
-    yield mean_and_deviation([run["test"]["accuracy"] for run in runs], "{:.4f}")
-    judged = [run["evaluation"] for run in runs if "generation" in run["evaluation"]]
-    yield mean_and_deviation([each["generation"]["share"] for each in judged], "{:.4f}")
+        ends = [run["history"][loss][-1] for run in runs if loss in run["history"]]
+        yield mean_and_deviation(ends, "{:.2f}")
+        yield mean_and_deviation(_recorded(runs, "test", "losses", loss), "{:.2f}")
+    yield mean_and_deviation(_recorded(runs, "test", "accuracy"), "{:.4f}")
+    yield mean_and_deviation(_recorded(runs, "evaluation", "generation", "share"), "{:.4f}")
+
+
+def _recorded(runs: Sequence[Values], first: str, *names: str) -> list[float]:
+    """Returns a value of each run that has it, by the names that lead to it."""
+    values: list[Any] = [run[first] for run in runs]
+    for name in names:
+        values = [value[name] for value in values if name in value]
+    return values
 
 
 def balancing_table(results: Values) -> str:
