@@ -244,8 +244,9 @@ def table1(
         for draw in range(draws)
     ]
     filled = _fill_cells(study, cells, gate_runs, missing)
-    errors = plot_errors(read_json(study.out)["cells"])
-    save_figures({f"{study.out.stem}_errors": errors}, study.figures)
+    if list(objectives) == [OWN_OBJECTIVE]:  # a panel holds one objective of each gate
+        errors = plot_errors(read_json(study.out)["cells"])
+        save_figures({f"{study.out.stem}_errors": errors}, study.figures)
     return filled
 
 

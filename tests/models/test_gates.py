@@ -9,9 +9,12 @@ from moe_vae.compat import tf
 from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSet
 from moe_vae.data.spiral import make_spiral
+from moe_vae.data.targets import add_affine_targets
 from moe_vae.models.gates import GATES
+from moe_vae.models.information_encoder import build_information_encoder
+from moe_vae.models.mixture_of_experts import build_mixture_of_experts
 from moe_vae.params import ParameterError, check_params
-from moe_vae.training import Trainer, set_seeds
+from moe_vae.training import Trainer, set_seeds, start_trainer
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +81,30 @@ def test_deep_gate_has_hidden_layers_below_the_softmax(data):
     np.testing.assert_allclose(gate.predict_proba(session, data.images), expected, rtol=1e-4)
 
 
+def test_pretrained_gate_begins_as_the_information_encoder_and_learns_from_the_task(tmp_path, data):
+    network = {"n_clusters": 4, "n_over_clusters": 6, "cluster_encoder_layers": [8]}
+    training = {"epochs": 1, "pretrain_epochs": 1, "batch_size": 50}
+    no_images = {"augment": False, "deskew": False}
+    encoder = start_trainer(
+        lambda params: build_information_encoder(params, 2), {**network, **training, **no_images}, 0
+    )
+    encoder.fit_to_the_end(data)
+    encoder.save(tmp_path / "encoder")
+    mixture = start_trainer(
+        lambda params: build_mixture_of_experts(params, "pretrained", 2),
+        {**network, "epochs": 2, "batch_size": 50},
+        0,
+    )
+    variables = (v.op.name for v in mixture.model.loss.graph.get_collection("variables"))
+    gate = {name for name in variables if name.startswith("gate/") and "/Adam" not in name}
+    assert set(mixture.begin_with(tmp_path / "encoder")) == gate
+    expected = encoder.model.predict_proba(encoder.session, data.images)
+    begun = mixture.model.predict_gate(mixture.session, data.images)
+    np.testing.assert_allclose(begun, expected, rtol=1e-4, atol=1e-6)
+    mixture.fit(add_affine_targets(make_spiral(0, 40, 10, 10), 1, 0).train, 1)
+    assert np.abs(mixture.model.predict_gate(mixture.session, data.images) - begun).max() > 1e-3
+
+
 @pytest.mark.parametrize("covariance", ["diag", "full"])
 def test_gaussian_mixture_gate_gives_the_fitted_mixtures_responsibilities(data, covariance):
     gate, session, _ = start("gmm", gmm_restarts=1, covariance=covariance)
@@ -99,7 +126,7 @@ def test_gaussian_mixture_gate_has_covariances_of_two_kinds():
         start("gmm", covariance="tied")
 
 
-@pytest.mark.parametrize("name", ["softmax", "hierarchical", "deep", "gmm"])
+@pytest.mark.parametrize("name", ["softmax", "hierarchical", "deep", "pretrained", "gmm"])
 def test_a_gate_reads_finite_points_of_its_width(name, data):
     gate, session, _ = start(name)
     with pytest.raises(DataError, match=r"must be \[n, 2\]"):
