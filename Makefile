@@ -62,6 +62,9 @@ results: $(READY)
 	$(BIN)/python -m moe_vae table1 --data spiral --outputs 1 --gates deep dmvae \
 	  --objectives batch_sum mixture_mean --out results/objectives.json
 	$(BIN)/python -m moe_vae table2
+	$(BIN)/python -m moe_vae relaxed --runs runs/questions
+	$(BIN)/python -m moe_vae from-scratch --runs runs/questions
+	$(BIN)/python -m moe_vae samples --runs runs/questions
 	$(BIN)/python -m moe_vae specialists
 	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae scaling

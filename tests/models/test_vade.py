@@ -313,3 +313,33 @@ def test_bernoulli_turns_points_away(points):
 def test_unknown_phase_is_named(trainer):
     with pytest.raises(ParameterError, match="phase is 'gmm': it must be one of auto_encode, loss"):
         trainer.fit(make_spiral(0, 40, 10, 10).train, 1, phase="gmm")
+
+
+def test_more_training_samples_average_the_responsibilities(points):
+    trainer = start({"n_training_samples": 3})
+    model, session = trainer.model, trainer.session
+    x = points[:6]
+    random = np.random.RandomState(8)
+    eps, others = random.normal(size=[6, 2]), random.normal(size=[6, 2, 2])
+    gamma, mu, var, z = session.run(
+        [model.responsibilities, model.encoder_mu, model.encoder_var, model.z],
+        {model.inputs: x, model.eps: eps, model.eps_training: others},
+    )
+    samples = [z, *(mu + np.sqrt(var) * others[:, i] for i in range(2))]
+    joints = [log_joint(sample, *prior_arrays(trainer)) for sample in samples]
+    each = [np.exp(joint - logsumexp(joint, axis=1, keepdims=True)) for joint in joints]
+    np.testing.assert_allclose(gamma, np.mean(each, axis=0), atol=1e-5)
+
+
+def test_more_training_samples_change_nothing_before_the_bound(points):
+    data = make_spiral(0, 40, 10, 10).train
+    histories, weights = [], []
+    for n_samples in (1, 4):
+        trainer = start({"n_training_samples": n_samples})
+        np.random.seed(0)
+        trainer.model.pretrain(trainer, data.shuffled(0))
+        histories.append(trainer.history["loss_reconstruction"])
+        weights.append(prior_arrays(trainer))
+    assert histories[0] == histories[1]
+    for ours, theirs in zip(*weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -3,6 +3,7 @@
 from moe_vae.evaluation.monte_carlo import measure_gate
 from moe_vae.experiments.recipes.from_scratch import VADE_FROM_SCRATCH
 from moe_vae.experiments.recipes.paper import TABLE_1_PARAMS
+from moe_vae.experiments.recipes.relaxed import DMVAE_FROM_SCRATCH
 from moe_vae.experiments.recipes.steps import ClusteringStep, Experiment, Recipe
 from moe_vae.plots.samples import draw_samples
 
@@ -35,7 +36,7 @@ _STEPS = {
     "vade-5": _with_samples(5),
     "vade-20": _with_samples(20),
     "vade-encoder": ClusteringStep("dmvae", params=_WITH_ENCODER, scores_epochs=True),
-    "dmvae": ClusteringStep("dmvae", scores_epochs=True),
+    "dmvae": DMVAE_FROM_SCRATCH,
     "gate-vade": _regression("vade"),
     "gate-dmvae": _regression("dmvae"),
 }

@@ -7,6 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from moe_vae.experiments.recipes import RECIPES
+from moe_vae.experiments.tables.clusterings import (
+    from_scratch_table,
+    gate_samples_table,
+    relaxed_mixtures_table,
+    relaxed_table,
+    samples_table,
+    temperature_table,
+)
 from moe_vae.experiments.tables.faults import faults_table
 from moe_vae.experiments.tables.headline import headline_table
 from moe_vae.experiments.tables.paper import (
@@ -88,6 +96,12 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "ablation": ablation_table,
     "other-data": other_data_table,
     "hierarchy": hierarchy_table,
+    "relaxed": relaxed_table,
+    "temperature": temperature_table,
+    "relaxed-mixtures": relaxed_mixtures_table,
+    "from-scratch": from_scratch_table,
+    "samples": samples_table,
+    "gate-samples": gate_samples_table,
     "times": times_table,
     "cluster": cluster_table,
     "bench": bench_table,

@@ -1,0 +1,284 @@
+"""DMVAE's two objectives, MNIST's clusterings from scratch, and samples of the code."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from moe_vae.experiments.recipes import RECIPES
+from moe_vae.experiments.tables.markdown import (
+    cited,
+    list_values,
+    markdown_table,
+    mean_and_deviation,
+)
+from moe_vae.plots.samples import TRAININGS
+
+__all__ = [
+    "OBJECTIVES",
+    "STARTS",
+    "from_scratch_table",
+    "gate_samples_table",
+    "relaxed_mixtures_table",
+    "relaxed_table",
+    "samples_table",
+    "temperature_table",
+]
+
+Values = dict[str, Any]
+
+# The trainings of DMVAE by their steps.
+OBJECTIVES = {
+    "dmvae": "exact",
+    "relaxed": "relaxed, temperature 0.2",
+    "warm": "relaxed, temperature 1",
+    "annealed": "relaxed, temperature 2 to 0.2",
+    "begun-dmvae": "exact",
+    "begun-relaxed": "relaxed, temperature 0.2",
+    "begun-annealed": "relaxed, temperature 2 to 0.2",
+}
+
+# MNIST's clusterings by their steps: the model, and what its clusters begin with.
+STARTS = {
+    "vade": ("VaDE", "GMM on an autoencoder's codes"),
+    "vade-2000": ("VaDE, 500-500-2000", "GMM on an autoencoder's codes"),
+    "dmvae": ("DMVAE, exact", "random weights"),
+    "dmvae-relaxed": ("DMVAE, relaxed", "random weights"),
+    "dmvae-pretrained": ("DMVAE, exact", "GMM on an autoencoder's codes"),
+    "information": ("information encoder", "random weights"),
+    "begun-dmvae": ("DMVAE, exact", "information encoder"),
+    "begun-vade": ("VaDE", "that DMVAE"),
+}
+
+# The epochs of the bound after which the trainings are compared.
+_EPOCHS = (1, 5, 20, 60)
+
+
+def _by_step(results: Values, study: str) -> dict[tuple[str, str], list[Values]]:
+    """The runs of a study by step and data, in the recipe's order."""
+    groups: dict[tuple[str, str], list[Values]] = {}
+    for run in results[study]["runs"]:
+        groups.setdefault((run["step"], run["data"]), []).append(run)
+    return groups
+
+
+def relaxed_table(results: Values) -> str:
+    """DMVAE by its objective: clustering, loss and time."""
+    rows = [
+        (
+            data,
+            OBJECTIVES[step],
+            mean_and_deviation(_accuracies(runs), "{:.3f}"),
+            list_values(_accuracies(runs), "{:.3f}"),
+            mean_and_deviation([run["evaluation"]["validation"]["loss"] for run in runs], "{:.3f}"),
+            f"{_seconds(runs):.2f}",
+        )
+        for (step, data), runs in _by_step(results, "relaxed").items()
+        if step in OBJECTIVES
+    ]
+    heading = ("data", "objective", "accuracy", "accuracy of each seed", "own loss, validation set")
+    return markdown_table((*heading, "epoch (s)"), rows)
+
+
+def _accuracies(runs: Iterable[Values]) -> list[float]:
+    return [run["test"]["accuracy"] for run in runs]
+
+
+def _seconds(runs: Iterable[Values]) -> float:
+    """The median over all epochs of all runs."""
+    return float(np.median([seconds for run in runs for seconds in run["seconds"]]))
+
+
+def relaxed_mixtures_table(results: Values) -> str:
+    """DVMoE by its gate's objective: rows of Table 1 and of Table 2."""
+    groups = _by_step(results, "relaxed")
+    rows = []
+    for (step, data), runs in groups.items():
+        table, _, rest = step.partition("-exact")
+        relaxed = groups.get((f"{table}-relaxed{rest}", data))
+        if not table.startswith("table") or table == step or relaxed is None:
+            continue
+        is_regression = runs[0]["params"]["task"] == "regression"
+        name, form = ("squared_error", "{:.3g}") if is_regression else ("accuracy", "{:.4f}")
+        exact_of, relaxed_of = (
+            {run["seed"]: run["test"][name] for run in each} for each in (runs, relaxed)
+        )
+        pairs = [(exact_of[seed], relaxed_of[seed]) for seed in exact_of if seed in relaxed_of]
+        # The lower error and the higher accuracy are better.
+        better = sum(theirs < ours if is_regression else theirs > ours for ours, theirs in pairs)
+        rows.append(
+            (
+                f"Table {table[-1]}, {data}" + (f", D = {rest[1:]}" if rest else ""),
+                "squared error" if is_regression else "test accuracy",
+                *(
+                    cell
+                    for values in (exact_of.values(), relaxed_of.values())
+                    for cell in (
+                        mean_and_deviation(list(values), form),
+                        form.format(np.median(list(values))),
+                    )
+                ),
+                f"{better} of {len(pairs)}",
+            )
+        )
+    heading = ("mixture", "score", "exact", "exact, median", "relaxed", "relaxed, median")
+    return markdown_table((*heading, "relaxed is better"), rows)
+
+
+def temperature_table(results: Values) -> str:
+    """The gradient's noise and the distance to the exact loss by temperature, medians over runs."""
+    rows = []
+    for (step, data), runs in _by_step(results, "relaxed").items():
+        measured = [run["measured"]["objectives"] for run in runs if "measured" in run]
+        if step not in ("relaxed", "begun-relaxed") or not measured:
+            continue
+        for each in zip(*measured, strict=True):
+            temperature = each[0]["temperature"]
+            rows.append(
+                (
+                    data,
+                    "exact" if temperature is None else f"{temperature:g}",
+                    *(
+                        cell
+                        for part in ("cluster encoder", "encoder")
+                        for cell in _noise_cells([one["gradients"][part] for one in each])
+                    ),
+                    "" if temperature is None else _median([one["gap"] for one in each], "{:.3g}"),
+                )
+            )
+    heading = [
+        title
+        for part in ("cluster encoder", "encoder")
+        for title in (f"variance, {part}", f"relative, {part}")
+    ]
+    return markdown_table(("data", "temperature", *heading, "gap (nats)"), rows)
+
+
+def _noise_cells(moments: Sequence[Values]) -> tuple[str, str]:
+    """The variance of a gradient, and the same relative to the square of its mean."""
+    relative = [each["variance"] / each["squared_mean"] for each in moments if each["squared_mean"]]
+    return (
+        _median([each["variance"] for each in moments], "{:.3g}"),
+        _median(relative, "{:.3g}") if relative else "",
+    )
+
+
+def _median(values: Sequence[float], form: str) -> str:
+    return form.format(np.median(values))
+
+
+def from_scratch_table(results: Values) -> str:
+    """MNIST's clusterings by what they begin with, beside the published accuracies."""
+    rows: list[tuple[Any, ...]] = []
+    for (step, _), runs in _by_step(results, "from-scratch").items():
+        model, start = STARTS[step]
+        params, accuracies = runs[0]["params"], _accuracies(runs)
+        rows.append(
+            (
+                model,
+                start,
+                f"{params.get('pretrain_epochs', 0)} + {params['epochs']}",
+                _first_accuracy(runs),
+                mean_and_deviation(accuracies, "{:.4f}"),
+                mean_and_deviation([run["test"]["nmi"] for run in runs], "{:.3f}"),
+                list_values(accuracies, "{:.4f}"),
+                f"{_seconds(runs):.1f}",
+            )
+        )
+    paper = results["paper"]
+    heading = (
+        "model",
+        "clusters begin with",
+        "epochs",
+        "accuracy after the bound's first epoch",
+        "accuracy",
+        "NMI",
+        "accuracy of each seed",
+        "epoch (s)",
+    )
+    rows += [
+        (
+            f"{name} ({cited(paper, entry)})",
+            *[""] * 3,
+            entry["value"],
+            *[""] * (len(heading) - 5),
+        )
+        for name, entry in paper["mnist_clustering"].items()
+    ]
+    return markdown_table(heading, rows)
+
+
+def _first_accuracy(runs: Sequence[Values]) -> str:
+    values = [
+        run["history"]["accuracy"][run["params"]["pretrain_epochs"]]
+        for run in runs
+        if "accuracy" in run["history"]
+    ]
+    return mean_and_deviation(values, "{:.4f}")
+
+
+def samples_table(results: Values) -> str:
+    """VaDE by the samples of its training: loss and accuracy over the epochs, and time."""
+    rows = [
+        (
+            data,
+            TRAININGS[step],
+            len(runs),
+            *_cells_over_epochs(runs, "loss", "{:.2f}"),
+            *_cells_over_epochs(runs, "accuracy", "{:.3f}"),
+            f"{np.median([_epoch_of_the_bound(run) for run in runs]):.2f}",
+        )
+        for (step, data), runs in _by_step(results, "samples").items()
+        if step in TRAININGS
+    ]
+    titles = [f"{name}, epoch {epoch}" for name in ("loss", "accuracy") for epoch in _EPOCHS]
+    return markdown_table(("data", "training", "runs", *titles, "epoch (s)"), rows)
+
+
+def _cells_over_epochs(runs: Sequence[Values], name: str, form: str) -> Iterator[str]:
+    for epoch in _EPOCHS:
+        values = [
+            history[epoch - 1]
+            for run in runs
+            if len(history := run["history"][name][run["params"]["pretrain_epochs"] :]) >= epoch
+        ]
+        yield mean_and_deviation(values, form)
+
+
+def _epoch_of_the_bound(run: Values) -> float:
+    return float(np.median(run["seconds"][run["params"]["pretrain_epochs"] :]))
+
+
+def gate_samples_table(results: Values) -> str:
+    """The gates' predictions by the number of samples: means over the runs and repetitions."""
+    gates: dict[int | None, list[Values]] = {}
+    for (step, _), runs in _by_step(results, "samples").items():
+        if RECIPES["samples"].steps[step].model != "moe":
+            continue
+        for run in runs:
+            for gate in run["measured"]["gates"]:
+                gates.setdefault(gate["n_samples"], []).append(gate)
+    rows = [
+        (
+            "DVMoE" if n_samples is None else f"VaDE-ME, S = {n_samples:,}",
+            *_spread_cells(of_runs, "distance", "{:.2g}"),
+            *_spread_cells(of_runs, "accuracy", "{:.5f}"),
+            *_spread_cells(of_runs, "squared_error", "{:.4g}"),
+            f"{np.median([seconds for gate in of_runs for seconds in gate['seconds']]):.3f}",
+        )
+        for n_samples, of_runs in gates.items()
+    ]
+    titles = [
+        title
+        for name in ("distance", "accuracy", "squared error")
+        for title in (name, f"spread of the {name}")
+    ]
+    return markdown_table(("gate", *titles, "time (s)"), rows)
+
+
+def _spread_cells(gates: Sequence[Values], name: str, form: str) -> tuple[str, str]:
+    """The mean over all runs, and the mean over them of the deviation between repetitions."""
+    if name not in gates[0]:
+        return "", ""
+    spreads = [np.std(gate[name], ddof=1) for gate in gates]
+    return form.format(np.mean([gate[name] for gate in gates])), f"{np.mean(spreads):.2g}"
