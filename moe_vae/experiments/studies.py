@@ -339,10 +339,11 @@ def _filled(study: Study, cell: _Cell, gate_runs: Path) -> Record:
     kept = {name: record[name] for name in CELL_RECORD}
     if start is None:
         return kept
-    if Path(record["start"]).name != start.name:
+    theirs = record.get("start", "nothing")
+    if Path(theirs).name != start.name:
         raise RunError(
-            f"{run_dir} holds a run that began with {record['start']}, not with {start}: delete "
-            "it, or name another directory"
+            f"{run_dir} holds a run that began with {theirs}, not with {start}: delete it, or name "
+            "another directory"
         )
     return {**kept, "gate_seed": _gate_seed(cell)}
 
