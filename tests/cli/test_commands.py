@@ -944,7 +944,7 @@ OPTIONS = {
     "classify": ["image", "--run"],
     "evaluate": ["--run", "--data", "--data-dir", "--cache"],
     "posts": ["--data", "--data-dir", "--seeds", "--runs", "--out"],
-    "clustering": ["--data", "--data-dir", "--seeds", "--runs", "--out"],
+    "clustering": ["--data", "--data-dir", "--seeds", "--runs", "--out", "--only-baselines"],
     "table1": [
         "--data",
         "--outputs",
@@ -953,13 +953,12 @@ OPTIONS = {
         "--data-dir",
         "--gates",
         "--gate-runs",
+        "--missing",
         "--runs",
         "--out",
     ],
-    "table2": ["--seeds", "--data-dir", "--gates", "--gate-runs", "--runs", "--out"],
-    **dict.fromkeys(
-        RECIPES, ["--steps", "--data", "--n-seeds", "--data-dir", "--runs", "--out"]
-    ),
+    "table2": ["--seeds", "--data-dir", "--gates", "--gate-runs", "--missing", "--runs", "--out"],
+    **dict.fromkeys(RECIPES, ["--steps", "--data", "--n-seeds", "--data-dir", "--runs", "--out"]),
     "times": ["--data", "--data-dir", "--seed", "--out"],
     "scaling": [
         "--workers",
