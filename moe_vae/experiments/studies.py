@@ -24,7 +24,7 @@ from moe_vae.experiments.recipes import (
     Recipe,
 )
 from moe_vae.experiments.registry import MODELS, POST_MODELS
-from moe_vae.experiments.run_files import RunError, read_json, save_figures, write_json
+from moe_vae.experiments.run_files import RunError, read_json, read_record, save_figures, write_json
 from moe_vae.experiments.runs import TrainOptions, fit_model, run_params
 from moe_vae.experiments.sources import SOURCES, DataChoice, is_points
 from moe_vae.experiments.study_runs import (
@@ -393,7 +393,8 @@ def by_recipe(
       n_seeds: how many seeds each has at most; None means as many as the recipe says.
 
     Returns:
-      The trained runs' records, each with its `step` and its `evaluation`.
+      The trained runs' records, each with its `step`, its `evaluation` if the recipe evaluates its
+      runs, and what its experiment measures as `measured`.
 
     Raises:
       RunError: a run was interrupted, or its directory holds another one.
@@ -404,7 +405,9 @@ def by_recipe(
     for experiment in _chosen(recipe, steps, data):
         for seed in range(min(experiment.n_seeds, n_seeds or experiment.n_seeds)):
             run_dir = finish_step(study, recipe.steps, experiment.step, experiment.data, seed)
-            record = evaluated(study, run_dir, experiment.data)
+            record = read_record(run_dir)
+            if recipe.evaluates:
+                record = evaluated(study, run_dir, experiment.data)
             record |= measured(study, run_dir, experiment)
             records.append({"step": experiment.step, **record})
             merged = {_run_key(each): each for each in (*kept, *records)}

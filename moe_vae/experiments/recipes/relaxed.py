@@ -79,4 +79,5 @@ RELAXED = Recipe(
     _STEPS,
     _EXPERIMENTS,
     draw_relaxation,
+    evaluates=False,
 )

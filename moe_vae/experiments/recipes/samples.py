@@ -55,4 +55,5 @@ SAMPLES = Recipe(
     _STEPS,
     _EXPERIMENTS,
     draw_samples,
+    evaluates=False,
 )

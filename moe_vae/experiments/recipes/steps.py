@@ -50,9 +50,12 @@ class Recipe(NamedTuple):
       experiments: the `Experiment`s, in the order in which they are trained.
       draw: function of the list of all records that returns a dict of name to figure, which take
         the place of the runs' own figures; None keeps these.
+      evaluates: whether the records have an `evaluation` beside the test scores of the training.
+        That of a clustering of images takes minutes, for the baselines on its codes.
     """
 
     summary: str
     steps: dict[str, ClusteringStep]
     experiments: tuple[Experiment, ...]
     draw: Callable[..., dict[str, Any]] | None = None
+    evaluates: bool = True

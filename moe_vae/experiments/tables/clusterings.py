@@ -70,14 +70,18 @@ def relaxed_table(results: Values) -> str:
             OBJECTIVES[step],
             mean_and_deviation(_accuracies(runs), "{:.3f}"),
             list_values(_accuracies(runs), "{:.3f}"),
-            mean_and_deviation([run["evaluation"]["validation"]["loss"] for run in runs], "{:.3f}"),
+            mean_and_deviation([run["test"]["losses"]["loss"] for run in runs], "{:.3f}"),
+            mean_and_deviation(
+                [run["measured"]["objectives"][0]["loss"] for run in runs if "measured" in run],
+                "{:.3f}",
+            ),
             f"{_seconds(runs):.2f}",
         )
         for (step, data), runs in _by_step(results, "relaxed").items()
         if step in OBJECTIVES
     ]
-    heading = ("data", "objective", "accuracy", "accuracy of each seed", "own loss, validation set")
-    return markdown_table((*heading, "epoch (s)"), rows)
+    heading = ("data", "objective", "accuracy", "accuracy of each seed", "own loss, test set")
+    return markdown_table((*heading, "exact loss, one batch", "epoch (s)"), rows)
 
 
 def _accuracies(runs: Iterable[Values]) -> list[float]:
@@ -143,7 +147,12 @@ def temperature_table(results: Values) -> str:
                         for part in ("cluster encoder", "encoder")
                         for cell in _noise_cells([one["gradients"][part] for one in each])
                     ),
-                    "" if temperature is None else _median([one["gap"] for one in each], "{:.3g}"),
+                    *(
+                        ""
+                        if temperature is None
+                        else _median([one[name] for one in each], "{:.3g}")
+                        for name in ("gap", "gap_error")
+                    ),
                 )
             )
     heading = [
@@ -151,7 +160,7 @@ def temperature_table(results: Values) -> str:
         for part in ("cluster encoder", "encoder")
         for title in (f"variance, {part}", f"relative, {part}")
     ]
-    return markdown_table(("data", "temperature", *heading, "gap (nats)"), rows)
+    return markdown_table(("data", "temperature", *heading, "gap (nats)", "its error"), rows)
 
 
 def _noise_cells(moments: Sequence[Values]) -> tuple[str, str]:
@@ -280,5 +289,6 @@ def _spread_cells(gates: Sequence[Values], name: str, form: str) -> tuple[str, s
     """The mean over all runs, and the mean over them of the deviation between repetitions."""
     if name not in gates[0]:
         return "", ""
-    spreads = [np.std(gate[name], ddof=1) for gate in gates]
+    # Less the first value, so that equal values have no spread at all.
+    spreads = [np.std(np.subtract(gate[name], gate[name][0]), ddof=1) for gate in gates]
     return form.format(np.mean([gate[name] for gate in gates])), f"{np.mean(spreads):.2g}"
