@@ -405,9 +405,11 @@ def by_recipe(
     for experiment in _chosen(recipe, steps, data):
         for seed in range(min(experiment.n_seeds, n_seeds or experiment.n_seeds)):
             run_dir = finish_step(study, recipe.steps, experiment.step, experiment.data, seed)
-            record = read_record(run_dir)
-            if recipe.evaluates:
-                record = evaluated(study, run_dir, experiment.data)
+            record = (
+                evaluated(study, run_dir, experiment.data)
+                if recipe.evaluates
+                else read_record(run_dir)
+            )
             record |= measured(study, run_dir, experiment)
             records.append({"step": experiment.step, **record})
             merged = {_run_key(each): each for each in (*kept, *records)}
