@@ -7,7 +7,7 @@ import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import DataError, check_points
-from moe_vae.data.dataset import Batch
+from moe_vae.data.dataset import Batch, DataSet
 from moe_vae.model import Model
 from moe_vae.nn.layers import bounded_variance, gaussian_code, hidden_layers, reparametrise
 from moe_vae.nn.losses import bernoulli_reconstruction_loss, gaussian_reconstruction_loss
@@ -47,17 +47,20 @@ class VariationalAutoencoder(Model, abc.ABC):
     A subclass defines the prior of the code, if it has variables (`_build_latent`), and the terms
     of its loss (`_build_losses`). With the `likelihood` "bernoulli", p(x|z) has the mean
     sigmoid(.). With "gaussian" it is N(decoded, diag decoded_std^2). Its standard deviation is the
-    parameter `decoder_std` with the `decoder_variance` "fixed"; with "learned", the decoder gives
-    its logarithm as well as the mean.
+    parameter `decoder_std` with the `decoder_variance` "fixed". With "learned", the decoder has a
+    second last layer r for it:
+
+        decoded_std = decoder_std sqrt(1e-5 + exp(r))
+
+    The floor keeps the density finite where inputs hardly vary, as the blank pixels at the edge of
+    images do. At first r is near 0 and `decoded_std` near `decoder_std`. A decoder that learns its
+    variance from the start can widen it to the spread of the inputs and never read the code, as it
+    did on the spiral. `pretrain_epochs` of the autoencoder alone, without the prior's part of the
+    loss, come before that.
 
     The encoder reads `inputs / input_std`, and a Gaussian decoder's mean is `input_std` times its
     last layer. With `input_std` near the inputs' own standard deviation the networks need not learn
-    the scale; losses and outputs keep the inputs' units. A learned standard deviation is
-
-        decoded_std = input_std sqrt(1e-5 + exp(r))
-
-    with r the last layer of its own. The floor keeps the density finite where the decoder learns
-    inputs that hardly vary, such as the blank pixels at an image's edge.
+    the scale; losses and outputs keep the inputs' units.
 
     Attributes:
       encoder_mu, encoder_var, eps, z: float tensors [batch, z_dim], z = mu + sqrt(var) eps with
@@ -141,7 +144,7 @@ class VariationalAutoencoder(Model, abc.ABC):
             if self.params["decoder_variance"] == "fixed":
                 return output, self.params["decoder_std"]
             var = bounded_variance(tf.layers.dense(h, self.n_features))
-            return output, self.params["input_std"] * tf.sqrt(var)
+            return output, self.params["decoder_std"] * tf.sqrt(var)
 
     def _decoder_mean(self, output: Tensor) -> Tensor:
         if self.params["likelihood"] == "bernoulli":
@@ -159,6 +162,28 @@ class VariationalAutoencoder(Model, abc.ABC):
             self.loss_reconstruction = tf.reduce_mean(self._reconstruction_loss())
 
     # Training.
+
+    @property
+    def phases(self) -> dict[str, Tensor]:
+        """Dict of phase to the loss that it minimises: the autoencoder alone, then the bound.
+
+        The first phase keeps the noise of z, so that it trains the variances of q(z|x), too. At
+        their start, near 1, they are far wider than the clusters of a noiseless autoencoder's
+        codes: on the spiral the first epoch of the bound then put all points in one cluster.
+        """
+        return {"auto_encode": self.loss_reconstruction, "loss": self.loss}
+
+    def pretrain(self, trainer: Any, train_set: DataSet) -> None:
+        """Trains the autoencoder alone for the epochs that are left of `pretrain_epochs`.
+
+        Args:
+          trainer: the `Trainer` of this model, or of a model whose gate this is.
+          train_set: a `DataSet`; its labels are not used.
+        """
+        epochs = self.params["pretrain_epochs"]
+        if epochs:
+            left = epochs - trainer.epochs_done["auto_encode"]
+            trainer.fit(train_set, left, sample=False, phase="auto_encode")
 
     @property
     def losses(self) -> dict[str, Tensor]:

@@ -78,16 +78,6 @@ class ClusteringVAE(VariationalAutoencoder):
     # Training.
 
     @property
-    def phases(self) -> dict[str, Tensor]:
-        """Dict of phase to the loss that it minimises: the autoencoder alone, then the bound.
-
-        The first phase keeps the noise of z, so that it trains the variances of q(z|x), too. At
-        their start, near 1, they are far wider than the clusters of a noiseless autoencoder's
-        codes: on the spiral the first epoch of the bound then put all points in one cluster.
-        """
-        return {"auto_encode": self.loss_reconstruction, "loss": self.loss}
-
-    @property
     def losses(self) -> dict[str, Tensor]:
         """Dict of name to scalar tensor: the losses that a history records."""
         return {
@@ -109,10 +99,8 @@ class ClusteringVAE(VariationalAutoencoder):
           trainer: the `Trainer` of this model, or of a model whose gate this is.
           train_set: a `DataSet`; its labels are not used.
         """
-        epochs = self.params["pretrain_epochs"]
-        if epochs:
-            left = epochs - trainer.epochs_done["auto_encode"]
-            trainer.fit(train_set, left, sample=False, phase="auto_encode")
+        super().pretrain(trainer, train_set)
+        if self.params["pretrain_epochs"]:
             self.initialise_prior(trainer.session, train_set.images)
 
     def initialise_prior(self, session: Session, inputs: np.ndarray) -> Any:

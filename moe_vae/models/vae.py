@@ -22,6 +22,7 @@ VAE_PARAMS: dict[str, Any] = {
     "decoder_std": 0.5,
     "input_std": 1.0,
     "z_dim": 10,
+    "pretrain_epochs": 0,
     "epochs": 100,
     "batch_size": 200,
     "learning_rate": 0.002,

@@ -67,7 +67,8 @@ def _draw_points(trainer: Trainer, data_set: DataSet, title: str) -> "dict[str, 
     group = np.zeros(N_POINTS, int)  # all of one colour
     panel = {f"{N_POINTS} generated points": (_generated(trainer, N_POINTS), group)}
     generated = plot_points(panel, title)
-    generated.axes[0].get_legend().remove()
+    if legend := generated.axes[0].get_legend():
+        legend.remove()
     return {"points": plot_points(panels, title, group_name="arm"), "generated": generated}
 
 

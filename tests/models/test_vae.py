@@ -99,7 +99,7 @@ def test_a_learned_variance_is_in_the_density(name, data):
     loss, z, decoded, std = trainer.session.run(fetches, feed)
     kernel, bias, mean_kernel, mean_bias, raw_kernel, raw_bias = weights_of(trainer, "decode")
     h = np.maximum(z @ kernel + bias, 0)
-    expected_std = 5.0 * np.sqrt(1e-5 + np.exp(h @ raw_kernel + raw_bias))
+    expected_std = 0.8 * np.sqrt(1e-5 + np.exp(h @ raw_kernel + raw_bias))
     assert np.ptp(expected_std) > 0.1
     np.testing.assert_allclose(std, expected_std, rtol=1e-4)
     np.testing.assert_allclose(decoded, 5.0 * (h @ mean_kernel + mean_bias), rtol=1e-3, atol=1e-3)
@@ -121,6 +121,16 @@ def test_a_learned_variance_nears_that_of_the_data():
         kernel.load(np.zeros([2, 8]), trainer.session)
     std = trainer.session.run(model.decoded_std, {model.z: np.zeros([1, 2])})[0]
     np.testing.assert_allclose(std, spread, rtol=0.15)
+
+
+def test_the_autoencoder_is_trained_before_the_prior_counts(data):
+    trainer = start(pretrain_epochs=3, epochs=1, learning_rate=0.02)
+    before = trainer.evaluate(data)
+    trainer.model.pretrain(trainer, data)
+    after = trainer.evaluate(data)
+    assert trainer.epochs_done == {"auto_encode": 3, "loss": 0}
+    assert after["loss_reconstruction"] < before["loss_reconstruction"]
+    assert after["loss_code"] > before["loss_code"]
 
 
 @pytest.mark.parametrize("name", BUILDS)
