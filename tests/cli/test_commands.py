@@ -958,7 +958,10 @@ OPTIONS = {
         "--out",
     ],
     "table2": ["--seeds", "--data-dir", "--gates", "--gate-runs", "--missing", "--runs", "--out"],
-    **dict.fromkeys(RECIPES, ["--steps", "--data", "--n-seeds", "--data-dir", "--runs", "--out"]),
+    **{
+        name: ["--steps", "--data", "--n-seeds", "--data-dir", "--runs", "--out"]
+        for name in RECIPES
+    },
     "times": ["--data", "--data-dir", "--seed", "--out"],
     "scaling": [
         "--workers",
