@@ -36,6 +36,7 @@ from moe_vae.experiments.tables.performance import (
 from moe_vae.experiments.tables.posts import (
     balancing_table,
     labels_table,
+    mixture_of_vaes_comparison_table,
     mixture_of_vaes_table,
 )
 from moe_vae.experiments.tables.specialists import (
@@ -267,6 +268,25 @@ def test_a_mean_is_of_what_every_run_recorded():
     results = {"posts": {"runs": [RUN]}, "tensorflow_1_15": {"mixture-of-vaes": theirs}}
     mean = rows_of(mixture_of_vaes_table(results))[2]
     assert mean[1:5] == ["mean of 2", "not recorded", "not recorded", "0.6000"]
+
+
+def test_two_codes_are_compared_by_every_score():
+    def run(seed, accuracy):
+        return {**RUN, "seed": seed, "test": {"accuracy": accuracy, "nmi": 0.5, "ari": 0.25}}
+
+    results = {
+        "posts": {"runs": [run(1, 0.5), run(2, 0.7)]},
+        "tensorflow_1_15_seeds": {"runs": [run(1, 0.6), run(2, 0.8), run(3, 0.7)]},
+    }
+    rows = rows_of(mixture_of_vaes_comparison_table(results))
+    assert [row[:3] for row in rows[4:6]] == [
+        ["clustering accuracy", "this package", "2"],
+        ["clustering accuracy", "TensorFlow 1.15", "3"],
+    ]
+    quantiles = ["0.5000", "0.5500", "0.6000", "0.6500", "0.7000"]
+    # Of the ten divisions, five have means that differ by at least 0.1.
+    assert rows[4][3:10] == [*quantiles, "-0.1000", "0.500"]
+    assert rows[5][3:8] == ["0.6000", "0.6500", "0.7000", "0.7500", "0.8000"]
 
 
 def test_balancing_counts_the_experts_that_are_in_use():

@@ -36,8 +36,10 @@ from moe_vae.experiments.tables.performance import (
 )
 from moe_vae.experiments.tables.posts import (
     balancing_table,
+    conditional_vae_comparison_table,
     conditional_vae_table,
     labels_table,
+    mixture_of_vaes_comparison_table,
     mixture_of_vaes_table,
     parameters_table,
 )
@@ -61,6 +63,7 @@ __all__ = ["RESULTS", "TABLES", "fill_pages", "fill_tables", "find_pages", "read
 RESULTS = (
     "posts",
     "tensorflow_1_15",
+    "tensorflow_1_15_seeds",
     "clustering_spiral",
     "clustering_mnist",
     "paper",
@@ -80,6 +83,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "headline": headline_table,
     "conditional-vae": conditional_vae_table,
     "mixture-of-vaes": mixture_of_vaes_table,
+    "conditional-vae-comparison": conditional_vae_comparison_table,
+    "mixture-of-vaes-comparison": mixture_of_vaes_comparison_table,
     "post2-parameters": parameters_table,
     "post3-labels": labels_table,
     "post3-balancing": balancing_table,

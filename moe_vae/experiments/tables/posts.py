@@ -1,8 +1,11 @@
 """The posts' models beside the posts' code under TensorFlow 1.15, and the studies of the posts."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from moe_vae.evaluation.comparison import compare_samples
 from moe_vae.experiments.recipes.posts import LABEL_STEP
 from moe_vae.experiments.tables.markdown import (
     list_values,
@@ -16,8 +19,10 @@ from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = [
     "balancing_table",
+    "conditional_vae_comparison_table",
     "conditional_vae_table",
     "labels_table",
+    "mixture_of_vaes_comparison_table",
     "mixture_of_vaes_table",
     "parameters_table",
 ]
@@ -28,11 +33,20 @@ _IN_USE = 0.01
 Values = dict[str, Any]
 
 
-def conditional_vae_table(results: Values) -> str:
-    """Post 2 after its 20 epochs, under TensorFlow 1.15 and in this package."""
-    return _beside_tensorflow_1(
-        results,
-        "conditional-vae",
+class _Scores(NamedTuple):
+    """A post's scores.
+
+    Attributes:
+      columns: dict of a score's name to its column's title and number format.
+      values_of: function of a run's record that returns its scores by name.
+    """
+
+    columns: dict[str, tuple[str, str]]
+    values_of: Callable[[Values], Values]
+
+
+_SCORES = {
+    "conditional-vae": _Scores(
         {
             "loss_auto_encode": ("VAE loss", "{:.3f}"),
             "loss_digit_classifier": ("digit classifier loss", "{:.3f}"),
@@ -45,14 +59,8 @@ def conditional_vae_table(results: Values) -> str:
             "accuracy": run["test"]["accuracy"],
             "generation": run["evaluation"]["generation"]["share"],
         },
-    )
-
-
-def mixture_of_vaes_table(results: Values) -> str:
-    """Post 3 after its 100 epochs, under TensorFlow 1.15 and in this package."""
-    return _beside_tensorflow_1(
-        results,
-        "mixture-of-vaes",
+    ),
+    "mixture-of-vaes": _Scores(
         {
             "expected_expert_loss": ("expected expert loss", "{:.3f}"),
             "balancing_loss": ("balancing loss", "{:,.0f}"),
@@ -65,29 +73,27 @@ def mixture_of_vaes_table(results: Values) -> str:
             "balancing_loss": run["history"]["balancing_loss"][-1],
             **run["test"],
         },
-    )
+    ),
+}
 
 
-def _beside_tensorflow_1(
-    results: Values,
-    model: str,
-    columns: dict[str, tuple[str, str]],
-    values_of: Callable[[Values], Values],
-) -> str:
-    """One row a run and one for the mean, of TensorFlow 1.15 and of this package.
+def conditional_vae_table(results: Values) -> str:
+    """Post 2 after its 20 epochs, under TensorFlow 1.15 and in this package."""
+    return _beside_tensorflow_1(results, "conditional-vae")
 
-    Args:
-      results: the content of "posts" and "tensorflow_1_15".
-      model: name of the model.
-      columns: dict of a value's name to its column's title and number format.
-      values_of: function of a run of this package that returns its values by name.
-    """
-    runs = [run for run in results["posts"]["runs"] if run["model"] == model]
-    ours = [{"seed": run["seed"], **values_of(run)} for run in runs]
+
+def mixture_of_vaes_table(results: Values) -> str:
+    """Post 3 after its 100 epochs, under TensorFlow 1.15 and in this package."""
+    return _beside_tensorflow_1(results, "mixture-of-vaes")
+
+
+def _beside_tensorflow_1(results: Values, model: str) -> str:
+    """One row a run and one for the mean, of TensorFlow 1.15 and of this package."""
+    columns = _SCORES[model].columns
     rows = []
     for code, scores in (
         ("TensorFlow 1.15", results["tensorflow_1_15"][model]),
-        ("this package", ours),
+        ("this package", _scores(results, "posts", model)),
     ):
         for values in (*scores, mean_row(scores, columns)):
             cells = (
@@ -97,6 +103,48 @@ def _beside_tensorflow_1(
             rows.append((code, values["seed"], *cells))
     titles = (title for title, _ in columns.values())
     return markdown_table(("code", "seed", *titles), rows)
+
+
+def _scores(results: Values, code: str, model: str) -> list[Values]:
+    """The scores of each run of a model, by the name of the code's result file."""
+    runs = [run for run in results[code]["runs"] if run["model"] == model]
+    return [{"seed": run["seed"], **_SCORES[model].values_of(run)} for run in runs]
+
+
+def conditional_vae_comparison_table(results: Values) -> str:
+    """Post 2's scores as two samples, of TensorFlow 1.15 and of this package."""
+    return _comparison(results, "conditional-vae")
+
+
+def mixture_of_vaes_comparison_table(results: Values) -> str:
+    """Post 3's scores as two samples, of TensorFlow 1.15 and of this package."""
+    return _comparison(results, "mixture-of-vaes")
+
+
+def _comparison(results: Values, model: str) -> str:
+    """Two rows a score, its quantiles in each code; and what a permutation test says of both."""
+    rows = []
+    theirs, ours = (_scores(results, code, model) for code in ("tensorflow_1_15_seeds", "posts"))
+    for name, (title, form) in _SCORES[model].columns.items():
+        compared = compare_samples(
+            np.array([run[name] for run in ours]), np.array([run[name] for run in theirs])
+        )
+        quantiles = [[form.format(value) for value in row] for row in compared.quantiles]
+        tests = [form.format(compared.difference), f"{compared.p_value:.3f}"]
+        rows += [
+            (
+                title,
+                "this package",
+                len(ours),
+                *quantiles[0],
+                *tests,
+                form.format(compared.detectable),
+            ),
+            (title, "TensorFlow 1.15", len(theirs), *quantiles[1], "", "", ""),
+        ]
+    heading = ("score", "code", "runs", "lowest", "lower quartile", "median", "upper quartile")
+    last = ("difference of means", "p", "difference that would be found")
+    return markdown_table((*heading, "highest", *last), rows)
 
 
 def parameters_table(results: Values) -> str:
