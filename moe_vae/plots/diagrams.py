@@ -10,6 +10,7 @@ from moe_vae.plots.shapes import (
     add_edge,
     add_node,
     add_plate,
+    add_units,
     new_canvas,
     tint,
 )
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "draw_encoder_network",
     "draw_experts_graph",
     "draw_modules",
     "draw_reparametrisation",
@@ -164,6 +166,40 @@ def draw_vade_plates() -> "Figure":
     ax.text(4.3, 0.25, r"dashed: the encoder, $\phi$", color=encoder, ha="center")
     ax.text(5.3, 1.05, "$q(z|x)$", color=encoder, ha="center")
     ax.text(3.3, 1.05, "$q(c|x)$", color=encoder, ha="center")
+    return figure
+
+
+def draw_encoder_network() -> "Figure":
+    """Draws the encoder g(x; phi): hidden layers, a mean and a log variance, and the code.
+
+    Source: the paper, section 3, figure.
+    """
+    figure, ax = new_canvas(10.4, 4.6)
+    ax.text(5.2, 4.3, "The encoder network of VaDE and DMVAE", ha="center", fontsize=13)
+    y, upper, lower, colour = 2.2, 3.1, 1.3, tint(expert_colour(0))
+    layers = [
+        add_units(ax, (1.0, y), 6, GREY),
+        add_units(ax, (2.8, y), 5, colour),
+        add_units(ax, (4.3, y), 5, colour),
+    ]
+    mean, log_var = (add_units(ax, (6.1, height), 3, colour) for height in (upper, lower))
+    for left, right in zip(layers, [*layers[1:], mean + log_var], strict=True):
+        for start in left:
+            for end in right:
+                ax.plot(*zip(start, end, strict=True), color="0.75", lw=0.6, zorder=0)
+    add_plate(ax, (2.2, 0.45), 4.9, 3.5, r"$g(x;\,\phi)$")
+    for place, text in (((1.0, 0.4), "input $x$"), ((3.55, 0.75), "hidden layers")):
+        ax.text(*place, text, ha="center", va="center")
+    ax.text(6.4, upper, r"$\tilde{\mu}$", va="center", fontsize=13)
+    ax.text(6.4, lower, r"$\log\,\tilde{\sigma}^2$", va="center", fontsize=13)
+    z, eps = (9.0, y), (9.0, 0.8)
+    add_node(ax, z, "$z$")
+    add_node(ax, eps, r"$\epsilon$")
+    add_edge(ax, (6.85, upper), z)
+    add_edge(ax, (6.85, lower), z)
+    add_edge(ax, eps, z)
+    ax.text(9.0, 2.85, r"$z = \tilde{\mu} + \tilde{\sigma}\,\epsilon$", ha="center", fontsize=13)
+    ax.text(9.0, 0.2, r"$\epsilon \sim N(0, I)$", ha="center")
     return figure
 
 

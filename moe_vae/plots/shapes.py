@@ -18,6 +18,7 @@ __all__ = [
     "add_edge",
     "add_node",
     "add_plate",
+    "add_units",
     "new_canvas",
     "tint",
 ]
@@ -27,6 +28,7 @@ Colour = Any  # whatever matplotlib takes for one
 
 GREY = "0.85"  # of a manager, a part of a loss, or an observed variable
 NODE_RADIUS = 0.32
+UNIT_RADIUS, UNIT_STEP = 0.14, 0.45  # of the units of a layer
 
 
 def new_canvas(width: float, height: float) -> "tuple[Figure, Axes]":
@@ -138,3 +140,14 @@ def add_plate(ax: "Axes", corner: Point, width: float, height: float, text: str)
     """
     _add_rectangle(ax, corner, width, height, 0.1, "none", "0.4")
     ax.text(corner[0] + width - 0.1, corner[1] + 0.1, text, ha="right", color="0.3")
+
+
+def add_units(ax: "Axes", centre: Point, n_units: int, colour: Colour) -> list[Point]:
+    """Draws a layer of a network, its units one above the other, and returns their centres."""
+    from matplotlib.patches import Circle
+
+    x, y = centre
+    heights = [y + UNIT_STEP * (number - (n_units - 1) / 2) for number in range(n_units)]
+    for height in heights:
+        ax.add_patch(Circle((x, height), UNIT_RADIUS, fc=colour, ec="black"))
+    return [(x, height) for height in heights]

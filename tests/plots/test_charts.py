@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
+from matplotlib.patches import Circle
 
 from moe_vae.plots.charts import (
     expert_colour,
@@ -15,7 +17,7 @@ from moe_vae.plots.charts import (
     plot_samples,
 )
 from moe_vae.plots.concepts import concept_figures
-from moe_vae.plots.diagrams import draw_modules
+from moe_vae.plots.diagrams import draw_encoder_network, draw_modules
 
 IMAGES = np.random.default_rng(0).random([100, 10, 784])
 
@@ -72,6 +74,15 @@ def test_an_expert_has_its_own_colour_in_every_figure():
     assert len({expert_colour(number) for number in range(10)}) == 10
     boxes = [patch.get_facecolor() for patch in draw_modules().axes[0].patches]
     assert len(set(boxes)) >= 12  # ten experts, the manager, the rest white
+
+
+def test_every_unit_of_the_encoder_network_reads_all_units_of_the_layer_before():
+    (ax,) = draw_encoder_network().axes
+    circles = [patch.center for patch in ax.patches if isinstance(patch, Circle)]
+    columns = Counter(x for x, _ in circles)
+    sizes = [columns[x] for x in sorted(columns)]
+    assert sizes == [6, 5, 5, 6, 2]  # input, two hidden layers, mean and log variance, z and eps
+    assert len(ax.lines) == 6 * 5 + 5 * 5 + 5 * 6
 
 
 @pytest.fixture(scope="module")
