@@ -95,33 +95,57 @@ def figures(
                 shutil.rmtree(run_dir)  # there is nothing left to resume
 
 
-def posts(study: Study, data: str = "auto", seeds: Sequence[int] = POST_SEEDS) -> list[Record]:
-    """Trains and evaluates both posts' models from several seeds.
+def posts(
+    study: Study,
+    data: str = "auto",
+    seeds: Sequence[int] = POST_SEEDS,
+    models: Sequence[str] = tuple(POST_MODELS),
+) -> list[Record]:
+    """Trains and evaluates the posts' models from several seeds.
+
+    Runs that the results' file has besides are kept.
 
     Args:
       study: the `Study`.
       data: a key of `SOURCES`.
       seeds: the runs' seeds; the figures are the last one's.
+      models: which of `POST_MODELS`.
 
     Returns:
-      The runs' records, each with its `evaluation`.
+      The trained runs' records, each with its `evaluation`.
 
     Raises:
-      RunError: a run was interrupted, or its directory holds another one.
+      RunError: a run was interrupted, its directory holds another one, or the results' file has
+        runs on other data.
       And what `train_run` and `evaluate_run` raise.
     """
-    study.check_out()
-    runs = []
-    for name in POST_MODELS:
+    kept = _kept_on(study, data)
+    runs: list[Record] = []
+    for name in models:
         for seed in seeds:
             run_dir = study.runs / f"{name}-{seed}"
             finish_run(study, name, data, run_dir, seed)
             runs.append(evaluated(study, run_dir, data))
-            study.write(runs=runs)
+            merged = {(each["model"], each["seed"]): each for each in (*kept, *runs)}
+            # Stable: each model's runs stay in the order in which they came.
+            study.write(runs=sorted(merged.values(), key=lambda each: each["model"]))
+        copy_figures(run_dir, study.figures, name)
     save_figures(concept_figures(), study.figures, "post3_")
-    for name in POST_MODELS:
-        copy_figures(study.runs / f"{name}-{seeds[-1]}", study.figures, name)
     return runs
+
+
+def _kept_on(study: Study, data: str) -> list[Record]:
+    """Returns the runs that the results' file has, which must be on the same data."""
+    if not study.out.exists():
+        return []
+    kept, title = read_json(study.out)["runs"], study.data(data).read().name
+    for record in kept:
+        if record["data"] != title:
+            raise RunError(
+                f"{study.out} holds runs on {record['data']}, not on {title}: name another file "
+                "with --out"
+            )
+    return kept
 
 
 # The paper's clusterings.

