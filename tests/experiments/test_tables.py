@@ -35,8 +35,8 @@ from moe_vae.experiments.tables.performance import (
 )
 from moe_vae.experiments.tables.posts import (
     balancing_table,
+    comparison_table,
     labels_table,
-    mixture_of_vaes_comparison_table,
     mixture_of_vaes_table,
 )
 from moe_vae.experiments.tables.specialists import (
@@ -278,15 +278,18 @@ def test_two_codes_are_compared_by_every_score():
         "posts": {"runs": [run(1, 0.5), run(2, 0.7)]},
         "tensorflow_1_15_seeds": {"runs": [run(1, 0.6), run(2, 0.8), run(3, 0.7)]},
     }
-    rows = rows_of(mixture_of_vaes_comparison_table(results))
-    assert [row[:3] for row in rows[4:6]] == [
-        ["clustering accuracy", "this package", "2"],
-        ["clustering accuracy", "TensorFlow 1.15", "3"],
+    rows = rows_of(comparison_table(results))
+    assert [row[:5] for row in rows[:2]] == [
+        ["2", "VAE loss", "TensorFlow 1.15", "0", "not measured yet"],
+        ["2", "digit classifier loss", "TensorFlow 1.15", "0", "not measured yet"],
     ]
+    ours, theirs = rows[8:10]
+    assert ours[:4] == ["3", "clustering accuracy", "this package", "2"]
+    assert theirs[:4] == ["3", "clustering accuracy", "TensorFlow 1.15", "3"]
     quantiles = ["0.5000", "0.5500", "0.6000", "0.6500", "0.7000"]
     # Of the ten divisions, five have means that differ by at least 0.1.
-    assert rows[4][3:10] == [*quantiles, "-0.1000", "0.500"]
-    assert rows[5][3:8] == ["0.6000", "0.6500", "0.7000", "0.7500", "0.8000"]
+    assert ours[4:11] == [*quantiles, "-0.1000", "0.500"]
+    assert theirs[4:9] == ["0.6000", "0.6500", "0.7000", "0.7500", "0.8000"]
 
 
 def test_balancing_counts_the_experts_that_are_in_use():

@@ -36,10 +36,9 @@ from moe_vae.experiments.tables.performance import (
 )
 from moe_vae.experiments.tables.posts import (
     balancing_table,
-    conditional_vae_comparison_table,
+    comparison_table,
     conditional_vae_table,
     labels_table,
-    mixture_of_vaes_comparison_table,
     mixture_of_vaes_table,
     parameters_table,
 )
@@ -83,8 +82,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "headline": headline_table,
     "conditional-vae": conditional_vae_table,
     "mixture-of-vaes": mixture_of_vaes_table,
-    "conditional-vae-comparison": conditional_vae_comparison_table,
-    "mixture-of-vaes-comparison": mixture_of_vaes_comparison_table,
+    "posts-comparison": comparison_table,
     "post2-parameters": parameters_table,
     "post3-labels": labels_table,
     "post3-balancing": balancing_table,

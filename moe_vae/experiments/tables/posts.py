@@ -19,10 +19,9 @@ from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = [
     "balancing_table",
-    "conditional_vae_comparison_table",
+    "comparison_table",
     "conditional_vae_table",
     "labels_table",
-    "mixture_of_vaes_comparison_table",
     "mixture_of_vaes_table",
     "parameters_table",
 ]
@@ -44,6 +43,8 @@ class _Scores(NamedTuple):
     columns: dict[str, tuple[str, str]]
     values_of: Callable[[Values], Values]
 
+
+POST_TITLES = {"conditional-vae": "2", "mixture-of-vaes": "3"}
 
 _SCORES = {
     "conditional-vae": _Scores(
@@ -111,40 +112,32 @@ def _scores(results: Values, code: str, model: str) -> list[Values]:
     return [{"seed": run["seed"], **_SCORES[model].values_of(run)} for run in runs]
 
 
-def conditional_vae_comparison_table(results: Values) -> str:
-    """Post 2's scores as two samples, of TensorFlow 1.15 and of this package."""
-    return _comparison(results, "conditional-vae")
+def comparison_table(results: Values) -> str:
+    """Each score of the posts as two samples, of this package and of TensorFlow 1.15."""
+    rows = [row for model in _SCORES for row in _comparison(results, model)]
+    heading = ("post", "score", "code", "runs", "lowest", "lower quartile", "median")
+    last = ("difference of means", "p", "difference that would be found")
+    return markdown_table((*heading, "upper quartile", "highest", *last), rows)
 
 
-def mixture_of_vaes_comparison_table(results: Values) -> str:
-    """Post 3's scores as two samples, of TensorFlow 1.15 and of this package."""
-    return _comparison(results, "mixture-of-vaes")
-
-
-def _comparison(results: Values, model: str) -> str:
-    """Two rows a score, its quantiles in each code; and what a permutation test says of both."""
-    rows = []
+def _comparison(results: Values, model: str) -> Iterator[tuple[Any, ...]]:
+    """Yields two rows a score: its quantiles in each code, and what a permutation test says."""
+    post = POST_TITLES[model]
     theirs, ours = (_scores(results, code, model) for code in ("tensorflow_1_15_seeds", "posts"))
     for name, (title, form) in _SCORES[model].columns.items():
+        if not theirs:
+            yield (post, title, "TensorFlow 1.15", 0, *["not measured yet"] * 5, "", "", "")
+            continue
         compared = compare_samples(
             np.array([run[name] for run in ours]), np.array([run[name] for run in theirs])
         )
-        quantiles = [[form.format(value) for value in row] for row in compared.quantiles]
-        tests = [form.format(compared.difference), f"{compared.p_value:.3f}"]
-        rows += [
-            (
-                title,
-                "this package",
-                len(ours),
-                *quantiles[0],
-                *tests,
-                form.format(compared.detectable),
-            ),
-            (title, "TensorFlow 1.15", len(theirs), *quantiles[1], "", "", ""),
-        ]
-    heading = ("score", "code", "runs", "lowest", "lower quartile", "median", "upper quartile")
-    last = ("difference of means", "p", "difference that would be found")
-    return markdown_table((*heading, "highest", *last), rows)
+        cells = [[form.format(value) for value in row] for row in compared.quantiles]
+        difference, detectable = (
+            form.format(value) for value in (compared.difference, compared.detectable)
+        )
+        tested = (difference, f"{compared.p_value:.3f}", detectable)
+        yield (post, title, "this package", len(ours), *cells[0], *tested)
+        yield (post, title, "TensorFlow 1.15", len(theirs), *cells[1], "", "", "")
 
 
 def parameters_table(results: Values) -> str:
