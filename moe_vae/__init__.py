@@ -16,6 +16,7 @@ from moe_vae.models.mixture_of_experts import (
 )
 from moe_vae.models.specialists import SpecialistManager, build_mixture_of_vaes
 from moe_vae.models.vade import VADE_PARAMS, VaDE, build_vade
+from moe_vae.models.vae import VAE_PARAMS, PlainVAE, build_vae
 from moe_vae.params import ParameterError
 from moe_vae.posts.conditional_vae import (
     CONDITIONAL_VAE_PARAMS,
@@ -35,6 +36,7 @@ __all__ = [
     "MIXTURE_OF_VAES_PARAMS",
     "VADE_PARAMS",
     "VAE",
+    "VAE_PARAMS",
     "Batch",
     "ConditionalVAE",
     "DataError",
@@ -46,6 +48,7 @@ __all__ = [
     "Model",
     "ModelError",
     "ParameterError",
+    "PlainVAE",
     "SpecialistManager",
     "Trainer",
     "VaDE",
@@ -56,6 +59,7 @@ __all__ = [
     "build_mixture_of_experts",
     "build_mixture_of_vaes",
     "build_vade",
+    "build_vae",
     "make_spiral",
     "mixture_of_experts_params",
     "read_data_sets",

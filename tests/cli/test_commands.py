@@ -312,7 +312,7 @@ def test_train_refuses_to_write_where_a_file_is_before_it_trains(monkeypatch, ca
         (["--seed"], "the following arguments are required: COMMAND"),
         (["trian"], "'trian'"),
         (["train"], "the following arguments are required: model, --out"),
-        (["train", "vae", "--out", "out"], "argument model: invalid choice: 'vae'"),
+        (["train", "vea", "--out", "out"], "argument model: invalid choice: 'vea'"),
         (["train", "conditional-vae"], "the following arguments are required: --out"),
         (["generate"], "the following arguments are required: --run"),
         (["classify", "--run", "run"], "the following arguments are required: image"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from reference import DATA, assert_weights_close, load_trace, train_and_compare, weights_in
 
-from moe_vae import DataSet, build_conditional_vae, build_dmvae, build_vade
+from moe_vae import DataSet, build_conditional_vae, build_dmvae, build_vade, build_vae
 from moe_vae.compat import tf
 from moe_vae.engines.compiled import CompiledTrainer, compiled
 from moe_vae.engines.fused import build_fused_mixture_of_vaes
@@ -29,6 +29,7 @@ POST = {
     "epochs": 2,
 }
 CLUSTERING = {**SMOOTH, "encoder_layers": [16, 8], "decoder_layers": [8, 16], "epochs": 2}
+LEARNED = {**CLUSTERING, "likelihood": "gaussian", "decoder_variance": "learned"}
 VADE = {**CLUSTERING, "cosine_decay": True}
 DMVAE = {**CLUSTERING, "cluster_encoder_layers": [16], "normalise": True, "n_over_clusters": 14}
 RELAXED = {**DMVAE, "objective": "relaxed", "temperature_start": 1.0, "anneal_epochs": 2}
@@ -38,6 +39,7 @@ GATED = {**VADE, **CLASSIFIED, "gate": "vade", "n_clusters": 4}
 REGRESSED = {"gate": "deep", "gate_layers": [8], "n_outputs": 2, "batch_size": 20, "epochs": 2}
 MODELS = {
     "conditional VAE": (build_conditional_vae, POST),
+    "VAE, learned variance": (build_vae, LEARNED),
     "VaDE": (build_vade, VADE),
     "DMVAE, relaxed": (build_dmvae, RELAXED),
     "DMVAE, held": (build_dmvae, HELD),
