@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from moe_vae.experiments.recipes import ClusteringStep, Experiment
+from moe_vae.experiments.recipes import Experiment, Step
 from moe_vae.experiments.run_files import (
     CHECKPOINTS,
     EVALUATION,
@@ -135,14 +135,12 @@ def _check_same(run_dir: Path, record: Record, params: Record) -> None:
             )
 
 
-def finish_step(
-    study: Study, steps: dict[str, ClusteringStep], name: str, data: str, seed: int
-) -> Path:
+def finish_step(study: Study, steps: dict[str, Step], name: str, data: str, seed: int) -> Path:
     """Trains a step, and those that come before it, if they are not finished.
 
     Args:
       study: the `Study`.
-      steps: dict of name to `ClusteringStep`.
+      steps: dict of name to `Step`.
       name: a key of `steps`.
       data: a key of `SOURCES`.
       seed: the runs' seed.

@@ -12,7 +12,7 @@ from moe_vae.experiments.recipes.posts import POST_2_PARAMETERS, POST_3_LIMITS, 
 from moe_vae.experiments.recipes.relaxed import RELAXED
 from moe_vae.experiments.recipes.samples import SAMPLES
 from moe_vae.experiments.recipes.specialists import N_STYLES, SPECIALISTS
-from moe_vae.experiments.recipes.steps import ClusteringStep, Experiment, Recipe
+from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
 
 __all__ = [
     "CLUSTERING_SEEDS",
@@ -24,9 +24,9 @@ __all__ = [
     "TABLE_1_PARAMS",
     "TABLE_2_PARAMS",
     "TABLE_2_TASK",
-    "ClusteringStep",
     "Experiment",
     "Recipe",
+    "Step",
 ]
 
 # The studies of single runs, by the names of their commands and result files.

@@ -1,6 +1,6 @@
 """The paper's clusterings: VaDE, DMVAE, and what they begin with."""
 
-from moe_vae.experiments.recipes.steps import ClusteringStep
+from moe_vae.experiments.recipes.steps import Step
 
 __all__ = ["CLUSTERING_SEEDS", "CLUSTERING_STEPS"]
 
@@ -12,10 +12,10 @@ _SAME_NETWORKS = {"encoder_layers": [512, 256], "decoder_layers": [256, 512]}
 
 # The steps by kind of data, in their order.
 CLUSTERING_STEPS = {
-    "points": {"vade": ClusteringStep("vade"), "dmvae": ClusteringStep("dmvae")},
+    "points": {"vade": Step("vade"), "dmvae": Step("dmvae")},
     "images": {
-        "information": ClusteringStep("information", params={"deskew": False, "regroup": False}),
-        "dmvae": ClusteringStep(
+        "information": Step("information", params={"deskew": False, "regroup": False}),
+        "dmvae": Step(
             "dmvae",
             "information",
             {
@@ -26,7 +26,7 @@ CLUSTERING_STEPS = {
                 "cosine_decay": True,
             },
         ),
-        "vade": ClusteringStep(
+        "vade": Step(
             "vade",
             "dmvae",
             {**_SAME_NETWORKS, "epochs": 8, "learning_rate": 0.0005, "cosine_decay": True},

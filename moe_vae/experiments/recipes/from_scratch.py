@@ -1,7 +1,7 @@
 """MNIST's clusterings from random weights, and from the information encoder."""
 
 from moe_vae.experiments.recipes.clusterings import CLUSTERING_STEPS
-from moe_vae.experiments.recipes.steps import ClusteringStep, Experiment, Recipe
+from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
 
 __all__ = ["FROM_SCRATCH", "VADE_FROM_SCRATCH"]
 
@@ -17,24 +17,22 @@ _PUBLISHED_NETWORKS = {
 }
 
 # An autoencoder, a Gaussian mixture fitted to its codes, then the bound.
-VADE_FROM_SCRATCH = ClusteringStep(
-    "vade", params={"pretrain_epochs": 50, "epochs": 60}, scores_epochs=True
-)
+VADE_FROM_SCRATCH = Step("vade", params={"pretrain_epochs": 50, "epochs": 60}, scores_epochs=True)
 
 _STEPS = {
     "vade": VADE_FROM_SCRATCH,
-    "vade-2000": ClusteringStep("vade", params=_PUBLISHED_NETWORKS, scores_epochs=True),
-    "dmvae": ClusteringStep("dmvae", params={"epochs": 100}, scores_epochs=True),
-    "dmvae-relaxed": ClusteringStep(
+    "vade-2000": Step("vade", params=_PUBLISHED_NETWORKS, scores_epochs=True),
+    "dmvae": Step("dmvae", params={"epochs": 100}, scores_epochs=True),
+    "dmvae-relaxed": Step(
         "dmvae", params={"epochs": 100, "objective": "relaxed"}, scores_epochs=True
     ),
     # VaDE's start: the prior is there before q(c|x) is trained.
-    "dmvae-pretrained": ClusteringStep(
+    "dmvae-pretrained": Step(
         "dmvae", params={"pretrain_epochs": 50, "epochs": 60}, scores_epochs=True
     ),
-    "information": ClusteringStep("information"),
-    "begun-dmvae": ClusteringStep("dmvae", "information", _AFTER_ENCODER["dmvae"].params),
-    "begun-vade": ClusteringStep("vade", "begun-dmvae", _AFTER_ENCODER["vade"].params),
+    "information": Step("information"),
+    "begun-dmvae": Step("dmvae", "information", _AFTER_ENCODER["dmvae"].params),
+    "begun-vade": Step("vade", "begun-dmvae", _AFTER_ENCODER["vade"].params),
 }
 
 # In the order in which they are trained.

@@ -2,7 +2,7 @@
 
 from moe_vae.evaluation.conditional_vae import measure_drawings
 from moe_vae.evaluation.specialists import measure_experts
-from moe_vae.experiments.recipes.steps import ClusteringStep, Experiment, Recipe
+from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
 from moe_vae.plots.post_studies import draw_limits, draw_parameters
 
 __all__ = ["LABEL_STEP", "POST_2_PARAMETERS", "POST_3_LIMITS", "POST_SEEDS"]
@@ -18,11 +18,9 @@ _OTHER_VALUES = {
 }
 
 _POST_2_STEPS = {
-    "post": ClusteringStep("conditional-vae"),
+    "post": Step("conditional-vae"),
     **{
-        f"{name.replace('_', '-')}-{value:g}": ClusteringStep(
-            "conditional-vae", params={name: value}
-        )
+        f"{name.replace('_', '-')}-{value:g}": Step("conditional-vae", params={name: value})
         for name, values in _OTHER_VALUES.items()
         for value in values
     },
@@ -45,7 +43,7 @@ _BALANCING_WEIGHTS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 _BALANCING_EPOCHS = 20
 
 _BALANCING_STEPS = {
-    f"balancing-{weight:g}": ClusteringStep(
+    f"balancing-{weight:g}": Step(
         "mixture-of-vaes",
         params={"balancing_weight": weight, "epochs": _BALANCING_EPOCHS},
         scores_epochs=True,
@@ -56,7 +54,7 @@ _BALANCING_STEPS = {
 POST_3_LIMITS = Recipe(
     "train post 3's experts by label, and its manager with other balancing weights",
     {
-        LABEL_STEP: ClusteringStep("mixture-of-vaes", params={"routing": "labels"}),
+        LABEL_STEP: Step("mixture-of-vaes", params={"routing": "labels"}),
         **_BALANCING_STEPS,
     },
     (

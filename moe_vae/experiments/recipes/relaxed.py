@@ -3,7 +3,7 @@
 from moe_vae.evaluation.relaxation import measure_relaxation
 from moe_vae.experiments.recipes.clusterings import CLUSTERING_STEPS
 from moe_vae.experiments.recipes.paper import TABLE_1_PARAMS, TABLE_2_PARAMS, TABLE_2_TASK
-from moe_vae.experiments.recipes.steps import ClusteringStep, Experiment, Recipe
+from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
 from moe_vae.plots.relaxation import draw_relaxation
 
 __all__ = ["DMVAE_FROM_SCRATCH", "N_OUTPUTS", "RELAXED"]
@@ -22,19 +22,19 @@ _EXACT_GATE = {"gate": "dmvae"}
 _RELAXED_GATE = {**_EXACT_GATE, **_RELAXED}
 
 
-def _regression(before: str, gate: dict[str, str], n_outputs: int) -> ClusteringStep:
+def _regression(before: str, gate: dict[str, str], n_outputs: int) -> Step:
     """A cell of Table 1."""
     params = {**TABLE_1_PARAMS["spiral"]["dmvae"], **gate, "n_outputs": n_outputs}
-    return ClusteringStep("moe", before, params, seeded=("targets_seed",))
+    return Step("moe", before, params, seeded=("targets_seed",))
 
 
-def _classification(before: str, gate: dict[str, str]) -> ClusteringStep:
+def _classification(before: str, gate: dict[str, str]) -> Step:
     """A cell of Table 2."""
-    return ClusteringStep("moe", before, {**TABLE_2_TASK, **TABLE_2_PARAMS["dmvae"], **gate})
+    return Step("moe", before, {**TABLE_2_TASK, **TABLE_2_PARAMS["dmvae"], **gate})
 
 
 # The defaults: on the spiral 60 epochs of the exact objective.
-DMVAE_FROM_SCRATCH = ClusteringStep("dmvae", scores_epochs=True)
+DMVAE_FROM_SCRATCH = Step("dmvae", scores_epochs=True)
 
 _STEPS = {
     # On the spiral, from random weights.
@@ -43,10 +43,10 @@ _STEPS = {
     "warm": DMVAE_FROM_SCRATCH._replace(params=_WARM),
     "annealed": DMVAE_FROM_SCRATCH._replace(params={**_ANNEALED, "anneal_epochs": 30}),
     # On MNIST, from the information encoder.
-    "information": ClusteringStep("information"),
-    "begun-dmvae": ClusteringStep("dmvae", "information", _START),
-    "begun-relaxed": ClusteringStep("dmvae", "information", {**_START, **_RELAXED}),
-    "begun-annealed": ClusteringStep(
+    "information": Step("information"),
+    "begun-dmvae": Step("dmvae", "information", _START),
+    "begun-relaxed": Step("dmvae", "information", {**_START, **_RELAXED}),
+    "begun-annealed": Step(
         "dmvae", "information", {**_START, **_ANNEALED, "anneal_epochs": _START["epochs"] - 1}
     ),
     # The gates of the tables.

@@ -4,7 +4,7 @@ from moe_vae.evaluation.monte_carlo import measure_gate
 from moe_vae.experiments.recipes.from_scratch import VADE_FROM_SCRATCH
 from moe_vae.experiments.recipes.paper import TABLE_1_PARAMS
 from moe_vae.experiments.recipes.relaxed import DMVAE_FROM_SCRATCH
-from moe_vae.experiments.recipes.steps import ClusteringStep, Experiment, Recipe
+from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
 from moe_vae.plots.samples import draw_samples
 
 __all__ = ["SAMPLES"]
@@ -20,22 +20,22 @@ _WITH_ENCODER = {
 }
 
 
-def _with_samples(n_samples: int) -> ClusteringStep:
+def _with_samples(n_samples: int) -> Step:
     params = {**VADE_FROM_SCRATCH.params, "n_training_samples": n_samples}
-    return ClusteringStep("vade", params=params, scores_epochs=True)
+    return Step("vade", params=params, scores_epochs=True)
 
 
-def _regression(gate: str) -> ClusteringStep:
+def _regression(gate: str) -> Step:
     """Table 1's cell of a gate for the spiral and one output."""
     params = {**TABLE_1_PARAMS["spiral"][gate], "gate": gate, "n_outputs": 1}
-    return ClusteringStep("moe", gate, params, seeded=("targets_seed",))
+    return Step("moe", gate, params, seeded=("targets_seed",))
 
 
 _STEPS = {
     "vade": VADE_FROM_SCRATCH,  # one sample
     "vade-5": _with_samples(5),
     "vade-20": _with_samples(20),
-    "vade-encoder": ClusteringStep("dmvae", params=_WITH_ENCODER, scores_epochs=True),
+    "vade-encoder": Step("dmvae", params=_WITH_ENCODER, scores_epochs=True),
     "dmvae": DMVAE_FROM_SCRATCH,
     "gate-vade": _regression("vade"),
     "gate-dmvae": _regression("dmvae"),

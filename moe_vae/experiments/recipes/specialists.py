@@ -1,6 +1,6 @@
 """Experts that draw one digit each, flat and in a hierarchy, and the ablations."""
 
-from moe_vae.experiments.recipes.steps import ClusteringStep, Experiment, Recipe
+from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = ["N_STYLES", "SPECIALISTS"]
@@ -21,32 +21,32 @@ N_STYLES = (2, 3, 4, 5)
 _SHAPES = {"style_routing": "information", "n_styles": 5}
 
 
-def _wide(n_styles: int) -> ClusteringStep:
+def _wide(n_styles: int) -> Step:
     """Ten VAEs whose layers are `n_styles` times as wide as the post's."""
     layers = {
         name: [n_styles * size for size in MIXTURE_OF_VAES_PARAMS[name]]
         for name in ("encoder_layers", "decoder_layers")
     }
-    return ClusteringStep("mixture-of-vaes", "information", {**_ROUTED, **layers})
+    return Step("mixture-of-vaes", "information", {**_ROUTED, **layers})
 
 
 # The steps of the specialists, by name.
 _STEPS = {
-    "information": ClusteringStep("information"),
-    "mixture-of-vaes": ClusteringStep("mixture-of-vaes", "information", _ROUTED),
-    "without-neighbours": ClusteringStep("information", params={"n_neighbours": 0}),
-    "without-augmentation": ClusteringStep("information", params={"augment": False}),
-    "balanced": ClusteringStep("mixture-of-vaes", params={"routing": "balanced"}),
-    "together": ClusteringStep("mixture-of-vaes", "information", _TOGETHER),
+    "information": Step("information"),
+    "mixture-of-vaes": Step("mixture-of-vaes", "information", _ROUTED),
+    "without-neighbours": Step("information", params={"n_neighbours": 0}),
+    "without-augmentation": Step("information", params={"augment": False}),
+    "balanced": Step("mixture-of-vaes", params={"routing": "balanced"}),
+    "together": Step("mixture-of-vaes", "information", _TOGETHER),
     **{
-        f"hierarchy-{n_styles}": ClusteringStep("hierarchy", "information", {"n_styles": n_styles})
+        f"hierarchy-{n_styles}": Step("hierarchy", "information", {"n_styles": n_styles})
         for n_styles in N_STYLES
     },
-    "shapes": ClusteringStep("hierarchy", "information", _SHAPES),
+    "shapes": Step("hierarchy", "information", _SHAPES),
     **{f"wide-{n_styles}": _wide(n_styles) for n_styles in N_STYLES},
-    "small": ClusteringStep("information", params=_SMALL_DATA_EPOCHS),
-    "points": ClusteringStep("information", params=_SPIRAL_EPOCHS),
-    "points-experts": ClusteringStep("mixture-of-vaes", "points", {**_ROUTED, "epochs": 22}),
+    "small": Step("information", params=_SMALL_DATA_EPOCHS),
+    "points": Step("information", params=_SPIRAL_EPOCHS),
+    "points-experts": Step("mixture-of-vaes", "points", {**_ROUTED, "epochs": 22}),
 }
 
 # In the order in which they are trained.

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["ClusteringStep", "Experiment", "Recipe"]
+__all__ = ["Experiment", "Recipe", "Step"]
 
 
-class ClusteringStep(NamedTuple):
+class Step(NamedTuple):
     """The settings of a run, and the run that comes before it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Recipe(NamedTuple):
 
     Attributes:
       summary: what it trains, for the command's help.
-      steps: dict of name to `ClusteringStep`.
+      steps: dict of name to `Step`.
       experiments: the `Experiment`s, in the order in which they are trained.
       draw: function of the list of all records that returns a dict of name to figure, which take
         the place of the runs' own figures; None keeps these.
@@ -55,7 +55,7 @@ class Recipe(NamedTuple):
     """
 
     summary: str
-    steps: dict[str, ClusteringStep]
+    steps: dict[str, Step]
     experiments: tuple[Experiment, ...]
     draw: Callable[..., dict[str, Any]] | None = None
     evaluates: bool = True
