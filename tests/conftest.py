@@ -17,11 +17,6 @@ def pytest_addoption(parser):
     )
 
 
-def pytest_collection_modifyitems(items):
-    """Puts the notebooks first: each is one long test, for which the others do not wait."""
-    items.sort(key=lambda item: item.get_closest_marker("notebooks") is None)
-
-
 @pytest.fixture(scope="session")
 def fault_log(request):
     """A list for records of faults, which go to the file of `--faults` when all tests are over."""
