@@ -8,7 +8,6 @@ import pytest
 
 from moe_vae.compat import tf
 
-
 # Building TensorFlow's graphs makes so many objects that collecting them takes 7 % of the time.
 gc.set_threshold(200_000, 20, 20)
 
