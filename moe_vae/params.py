@@ -109,6 +109,8 @@ _RULES: dict[str, _Rule] = {
     "input_std": _POSITIVE,
     "z_dim": _COUNT,
     "n_clusters": _COUNT,
+    "n_experts": _COUNT,
+    "n_classes": _COUNT,
     "n_samples": _COUNT,
     "n_training_samples": _COUNT,
     "n_styles": _COUNT,

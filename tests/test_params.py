@@ -27,6 +27,8 @@ BAD_VALUES = {
     "digit_classification_weight": (WEIGHT, BAD_NUMBERS),
     "balancing_weight": (WEIGHT, BAD_NUMBERS),
     "z_dim": (COUNT, BAD_COUNTS),
+    "n_classes": (COUNT, BAD_COUNTS),
+    "n_experts": (COUNT, BAD_COUNTS),
     "epochs": (COUNT, BAD_COUNTS),
     "batch_size": (COUNT, BAD_COUNTS),
 }
@@ -39,6 +41,8 @@ def test_conditional_vae_defaults_are_those_of_post_2():
         "decoder_layers": [128],
         "digit_classification_layers": [128],
         "activation": "sigmoid",
+        "output_activation": "sigmoid",  # which the post has in its `decoder`
+        "n_classes": 10,  # the post's `num_digits`
         "decoder_std": 0.5,
         "z_dim": 10,
         "digit_classification_weight": 10.0,
@@ -50,6 +54,7 @@ def test_conditional_vae_defaults_are_those_of_post_2():
 
 def test_mixture_of_vaes_defaults_are_those_of_post_3():
     assert MIXTURE_OF_VAES_PARAMS == {
+        "n_experts": 10,  # the post's `NUM_DIGITS`
         "manager_layers": [128],
         "encoder_layers": [128],
         "decoder_layers": [128],
@@ -126,7 +131,7 @@ def test_an_unknown_name_is_refused_with_the_names_that_are_allowed():
     assert str(caught.value) == (
         "unknown parameter 'z_dims': allowed are activation, batch_size, decoder_layers, "
         "decoder_std, digit_classification_layers, digit_classification_weight, encoder_layers, "
-        "epochs, learning_rate, z_dim"
+        "epochs, learning_rate, n_classes, output_activation, z_dim"
     )
 
 

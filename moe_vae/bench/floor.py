@@ -9,10 +9,11 @@ import numpy as np
 from moe_vae.compat import Tensor, tf
 from moe_vae.data.checks import IMAGE_PIXELS
 from moe_vae.nn.sessions import session_config
-from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, N_EXPERTS
+from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = ["inked_pixels", "measure_floor", "step_flop"]
 
+N_EXPERTS = MIXTURE_OF_VAES_PARAMS["n_experts"]
 N_REPEATS = 30
 N_WARM_UP = 3  # runs that do not count
 N_PIECES = 10  # of Adam's parameters, so that several cores can share them

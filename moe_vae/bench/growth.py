@@ -21,14 +21,14 @@ from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SIDE
 from moe_vae.engines.fused import FusedManager
 from moe_vae.nn.sessions import open_session
-from moe_vae.posts.mixture_of_vaes import N_EXPERTS
+from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = ["AXES", "GROWTH_OUT", "POINT", "main", "measure_growth", "measure_point", "run_growth"]
 
 GROWTH_OUT = Path("results", "bench_scaling.json")
 N_REPEATS = 5
 # Each of these grows through the values of `AXES` while the others stay as in `POINT`.
-POINT = {"experts": N_EXPERTS, "batch": 1000, "side": IMAGE_SIDE}
+POINT = {"experts": MIXTURE_OF_VAES_PARAMS["n_experts"], "batch": 1000, "side": IMAGE_SIDE}
 AXES = {
     "experts": (1, 2, 5, 10, 20, 50, 100),
     "batch": (100, 300, 1000, 3000, 10000),
@@ -93,7 +93,7 @@ def measure_point(experts: int, batch: int, side: int) -> Point:
     images = generator.random([batch, side**2], np.float32)
     images[:, : side**2 // 2] = 0
     with tf.Graph().as_default() as graph:
-        model = FusedManager({}, experts, tf.placeholder(tf.float32, [None, side**2]))
+        model = FusedManager({"n_experts": experts}, tf.placeholder(tf.float32, [None, side**2]))
         codes = generator.standard_normal([batch, model.params["z_dim"]])
         work: dict[str, tuple[Any, dict[Tensor, np.ndarray]]] = {
             "predict": (model.probs, {model.images: images}),

@@ -220,7 +220,7 @@ def _train_together(run: _Run, cluster: Path) -> None:
 
 def _builder(run: _Run) -> Any:
     def build(params: Mapping[str, Any]) -> Model:
-        return build_mixture_of_vaes(params, run.n_experts)
+        return build_mixture_of_vaes({**params, "n_experts": run.n_experts})
 
     return build
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from moe_vae.cli import options
-from moe_vae.data.checks import POINT_FEATURES
 from moe_vae.experiments.registry import MODELS
 from moe_vae.experiments.run_files import save_figures
 from moe_vae.experiments.runs import load_run
@@ -76,7 +75,7 @@ def _plot(
     model: Model, rows: list[np.ndarray], columns: list[int], record: dict[str, Any]
 ) -> tuple[str, Any]:
     """Returns what was drawn, pictures or points, and the figure of it."""
-    if record["n_features"] == POINT_FEATURES:
+    if len(record["shape"]) == 1:
         count = len(rows[0])
         points = np.concatenate(rows), np.repeat(columns, count)
         each = "each" if model.n_columns > 1 else "the"

@@ -166,7 +166,7 @@ def run(arguments: argparse.Namespace) -> None:
     params = check(arguments)
     trained = _options_of(arguments)
     data = options.data_of(arguments)
-    check_engine(arguments.model, data.name, params, trained, arguments.cluster is not None)
+    check_engine(arguments.model, data.form, params, trained, arguments.cluster is not None)
     member = _join_cluster(arguments)
     if member is not None and not member.is_chief:
         follow_run(arguments.model, data, params, trained, member)
@@ -186,7 +186,7 @@ def check(arguments: argparse.Namespace) -> dict[str, Any]:
             raise options.CommandError(f"--routing is for {ROUTED}, not for {arguments.model}")
         given["routing"] = arguments.routing
     check_directory(arguments.out)
-    return run_params(arguments.model, arguments.data, given, arguments.start)
+    return run_params(arguments.model, options.data_of(arguments).form, given, arguments.start)
 
 
 def _join_cluster(arguments: argparse.Namespace) -> "Member | None":

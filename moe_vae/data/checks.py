@@ -7,10 +7,9 @@ from numpy.typing import ArrayLike
 
 __all__ = [
     "IMAGE_PIXELS",
+    "IMAGE_SHAPE",
     "IMAGE_SIDE",
     "NUM_CLASSES",
-    "POINT_FEATURES",
-    "SMALL_PIXELS",
     "DataError",
     "as_images",
     "check_examples",
@@ -23,8 +22,7 @@ __all__ = [
 
 IMAGE_SIDE = 28  # pixels of MNIST's images
 IMAGE_PIXELS = IMAGE_SIDE * IMAGE_SIDE
-SMALL_PIXELS = 64  # of scikit-learn's digits
-POINT_FEATURES = 2  # of the spiral's points
+IMAGE_SHAPE = (IMAGE_SIDE, IMAGE_SIDE)
 NUM_CLASSES = 10
 
 
@@ -32,8 +30,12 @@ class DataError(ValueError):
     """A file, an array or a data source is not what is needed."""
 
 
-def check_images(images: ArrayLike) -> np.ndarray:
-    """Checks that `images` are MNIST-like: float32 [n, 784] with values in [0, 1].
+def check_images(images: ArrayLike, n_pixels: int = IMAGE_PIXELS) -> np.ndarray:
+    """Checks that `images` are float32 [n, n_pixels] with values in [0, 1].
+
+    Args:
+      images: the images.
+      n_pixels: the number of columns, MNIST's 784 by default.
 
     Returns:
       `images`, unchanged.
@@ -44,9 +46,9 @@ def check_images(images: ArrayLike) -> np.ndarray:
     images = np.asarray(images)
     if images.dtype != np.float32:
         raise DataError(f"images have dtype {images.dtype}: it must be float32")
-    if images.ndim != 2 or images.shape[1] != IMAGE_PIXELS or len(images) == 0:
+    if images.ndim != 2 or images.shape[1] != n_pixels or len(images) == 0:
         raise DataError(
-            f"images have shape {list(images.shape)}: it must be [n, {IMAGE_PIXELS}] with n >= 1"
+            f"images have shape {list(images.shape)}: it must be [n, {n_pixels}] with n >= 1"
         )
     # The minimum and the maximum are NaN if any value is, so they show all three faults without
     # a copy of the images.
@@ -83,18 +85,28 @@ def check_points(points: ArrayLike, n_features: int | None = None) -> np.ndarray
     return points
 
 
-def check_examples(examples: ArrayLike, n_features: int) -> np.ndarray:
-    """Checks `examples` with `check_images` if they have 784 features, else with `check_points`.
+def check_examples(examples: ArrayLike, n_features: int, are_images: bool) -> np.ndarray:
+    """Checks `examples` with `check_images` or `check_points`.
+
+    Args:
+      examples: the examples.
+      n_features: the number of columns.
+      are_images: whether every value must be in [0, 1].
 
     Returns and Raises are those of the two functions.
     """
-    if n_features == IMAGE_PIXELS:
-        return check_images(examples)
+    if are_images:
+        return check_images(examples, n_features)
     return check_points(examples, n_features)
 
 
-def check_labels(labels: ArrayLike, n_examples: int, n_classes: int = NUM_CLASSES) -> np.ndarray:
+def check_labels(labels: ArrayLike, n_examples: int, n_classes: int | None = None) -> np.ndarray:
     """Checks that `labels` are whole numbers [n_examples] in 0 to n_classes - 1.
+
+    Args:
+      labels: the labels.
+      n_examples: how many there must be.
+      n_classes: number of classes; None allows any number.
 
     Returns:
       `labels`, unchanged.
@@ -107,10 +119,10 @@ def check_labels(labels: ArrayLike, n_examples: int, n_classes: int = NUM_CLASSE
         raise DataError(f"labels have shape {list(labels.shape)}: it must be [{n_examples}]")
     if not np.issubdtype(labels.dtype, np.integer):
         raise DataError(f"labels have dtype {labels.dtype}: it must be a whole-number type")
-    if labels.min() < 0 or labels.max() >= n_classes:
+    if labels.min() < 0 or (n_classes is not None and labels.max() >= n_classes):
+        allowed = "at least 0" if n_classes is None else f"in 0 to {n_classes - 1}"
         raise DataError(
-            f"labels range from {labels.min()} to {labels.max()}: "
-            f"every label must be in 0 to {n_classes - 1}"
+            f"labels range from {labels.min()} to {labels.max()}: every label must be {allowed}"
         )
     return labels
 

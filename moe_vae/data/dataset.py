@@ -1,17 +1,47 @@
 """A data set that hands out shuffled batches as TensorFlow's tutorial module did."""
 
+import math
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from moe_vae.data.checks import DataError, check_images, check_labels, check_targets
+from moe_vae.data.checks import (
+    IMAGE_SHAPE,
+    DataError,
+    check_examples,
+    check_labels,
+    check_targets,
+)
 
-__all__ = ["Batch", "Check", "DataSet", "DataSets"]
+__all__ = ["Batch", "DataSet", "DataSets", "Form", "Shape"]
 
-# Returns the images, or raises `DataError` if their form is wrong.
-Check = Callable[[np.ndarray], np.ndarray]
+# Of one example: (height, width) of an image, or (n_features,) of a point.
+Shape = tuple[int, ...]
+
+
+class Form(NamedTuple):
+    """What a model must know of the data before it is built.
+
+    Attributes:
+      shape: (height, width) of an image with values in [0, 1], or (n_features,) of a point, whose
+        values may be any numbers.
+      n_classes: number of classes, or None without labels.
+    """
+
+    shape: Shape
+    n_classes: int | None = None
+
+    @property
+    def n_features(self) -> int:
+        """The number of columns."""
+        return math.prod(self.shape)
+
+    @property
+    def are_points(self) -> bool:
+        """Whether the examples are points and not images."""
+        return len(self.shape) == 1
 
 
 class Batch(NamedTuple):
@@ -19,37 +49,36 @@ class Batch(NamedTuple):
 
     Attributes:
       images: float32 array [n, n_features].
-      labels: whole-number array [n].
+      labels: whole-number array [n], or None.
       targets: float32 array [n, n_outputs], the values to predict from the images, or None.
       partners: float32 array [n, n_features], a near image for each of `images`, or None.
     """
 
     images: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None
     targets: np.ndarray | None = None
     partners: np.ndarray | None = None
 
 
 class DataSet:
-    """Images (or points) with their labels and, if any, regression targets and neighbours.
+    """Images or points and, if any, their labels, regression targets and neighbours.
 
     NumPy's global generator decides the order of the batches, exactly as in TensorFlow's tutorial
     module: it shuffles the examples before the first batch and whenever they run out. A batch that
     reaches past the end takes its last examples from the new order.
 
     Attributes:
-      images, labels, targets: the arrays that were given.
+      images, labels, targets, shape: what was given.
       neighbours: whole-number array [n, n_neighbours], for each example the rows of its
         neighbours; None at first. If set, every batch has `partners`.
       neighbour_steps: the length of the walk, from neighbour to neighbour, that picks an example's
         partner; 1 at first.
 
     Args:
-      images: float32 array [n, 784] in [0, 1], or whatever `check` allows.
-      labels: whole-number array [n] in 0 to 9.
+      images: float32 array [n, n_features]; images have values in [0, 1].
+      labels: whole-number array [n], the classes from 0; None without labels.
       targets: float32 array [n, n_outputs], the values to predict from `images`, or None.
-      check: function that returns `images` or raises `DataError`; `check_points` allows points
-        [n, n_features].
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Raises:
       DataError: the arrays do not have these forms.
@@ -58,16 +87,17 @@ class DataSet:
     def __init__(
         self,
         images: np.ndarray,
-        labels: np.ndarray,
+        labels: np.ndarray | None = None,
         targets: np.ndarray | None = None,
-        check: Check = check_images,
+        shape: Shape = IMAGE_SHAPE,
     ) -> None:
-        self.images = check(images)
-        self.labels = check_labels(labels, len(self.images))
+        form = Form(shape)
+        self.images = check_examples(images, form.n_features, not form.are_points)
+        self.labels = None if labels is None else check_labels(labels, len(self.images))
         self.targets = None if targets is None else check_targets(targets, len(self.images))
         self.neighbours: np.ndarray | None = None
         self.neighbour_steps = 1
-        self._check = check
+        self.shape = shape
         self._order: np.ndarray | None = None
         self._position = 0
 
@@ -76,7 +106,7 @@ class DataSet:
         """The number of examples."""
         return len(self.images)
 
-    def next_batch(self, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    def next_batch(self, batch_size: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Returns the next images [batch_size, 784] and labels [batch_size], as the tutorial's did.
 
         Args and Raises are those of `take_batch`.
@@ -114,7 +144,7 @@ class DataSet:
         """
         return Batch(
             self.images[rows],
-            self.labels[rows],
+            None if self.labels is None else self.labels[rows],
             None if self.targets is None else self.targets[rows],
             self._draw_partners(rows),
         )
@@ -128,15 +158,27 @@ class DataSet:
             places = self.neighbours[places, columns]
         return self.images[places]
 
+    def needed_labels(self) -> np.ndarray:
+        """Returns the labels.
+
+        Raises:
+          DataError: there are none.
+        """
+        if self.labels is None:
+            raise DataError("the data have no labels, which are needed here")
+        return self.labels
+
     def with_targets(self, targets: np.ndarray) -> "DataSet":
         """Returns a data set of the same images and labels with other `targets`."""
-        return DataSet(self.images, self.labels, targets, self._check)
+        return DataSet(self.images, self.labels, targets, self.shape)
 
     def shuffled(self, seed: int) -> "DataSet":
         """Returns a data set of the same examples, in an order that depends on the seed alone."""
         order = np.random.default_rng(seed).permutation(self.num_examples)
-        targets = None if self.targets is None else self.targets[order]
-        return DataSet(self.images[order], self.labels[order], targets, self._check)
+        labels, targets = (
+            None if values is None else values[order] for values in (self.labels, self.targets)
+        )
+        return DataSet(self.images[order], labels, targets, self.shape)
 
     @property
     def batch_state(self) -> dict[str, Any]:
@@ -163,12 +205,32 @@ class DataSet:
 
 
 class DataSets(NamedTuple):
-    """The three parts of a data set, and its name in titles."""
+    """The three parts of a data set.
+
+    Attributes:
+      train, validation, test: the parts.
+      name: its name in titles.
+      class_names: the name of each class, or None if they are plain numbers.
+    """
 
     train: DataSet
     validation: DataSet
     test: DataSet
     name: str
+    class_names: tuple[str, ...] | None = None
+
+    @property
+    def form(self) -> Form:
+        """The examples' shape and the number of classes."""
+        labels = [part.labels for part in self[:3] if part.labels is not None]
+        n_classes = max(int(part.max()) + 1 for part in labels) if labels else None
+        return Form(self.train.shape, len(self.class_names) if self.class_names else n_classes)
+
+    def map(self, change: Callable[[DataSet], DataSet]) -> "DataSets":
+        """Returns the data sets with every part changed by a function."""
+        return self._replace(
+            train=change(self.train), validation=change(self.validation), test=change(self.test)
+        )
 
 
 def _shuffled(order: np.ndarray) -> np.ndarray:

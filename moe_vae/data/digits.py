@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from moe_vae.data.checks import as_images, check_images, check_points
-from moe_vae.data.dataset import Check, DataSet, DataSets
+from moe_vae.data.checks import IMAGE_SHAPE, as_images
+from moe_vae.data.dataset import DataSet, DataSets
 
-__all__ = ["read_mnist_sample", "read_small_digits"]
+__all__ = ["DIGITS_SHAPE", "read_mnist_sample", "read_small_digits"]
+
+DIGITS_SHAPE = (8, 8)  # of scikit-learn's digits
 
 
 def read_mnist_sample() -> DataSets:
@@ -19,7 +21,7 @@ def read_mnist_sample() -> DataSets:
         labels.astype(np.uint8),
         n_validation=n_examples * 5 // 70,
         n_test=n_examples * 10 // 70,
-        check=check_images,
+        shape=IMAGE_SHAPE,
         name="sample of 5,000 MNIST digits",
     )
 
@@ -38,7 +40,7 @@ def read_small_digits() -> DataSets:
         labels,
         n_validation=n_examples // 10,
         n_test=n_examples // 5,
-        check=check_points,
+        shape=DIGITS_SHAPE,
         name="8 x 8 digits",
     )
 
@@ -48,7 +50,7 @@ def _split(
     labels: np.ndarray,
     n_validation: int,
     n_test: int,
-    check: Check,
+    shape: tuple[int, ...],
     name: str,
 ) -> DataSets:
     """Splits examples at random; every digit has the same share of each part, up to rounding."""
@@ -59,7 +61,7 @@ def _split(
         return train_test_split(rows, test_size=n_split_off, stratify=labels[rows], random_state=0)
 
     def part(rows: np.ndarray) -> DataSet:
-        return DataSet(images[rows], labels[rows], check=check)
+        return DataSet(images[rows], labels[rows], shape=shape)
 
     rest, test = split(np.arange(len(images)), n_test)
     train, validation = split(rest, n_validation)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from moe_vae.data.checks import square_side
+from moe_vae.data.checks import IMAGE_SHAPE, DataError
+from moe_vae.data.dataset import Shape
 from moe_vae.files import write_whole
 from moe_vae.params import ParameterError
 
@@ -20,7 +21,7 @@ BLOCK_SIZE = 1000
 BLUR = 0.7  # pixels, the standard deviation
 
 
-def deskew(images: np.ndarray) -> np.ndarray:
+def deskew(images: np.ndarray, shape: Shape = IMAGE_SHAPE) -> np.ndarray:
     """Removes the slant and the position of digits and blurs them slightly.
 
     Each image is shifted until its centre of mass (the ink is the mass) is in the middle, sheared
@@ -29,20 +30,23 @@ def deskew(images: np.ndarray) -> np.ndarray:
     and less on how it was written.
 
     Args:
-      images: float array [n, side * side], not negative.
+      images: float array [n, height * width], not negative.
+      shape: (height, width).
 
     Returns:
-      Float32 array [n, side * side].
+      Float32 array [n, height * width].
 
     Raises:
-      DataError: the images are not square.
+      DataError: the examples are points.
     """
     from scipy import ndimage
 
-    n, side = len(images), square_side(images.shape[1])
-    upright = np.empty([n, side, side], np.float32)
+    if len(shape) != 2:
+        raise DataError(f"the data are points of {shape[0]} features: only images can be deskewed")
+    n = len(images)
+    upright = np.empty([n, *shape], np.float32)
     for start in range(0, n, BLOCK_SIZE):
-        block = images[start : start + BLOCK_SIZE].reshape(-1, side, side)
+        block = images[start : start + BLOCK_SIZE].reshape(-1, *shape)
         upright[start : start + BLOCK_SIZE] = ndimage.map_coordinates(
             block, _upright_places(block), order=1
         )
@@ -50,9 +54,9 @@ def deskew(images: np.ndarray) -> np.ndarray:
 
 
 def _upright_places(images: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Returns the image, row and column [n, side, side] that each pixel of the result shows."""
-    side = images.shape[1]
-    row, column = np.mgrid[:side, :side].astype(np.float32)
+    """Returns image, row and column [n, height, width] that each pixel of the result shows."""
+    height, width = images.shape[1:]
+    row, column = np.mgrid[:height, :width].astype(np.float32)
 
     def mean(values: np.ndarray) -> np.ndarray:
         mass = np.maximum(images.sum(axis=(1, 2)), np.finfo(np.float32).tiny)
@@ -62,11 +66,11 @@ def _upright_places(images: np.ndarray) -> tuple[np.ndarray, ...]:
     from_row = row - middle_row
     spread = np.maximum(mean(np.square(from_row)), np.finfo(np.float32).eps)
     slant = mean(from_row * (column - middle_column)) / spread
-    centre = (side - 1) / 2
+    centre_row, centre_column = (height - 1) / 2, (width - 1) / 2
     return np.broadcast_arrays(
         np.arange(len(images))[:, None, None],
-        row - centre + middle_row,
-        column - centre + middle_column + slant * (row - centre),
+        row - centre_row + middle_row,
+        column - centre_column + middle_column + slant * (row - centre_row),
     )
 
 

@@ -3,18 +3,24 @@
 import numpy as np
 
 from moe_vae.data.checks import NUM_CLASSES, DataError, check_labels, check_points
-from moe_vae.data.dataset import DataSets
+from moe_vae.data.dataset import DataSet, DataSets
 
 __all__ = ["add_affine_targets", "make_affine_targets"]
 
 
 def add_affine_targets(data_sets: DataSets, n_outputs: int, seed: int) -> DataSets:
-    """Returns `data_sets` with the targets that `make_affine_targets` computes for each part."""
-    train, validation, test = (
-        part.with_targets(make_affine_targets(part.images, part.labels, n_outputs, seed))
-        for part in (data_sets.train, data_sets.validation, data_sets.test)
-    )
-    return DataSets(train, validation, test, data_sets.name)
+    """Returns `data_sets` with the targets that `make_affine_targets` computes for each part.
+
+    Raises:
+      DataError: the data have no labels, or `n_outputs` is below 1.
+    """
+
+    def with_targets(part: DataSet) -> DataSet:
+        if part.labels is None:
+            raise DataError(f"{data_sets.name} has no labels: the targets are made from them")
+        return part.with_targets(make_affine_targets(part.images, part.labels, n_outputs, seed))
+
+    return data_sets.map(with_targets)
 
 
 def make_affine_targets(
@@ -27,7 +33,7 @@ def make_affine_targets(
 
     Args:
       images: float32 array [n, n_features].
-      labels: whole-number array [n] in 0 to 9, the classes.
+      labels: whole-number array [n], the classes.
       n_outputs: number of columns of y, at least 1.
       seed: whole number of at least 0.
 
@@ -44,8 +50,9 @@ def make_affine_targets(
     if n_outputs < 1:
         raise DataError(f"n_outputs is {n_outputs}: it must be at least 1")
     random = np.random.default_rng(seed)
-    weights = random.standard_normal([NUM_CLASSES, images.shape[1], n_outputs])
-    biases = random.standard_normal([NUM_CLASSES, n_outputs])
+    n_classes = max(NUM_CLASSES, int(labels.max()) + 1)
+    weights = random.standard_normal([n_classes, images.shape[1], n_outputs])
+    biases = random.standard_normal([n_classes, n_outputs])
     targets = np.empty([len(images), n_outputs], np.float32)
     for label in np.unique(labels):
         rows = labels == label

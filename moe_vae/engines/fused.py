@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import IMAGE_PIXELS, check_images
+from moe_vae.data.checks import IMAGE_SHAPE, check_images
+from moe_vae.data.dataset import Form, Shape
 from moe_vae.engines.fused_expert import FusedExpert, rows_that_count
 from moe_vae.engines.fused_layers import (
     FusedLayers,
@@ -45,7 +46,7 @@ from moe_vae.nn.losses import kl_to_standard_normal
 from moe_vae.nn.noise import noise_key, noise_numbers, numbered_noise
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
-from moe_vae.posts.mixture_of_vaes import N_EXPERTS, Manager
+from moe_vae.posts.mixture_of_vaes import Manager
 
 __all__ = [
     "FusedBalancedManager",
@@ -64,8 +65,6 @@ class _FusedExperts:
     images: Tensor
 
     def _make_vaes(self, params: Mapping[str, Any], n_vaes: int, n_pixels: int) -> None:
-        if n_vaes < 1:
-            raise ParameterError(f"n_experts is {n_vaes}: it must be at least 1")
         if params["output_activation"] != "sigmoid":
             raise ParameterError(
                 f"parameter 'output_activation' is {params['output_activation']!r}: "
@@ -135,7 +134,7 @@ class _FusedMixture(_FusedExperts, Manager):
 
     def reconstruct(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Decodes each image's mean code by its likeliest expert; see `Manager.reconstruct`."""
-        images = check_images(inputs)
+        images = check_images(inputs, self.n_features)
         chosen = self.predict(session, images)
         decoded = np.empty_like(images)
         for expert in np.unique(chosen):
@@ -151,24 +150,23 @@ class FusedManager(_FusedMixture):
     Attributes:
       eps: list of float tensors [batch, z_dim], one an expert; may be fed.
       expert_losses: float tensor [batch, experts], 0 where the image does not count for the expert.
-      code, drawn: float tensor [n, z_dim], to be fed, and list of float tensors [n, 784], its
+      code, drawn: float tensor [n, z_dim], to be fed, and list of float tensors [n, pixels], its
         decoding by each expert.
       And those of `Manager`.
 
     Args:
       params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
-      n_experts: number of experts, at least 1.
-      images: float tensor [batch, pixels] in [0, 1]; methods that read images need 784 pixels.
+      images: float tensor [batch, pixels] in [0, 1].
 
     Raises:
-      ParameterError: a parameter is unknown or impossible, or there is no expert.
+      ParameterError: a parameter is unknown or impossible.
     """
 
-    def __init__(self, params: Mapping[str, Any], n_experts: int, images: Tensor) -> None:
+    def __init__(self, params: Mapping[str, Any], images: Tensor) -> None:
         self.params = check_params(params, self.defaults)
-        self.n_columns, self.n_features = n_experts, int(images.shape[1])
-        self._make_vaes(self.params, n_experts, self.n_features)
-        sizes = [self.n_features, *self.params["manager_layers"], n_experts]
+        self.n_columns, self.n_features = self.params["n_experts"], int(images.shape[1])
+        self._make_vaes(self.params, self.n_columns, self.n_features)
+        sizes = [self.n_features, *self.params["manager_layers"], self.n_columns]
         with tf.variable_scope("manager"):
             self._manager = [
                 FusedLayers(f"layer_{depth}", [part])
@@ -180,7 +178,7 @@ class FusedManager(_FusedMixture):
         """Returns the same model on other images and noise, with new operations.
 
         Args:
-          images: float tensor [batch, 784] in [0, 1].
+          images: float tensor [batch, pixels] in [0, 1].
           key: int32 tensor [2], the key of the noise.
         """
         model = copy.copy(self)
@@ -237,10 +235,10 @@ class FusedBalancedManager(FusedManager, BalancedManager):
 class FusedSpecialistManager(_FusedMixture, SpecialistManager):
     """`SpecialistManager` with `FusedManager`'s experts; its router is the plain one's."""
 
-    def __init__(self, params: Mapping[str, Any], n_experts: int, images: Tensor) -> None:
+    def __init__(self, params: Mapping[str, Any], images: Tensor, shape: Shape) -> None:
         checked = check_params(params, self.defaults)
-        self._make_vaes(checked, n_experts, int(images.shape[1]))
-        super().__init__(params, self._vaes, images)
+        self._make_vaes(checked, checked["n_experts"], int(images.shape[1]))
+        super().__init__(params, self._vaes, images, shape)
 
     def _calc_expert_losses(self) -> Tensor:
         slopes = self.probs * (1 - self.probs) if self._trains_router else self.probs
@@ -250,14 +248,14 @@ class FusedSpecialistManager(_FusedMixture, SpecialistManager):
 class FusedHierarchicalMixture(_FusedExperts, HierarchicalMixture):
     """`HierarchicalMixture` with `FusedManager`'s VAEs; its two routers are the plain one's."""
 
-    def __init__(self, params: Mapping[str, Any], n_experts: int, images: Tensor) -> None:
+    def __init__(self, params: Mapping[str, Any], images: Tensor, shape: Shape) -> None:
         checked = check_params(params, self.defaults)
         n_styles = checked["n_styles"]
-        self._make_vaes(checked, n_experts * n_styles, int(images.shape[1]))
+        self._make_vaes(checked, checked["n_experts"] * n_styles, int(images.shape[1]))
         groups = [
             self._vaes[first : first + n_styles] for first in range(0, len(self._vaes), n_styles)
         ]
-        super().__init__(params, groups, images)
+        super().__init__(params, groups, images, shape)
 
     def _calc_style_losses(self) -> Tensor:
         by_vae, by_style = [-1, len(self._vaes)], [-1, self.n_columns, self.n_styles]
@@ -285,22 +283,22 @@ class FusedHierarchicalMixture(_FusedExperts, HierarchicalMixture):
         return self._mean_codes_by(session, images, expert * self.n_styles + style)
 
 
-# The fused managers by their routing.
-_MANAGERS: dict[str, type[FusedManager] | type[FusedSpecialistManager]] = {
+# The fused managers without a router, by their routing. "information" has a router.
+_MANAGERS: dict[str, type[FusedManager]] = {
     "post": FusedManager,
     "balanced": FusedBalancedManager,
-    "information": FusedSpecialistManager,
 }
+_ROUTINGS = (*_MANAGERS, "information")
 
 
 def build_fused_mixture_of_vaes(
-    params: Mapping[str, Any], n_experts: int = N_EXPERTS
+    params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE
 ) -> FusedManager | FusedSpecialistManager:
     """Builds the placeholder and the fused model in the current graph.
 
     Args:
       params: dict as for `build_mixture_of_vaes`.
-      n_experts: number of experts, at least 1.
+      shape: (height, width) of the images.
 
     Returns:
       The manager; see `FusedManager`.
@@ -310,25 +308,25 @@ def build_fused_mixture_of_vaes(
     """
     params = check_params(params, mixture_of_vaes_params(params))
     routing = params["routing"]
-    if routing not in _MANAGERS:
+    if routing not in _ROUTINGS:
         raise ParameterError(
             f"parameter 'routing' is {routing!r}: with the fused engine it must be one of "
-            f"{', '.join(_MANAGERS)}"
+            f"{', '.join(_ROUTINGS)}"
         )
-    if routing == "post":
-        params = vae_params(params)
-    images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
-    return _MANAGERS[routing](params, n_experts, images)
+    images = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="images")
+    if routing == "information":
+        return FusedSpecialistManager(params, images, shape)
+    return _MANAGERS[routing](vae_params(params) if routing == "post" else params, images)
 
 
 def build_fused_hierarchical_mixture(
-    params: Mapping[str, Any], n_experts: int = N_EXPERTS
+    params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE
 ) -> FusedHierarchicalMixture:
     """Builds the placeholder and the fused model in the current graph.
 
     Args:
       params: dict as for `build_hierarchical_mixture`.
-      n_experts: number of experts, at least 1.
+      shape: (height, width) of the images.
 
     Returns:
       A `FusedHierarchicalMixture`.
@@ -336,5 +334,5 @@ def build_fused_hierarchical_mixture(
     Raises:
       ParameterError: a parameter is unknown or impossible.
     """
-    images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
-    return FusedHierarchicalMixture(params, n_experts, images)
+    images = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="images")
+    return FusedHierarchicalMixture(params, images, shape)

@@ -5,21 +5,28 @@ from typing import Any, cast
 
 import numpy as np
 
-from moe_vae.data.checks import POINT_FEATURES
+from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.evaluation.metrics import clustering_scores, confusion_table
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.gaussian_mixture import EM_VARIANCE_FLOOR
 from moe_vae.training.trainer import Trainer
 
-__all__ = ["accuracy_listener", "score_baselines", "score_clustering", "score_code_baselines"]
+__all__ = [
+    "accuracy_listener",
+    "score_baselines",
+    "score_clustering",
+    "score_clusters",
+    "score_code_baselines",
+]
 
 # Starts of each baseline, the best of which counts: the least inertia of K-means, the largest
 # likelihood of a Gaussian mixture.
 N_STARTS = 10
 
-# Points are few numbers, so that Gaussian mixtures get this many starts besides.
+# Points in the plane are few numbers, so that Gaussian mixtures get this many starts besides.
 MANY_STARTS = 40
+PLANE_FEATURES = 2
 
 # A full covariance of more features takes hours to fit.
 MAX_FULL_FEATURES = 100
@@ -34,16 +41,37 @@ def score_clustering(trainer: Trainer, data_set: DataSet) -> dict[str, Any]:
       data_set: a `DataSet`; its labels are used for scoring only.
 
     Returns:
-      Dict with `accuracy`, `nmi`, `ari` (see `clustering_scores`), the `confusion` table
-      [classes, clusters] and the `losses`.
+      Dict with what `score_clusters` returns, and the `losses`.
     """
-    model = trainer.model
-    clusters = model.predict(trainer.session, data_set.images)
-    sizes = (_n_classes(data_set.labels), model.n_columns)
+    clusters = trainer.model.predict(trainer.session, data_set.images)
     return {
-        **clustering_scores(data_set.labels, clusters, *sizes),
-        "confusion": confusion_table(data_set.labels, clusters, *sizes).tolist(),
+        **score_clusters(data_set.labels, clusters, trainer.model.n_columns),
         "losses": trainer.evaluate(data_set),
+    }
+
+
+def score_clusters(
+    labels: np.ndarray | None, clusters: np.ndarray, n_clusters: int
+) -> dict[str, Any]:
+    """Scores a clustering by labels that it was made without, as far as there are labels.
+
+    Args:
+      labels: whole-number array [n], or None.
+      clusters: whole-number array [n] in 0 to n_clusters - 1.
+      n_clusters: number of clusters.
+
+    Returns:
+      Dict with `sizes`, the number of examples in each cluster. With labels also `accuracy`, `nmi`,
+      `ari` (see `clustering_scores`) and the `confusion` table [classes, clusters].
+    """
+    sizes = np.bincount(clusters, minlength=n_clusters).tolist()
+    if labels is None:
+        return {"sizes": sizes}
+    n_classes = _n_classes(labels)
+    return {
+        **clustering_scores(labels, clusters, n_classes, n_clusters),
+        "confusion": confusion_table(labels, clusters, n_classes, n_clusters).tolist(),
+        "sizes": sizes,
     }
 
 
@@ -54,13 +82,18 @@ def accuracy_listener(data_set: DataSet) -> Callable[[Trainer, DataSet], None]:
 
     Args:
       data_set: a `DataSet` that is not trained on; its labels are used for scoring only.
+
+    Raises:
+      DataError: the data have no labels.
     """
+    labels = data_set.labels
+    if labels is None:
+        raise DataError("the data have no labels: no accuracy can be recorded")
 
     def record(trainer: Trainer, train_set: DataSet) -> None:
         del train_set
         clusters = trainer.model.predict(trainer.session, data_set.images)
-        sizes = (_n_classes(data_set.labels), trainer.model.n_columns)
-        scores = clustering_scores(data_set.labels, clusters, *sizes)
+        scores = clustering_scores(labels, clusters, _n_classes(labels), trainer.model.n_columns)
         trainer.history.setdefault("accuracy", []).append(scores["accuracy"])
 
     return record
@@ -74,7 +107,7 @@ def score_baselines(train: np.ndarray, test: DataSet, seed: int) -> dict[str, di
     """Scores K-means and Gaussian mixtures, fitted to `train`, as clusterings of `test`.
 
     Each has as many clusters as there are classes, and keeps the best of `N_STARTS` starts by its
-    own measure: K-means the least inertia, a Gaussian mixture the largest likelihood. On points, a
+    own measure: K-means the least inertia, a Gaussian mixture the largest likelihood. On points in the plane, a
     Gaussian mixture also stands there with the likeliest of `MANY_STARTS` starts.
 
     Args:
@@ -83,11 +116,13 @@ def score_baselines(train: np.ndarray, test: DataSet, seed: int) -> dict[str, di
       seed: whole number, the seed of the starts.
 
     Returns:
-      Dict of baseline to its `clustering_scores`. A Gaussian mixture has its `loss` besides: minus
-      the mean log likelihood of `train`, in nats an example.
+      Dict of baseline to its `clustering_scores`, empty without labels. A Gaussian mixture has its
+      `loss` besides: minus the mean log likelihood of `train`, in nats an example.
     """
+    if test.labels is None:
+        return {}
     scores = _score_baselines(train, test.images, test.labels, N_STARTS, seed)
-    if test.images.shape[1] != POINT_FEATURES:
+    if test.images.shape[1] != PLANE_FEATURES:
         return scores
     many = _score_baselines(train, test.images, test.labels, MANY_STARTS, seed)
     likeliest = {
@@ -111,6 +146,8 @@ def score_code_baselines(
     """
     model, session = cast(ClusteringVAE, trainer.model), trainer.session
     test = data_sets.test
+    if test.labels is None:
+        return {}
     return _score_baselines(
         model.mean_codes(session, data_sets.train.images),
         model.mean_codes(session, test.images),

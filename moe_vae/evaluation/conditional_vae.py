@@ -39,7 +39,7 @@ def score_conditional_vae(trainer: Trainer, data_set: DataSet) -> dict[str, Any]
     """
     predicted = trainer.model.predict(trainer.session, data_set.images)
     return {
-        "accuracy": float((predicted == data_set.labels).mean()),
+        "accuracy": float((predicted == data_set.needed_labels()).mean()),
         "losses": trainer.evaluate(data_set),
     }
 
@@ -106,5 +106,5 @@ def _measure_plane(trainer: Trainer, test_set: DataSet) -> dict[str, Any]:
     return {
         "plane": pack_pictures(plane.reshape(len(plane), PLANE_SIDE, PLANE_SIDE, -1)),
         "codes": pack_array(codes.astype(np.float32)),
-        "labels": pack_array(test_set.labels[:N_PLANE_CODES].astype(np.uint8)),
+        "labels": pack_array(test_set.needed_labels()[:N_PLANE_CODES].astype(np.uint8)),
     }

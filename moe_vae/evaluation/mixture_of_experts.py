@@ -6,7 +6,7 @@ import numpy as np
 
 from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSet
-from moe_vae.evaluation.metrics import clustering_scores, confusion_table
+from moe_vae.evaluation.clustering import score_clusters
 from moe_vae.models.mixture_of_experts import MixtureOfExperts
 from moe_vae.training.trainer import Trainer
 
@@ -23,28 +23,32 @@ def score_mixture_of_experts(trainer: Trainer, data_set: DataSet) -> dict[str, A
     Returns:
       Dict with, for a regression, `squared_error` (mean over the examples of the squared error,
       summed over the outputs) and `r2` (share of the targets' variance that is explained), for a
-      classification `accuracy`; and `log_likelihood` (mean, in nats), the `gate`'s
-      `clustering_scores`, its `confusion` table [classes, experts] and the `losses`.
+      classification `accuracy`; and `log_likelihood` (mean, in nats), the `losses`, the `sizes` of
+      the experts' shares and, with labels, the `gate`'s `clustering_scores` and its `confusion`
+      table [classes, experts].
 
     Raises:
-      DataError: `data_set` has no targets, which a regression needs.
+      DataError: `data_set` lacks the targets of a regression or the labels of a classification.
     """
     model, session = cast(MixtureOfExperts, trainer.model), trainer.session
     images, labels = data_set.images, data_set.labels
     predicted = model.predict(session, images)
     if model.answer == "class":
-        wanted, scores = labels, {"accuracy": float((predicted == labels).mean())}
+        wanted = data_set.needed_labels()
+        scores = {"accuracy": float((predicted == wanted).mean())}
     elif data_set.targets is None:
         raise DataError("the data set has no targets: a regression is scored by them")
     else:
         wanted, scores = data_set.targets, _regression_scores(predicted, data_set.targets)
     experts = model.predict_gate(session, images).argmax(axis=1)
-    sizes = (int(labels.max()) + 1, model.n_columns)
+    by_gate = score_clusters(labels, experts, model.n_columns)
+    counts = {key: value for key, value in by_gate.items() if key in ("confusion", "sizes")}
+    gate = {key: value for key, value in by_gate.items() if key not in counts}
     return {
         **scores,
         "log_likelihood": float(model.predict_log_likelihood(session, images, wanted).mean()),
-        "gate": clustering_scores(labels, experts, *sizes),
-        "confusion": confusion_table(labels, experts, *sizes).tolist(),
+        **({"gate": gate} if gate else {}),
+        **counts,
         "losses": trainer.evaluate(data_set),
     }
 

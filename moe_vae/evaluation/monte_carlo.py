@@ -65,7 +65,8 @@ def _measure(
 ) -> dict[str, Any]:
     """Measures one number of samples, or a gate that takes none; see `measure_gate`."""
     model = cast(MixtureOfExperts, trainer.model)
-    sizes = (int(test.labels.max()) + 1, model.n_columns)
+    labels = test.needed_labels()
+    sizes = (int(labels.max()) + 1, model.n_columns)
     values: dict[str, list[float]] = {}
     for repetition in range(N_REPETITIONS):
         start = time.perf_counter()
@@ -78,7 +79,7 @@ def _measure(
         )
         clusters = log_probs.argmax(axis=1)
         scores = {
-            "accuracy": clustering_scores(test.labels, clusters, *sizes)["accuracy"],
+            "accuracy": clustering_scores(labels, clusters, *sizes)["accuracy"],
             "squared_error": float(np.square(predicted - test.targets).sum(axis=1).mean()),
             "seconds": seconds,
         }

@@ -1,16 +1,18 @@
-"""An independent judge of generated digits: a small convolutional classifier.
+"""An independent judge of generated images: a small convolutional classifier.
 
 It shares nothing with the models that it judges. It is trained on labels that they may not see.
 """
 
+import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import IMAGE_PIXELS, IMAGE_SIDE, NUM_CLASSES, check_images
-from moe_vae.data.dataset import Batch, DataSet, DataSets
+from moe_vae.data.checks import DataError, check_images
+from moe_vae.data.dataset import Batch, DataSet, DataSets, Shape
 from moe_vae.model import Model
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
@@ -29,37 +31,45 @@ N_READ = 200
 
 
 class Recogniser(Model):
-    """Two strided 5x5 convolutions (16 and 32 channels), a dense layer of 128, ten logits.
+    """Two strided 5x5 convolutions (16 and 32 channels), a dense layer of 128, the logits.
 
     The loss is the mean softmax cross entropy, in nats.
 
     Attributes:
-      digit_logits, digit_prob: float tensors [batch, 10].
+      digit_logits, digit_prob: float tensors [batch, n_classes].
       loss: scalar tensor.
 
     Args:
       params: dict; see `RECOGNISER_PARAMS` for names and defaults.
-      images: float tensor [batch, 784] in [0, 1].
-      digits: whole-number tensor [batch] in 0 to 9.
+      images: float tensor [batch, height * width] in [0, 1].
+      digits: whole-number tensor [batch] in 0 to n_classes - 1.
+      shape: (height, width).
+      n_classes: number of classes.
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
     """
 
     column = answer = "digit"
-    n_columns = NUM_CLASSES
 
-    def __init__(self, params: Mapping[str, Any], images: Tensor, digits: Tensor) -> None:
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        images: Tensor,
+        digits: Tensor,
+        shape: Shape,
+        n_classes: int,
+    ) -> None:
         self.params = check_params(params, RECOGNISER_PARAMS)
-        self.n_features = IMAGE_PIXELS
+        self.n_features, self.n_columns = int(images.shape[1]), n_classes
         self.images = images
         self.digits = digits
         with tf.variable_scope("recogniser"):
-            h = tf.reshape(images, [-1, IMAGE_SIDE, IMAGE_SIDE, 1])
+            h = tf.reshape(images, [-1, *shape, 1])
             h = tf.layers.conv2d(h, 16, 5, strides=2, padding="same", activation=tf.nn.relu)
             h = tf.layers.conv2d(h, 32, 5, strides=2, padding="same", activation=tf.nn.relu)
             h = tf.layers.dense(tf.layers.flatten(h), 128, activation=tf.nn.relu)
-            self.digit_logits = tf.layers.dense(h, NUM_CLASSES)
+            self.digit_logits = tf.layers.dense(h, n_classes)
         self.digit_prob = tf.nn.softmax(self.digit_logits, name="digit_prob")
         with tf.name_scope("loss"):
             self.loss = tf.reduce_mean(
@@ -83,23 +93,24 @@ class Recogniser(Model):
         return {self.images: batch.images, self.digits: batch.labels}
 
     def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
-        """Returns p(digit | image), float array [n, 10], for float32 images [n, 784]."""
-        return run_in_chunks(session, self.digit_prob, {self.images: check_images(inputs)})
+        """Returns p(digit | image), float array [n, n_classes], for float32 images."""
+        images = check_images(inputs, self.n_features)
+        return run_in_chunks(session, self.digit_prob, {self.images: images})
 
     def predict(self, session: Session, inputs: np.ndarray) -> np.ndarray:
-        """Returns the likeliest digit, whole-number array [n], for float32 images [n, 784]."""
+        """Returns the likeliest digit, whole-number array [n], for float32 images."""
         return self.predict_proba(session, inputs).argmax(axis=1)
 
 
-def build_recogniser(params: Mapping[str, Any]) -> Recogniser:
+def build_recogniser(params: Mapping[str, Any], shape: Shape, n_classes: int) -> Recogniser:
     """Builds placeholders and the classifier in the current graph; see `Recogniser`."""
-    images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
+    images = tf.placeholder(tf.float32, [None, math.prod(shape)], name="images")
     digits = tf.placeholder(tf.int32, [None], name="digits")
-    return Recogniser(params, images, digits)
+    return Recogniser(params, images, digits, shape, n_classes)
 
 
 def train_recogniser(data_sets: DataSets, seed: int = 0) -> tuple[Trainer, float]:
-    """Trains the independent classifier that judges generated digits.
+    """Trains the independent classifier that judges generated images.
 
     Args:
       data_sets: a `DataSets`; the classifier learns from the training labels.
@@ -107,9 +118,16 @@ def train_recogniser(data_sets: DataSets, seed: int = 0) -> tuple[Trainer, float
 
     Returns:
       Its `Trainer`, and its accuracy on the test images.
+
+    Raises:
+      DataError: the data are points, or have no labels.
     """
-    trainer = start_trainer(build_recogniser, {}, seed)
+    form, train = data_sets.form, data_sets.train
+    if form.are_points or form.n_classes is None:
+        raise DataError(f"{data_sets.name}: a recogniser needs images with labels")
+    build = functools.partial(build_recogniser, shape=form.shape, n_classes=form.n_classes)
+    trainer = start_trainer(build, {}, seed)
     # A new data set, without the neighbours or targets that other models read.
-    trainer.fit(DataSet(data_sets.train.images, data_sets.train.labels))
+    trainer.fit(DataSet(train.images, train.labels, shape=train.shape))
     predicted = trainer.model.predict(trainer.session, data_sets.test.images)
-    return trainer, float((predicted == data_sets.test.labels).mean())
+    return trainer, float((predicted == data_sets.test.needed_labels()).mean())

@@ -97,7 +97,7 @@ def _measure(
     """Measures one objective at each temperature: `losses` of the draws, and `gradients`."""
     with tf.Graph().as_default() as graph:
         tf.set_random_seed(0)
-        model = build_dmvae({**params, "objective": objective}, inputs.shape[1])
+        model = build_dmvae({**params, "objective": objective}, inputs.shape[1:])
         gradients = {part: _gradient(model, scope) for part, scope in _PARTS.items()}
         key = noise_key()
         with open_session(graph) as session:

@@ -6,7 +6,6 @@ test set, and returns a dict that JSON can hold.
 
 from typing import Any
 
-from moe_vae.data.checks import IMAGE_PIXELS
 from moe_vae.data.dataset import DataSets
 from moe_vae.evaluation.clustering import score_code_baselines
 from moe_vae.evaluation.conditional_vae import score_generation
@@ -33,8 +32,10 @@ def evaluate_nothing(trainer: Trainer, data_sets: DataSets, record: Scores, test
 def evaluate_conditional_vae(
     trainer: Trainer, data_sets: DataSets, record: Scores, test: Scores
 ) -> Scores:
-    """Adds how often an independent classifier recognises the digits that the model draws."""
+    """Adds how often an independent classifier recognises the images that the model draws."""
     del record, test
+    if data_sets.form.are_points:
+        return {}
     recogniser, accuracy = train_recogniser(data_sets)
     return {
         "recogniser_accuracy": accuracy,
@@ -45,9 +46,12 @@ def evaluate_conditional_vae(
 def evaluate_specialists(
     trainer: Trainer, data_sets: DataSets, record: Scores, test: Scores
 ) -> Scores:
-    """Adds the same for experts that are digits; nothing for the post's routing, or points."""
-    routing = record["params"].get("routing", "post")
-    if routing in ("post", "balanced") or record["n_features"] != IMAGE_PIXELS:
+    """Adds the same for experts that are classes.
+
+    That is nothing for the post's routing, for points, and without labels.
+    """
+    routing, form = record["params"].get("routing", "post"), data_sets.form
+    if routing in ("post", "balanced") or form.are_points or form.n_classes is None:
         return {}
     recogniser, accuracy = train_recogniser(data_sets)
     return {

@@ -4,8 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from moe_vae.data.checks import IMAGE_PIXELS, POINT_FEATURES
-from moe_vae.data.dataset import DataSet
+from moe_vae.data.dataset import DataSet, Form, Shape
 from moe_vae.engines.compiled import compiled
 from moe_vae.engines.fused import build_fused_hierarchical_mixture, build_fused_mixture_of_vaes
 from moe_vae.evaluation.clustering import accuracy_listener, score_clustering
@@ -19,7 +18,6 @@ from moe_vae.experiments.evaluations import (
     evaluate_nothing,
     evaluate_specialists,
 )
-from moe_vae.experiments.sources import is_points
 from moe_vae.model import Model
 from moe_vae.models.clustering_vae import SPIRAL_PARAMS
 from moe_vae.models.dmvae import DMVAE_PARAMS, build_dmvae
@@ -72,9 +70,13 @@ _NETWORK_PARAMS = (
 # What a model leaves out if it begins with another.
 _TRAINING_BEFORE = ("pretrain_epochs", "routing_epochs", "gate_epochs")
 
+# The parameters that are the number of classes of the data, unless they are set.
+_COUNTS = ("n_classes", "n_clusters", "n_experts")
+
 # Points have no slant, cannot be turned as images are, and may be any number.
 _POINTS_PARAMS = {
     **SPIRAL_PARAMS,
+    "n_experts": SPIRAL_PARAMS["n_clusters"],
     "deskew": False,
     "augment": False,
     "output_activation": "linear",
@@ -86,14 +88,15 @@ class ModelEntry(NamedTuple):
     """A model by its name on the command line: how to build, score and draw it.
 
     Attributes:
-      build: function of a dict of parameters that builds the model in the current graph.
+      build: function of a dict of parameters and of a `shape` that builds the model in the current
+        graph.
       defaults: dict of the default parameters, or a function of the given ones that returns it.
       score: function of a trainer and a `DataSet` that returns a dict of scores.
       draw: function of a trainer, its record and a `DataSet` that returns a dict of name to figure.
       label: its name in text and figures.
-      any_features: whether it also reads points and small images; `build` then takes `n_features`.
-      on_points: what `build` is given besides for points.
-      fused: as `build`, with the fused engine, which reads images of 784 pixels; None without one.
+      counter: the name of the parameter that is the number of experts, clusters or classes.
+      needs_labels: function of all parameters: whether the model is trained on labels.
+      fused: as `build`, with the fused engine, which reads images; None without one.
       compiles: whether it has the compiled engine.
       evaluate: what an evaluation adds to the scores; see `experiments.evaluations`.
       listener: function of a test set that returns a listener of the trainer, which records scores
@@ -105,8 +108,8 @@ class ModelEntry(NamedTuple):
     score: Callable[..., Params]
     draw: Callable[..., dict[str, Any]]
     label: str
-    any_features: bool = False
-    on_points: Params = {}  # noqa: RUF012, never written to
+    counter: str = "n_clusters"
+    needs_labels: Callable[[Params], bool] = lambda params: False
     fused: Builder | None = None
     compiles: bool = False
     evaluate: Callable[..., Params] = evaluate_nothing
@@ -120,6 +123,8 @@ MODELS = {
         score_conditional_vae,
         draw_conditional_vae,
         "conditional VAE",
+        counter="n_classes",
+        needs_labels=lambda params: True,
         compiles=True,
         evaluate=evaluate_conditional_vae,
     ),
@@ -129,8 +134,8 @@ MODELS = {
         score_clustering,
         draw_mixture_of_vaes,
         "mixture of VAEs",
-        any_features=True,
-        on_points={"n_experts": SPIRAL_PARAMS["n_clusters"]},
+        counter="n_experts",
+        needs_labels=lambda params: params["routing"] == "labels",
         fused=build_fused_mixture_of_vaes,
         evaluate=evaluate_specialists,
         listener=share_listener,
@@ -141,6 +146,7 @@ MODELS = {
         score_clustering,
         draw_hierarchy,
         "hierarchical mixture of VAEs",
+        counter="n_experts",
         fused=build_fused_hierarchical_mixture,
         evaluate=evaluate_specialists,
     ),
@@ -150,7 +156,6 @@ MODELS = {
         score_clustering,
         draw_information_encoder,
         "information encoder",
-        any_features=True,
     ),
     "vae": ModelEntry(
         build_vae,
@@ -158,7 +163,6 @@ MODELS = {
         score_vae,
         draw_vae,
         "VAE",
-        any_features=True,
         compiles=True,
     ),
     "vade": ModelEntry(
@@ -167,7 +171,6 @@ MODELS = {
         score_clustering,
         draw_clustering_vae,
         "VaDE",
-        any_features=True,
         compiles=True,
         evaluate=evaluate_codes,
     ),
@@ -177,7 +180,6 @@ MODELS = {
         score_clustering,
         draw_clustering_vae,
         "DMVAE",
-        any_features=True,
         compiles=True,
         evaluate=evaluate_codes,
     ),
@@ -187,7 +189,7 @@ MODELS = {
         score_mixture_of_experts,
         draw_mixture_of_experts,
         "mixture of experts",
-        any_features=True,
+        needs_labels=lambda params: params["task"] == "classification",
         compiles=True,
     ),
 }
@@ -209,62 +211,54 @@ def engines_of(name: str) -> list[str]:
     return [engine for engine in ENGINES if has[engine]]
 
 
-def builder(name: str, n_features: int, engine: str = "plain") -> Builder:
-    """Returns the function of parameters that builds a model for data with `n_features`.
+def builder(name: str, shape: Shape, engine: str = "plain") -> Builder:
+    """Returns the function of parameters that builds a model for examples of a shape.
 
     Args:
       name: a key of `MODELS`.
-      n_features: number of columns of the data: 784 for images, 2 for the spiral.
+      shape: (height, width) of the images, or (n_features,) of points.
       engine: one of `ENGINES`; all give the same values and read each other's checkpoints.
 
     Raises:
-      ParameterError: the model has no such engine, or reads images only.
+      ParameterError: the model has no such engine, or the engine reads images only.
     """
     entry = MODELS[name]
     if engine not in engines_of(name):
         raise ParameterError(
             f"model {name!r} has no {engine} engine; use --engine {' or '.join(engines_of(name))}"
         )
-    _check_features(name, n_features, engine)
+    if engine == "fused" and len(shape) == 1:
+        raise ParameterError(
+            f"the fused engine of model {name!r} reads only images; for points use --engine plain"
+        )
     build = entry.build
     if engine == "fused" and entry.fused is not None:
         build = entry.fused
     elif engine == "compiled":
         build = compiled(entry.build)
-    arguments: Params = {}
-    if entry.any_features and engine != "fused":
-        arguments["n_features"] = n_features
-    if n_features == POINT_FEATURES:
-        arguments |= entry.on_points
-    return functools.partial(build, **arguments)
+    return functools.partial(build, shape=shape)
 
 
-def _check_features(name: str, n_features: int, engine: str) -> None:
-    if n_features == IMAGE_PIXELS:
-        return
-    only = f"reads only images of {IMAGE_PIXELS} pixels; for data with {n_features} features"
-    if not MODELS[name].any_features:
-        others = ", ".join(other for other, entry in MODELS.items() if entry.any_features)
-        raise ParameterError(f"model {name!r} {only} the model must be one of {others}")
-    if engine == "fused":
-        raise ParameterError(f"the fused engine of model {name!r} {only} use --engine plain")
+def default_params(name: str, form: Form, params: Params | None = None) -> Params:
+    """Returns a model's default parameters for data of a form.
 
-
-def default_params(name: str, data: str, params: Params | None = None) -> Params:
-    """Returns a model's default parameters for a data set.
-
-    On the spiral a model has five clusters and reads real numbers.
+    A model has as many experts or clusters as the data have classes; without labels it has the
+    default number. On points it reads real numbers.
 
     Args:
       name: a key of `MODELS`.
-      data: a key of `SOURCES`.
+      form: the `Form` of the data.
       params: the parameters that are set. The `gate` of a mixture of experts and the `routing` of
         a mixture of VAEs decide which others there are.
     """
     entry = MODELS[name]
     defaults = entry.defaults(params or {}) if callable(entry.defaults) else entry.defaults
-    points = _POINTS_PARAMS if is_points(data) and entry.any_features else {}
-    return {**defaults, **{key: value for key, value in points.items() if key in defaults}}
+    ours = dict(_POINTS_PARAMS) if form.are_points else {}
+    if form.n_classes is not None:
+        ours |= dict.fromkeys(_COUNTS, form.n_classes)
+        if (params or {}).get("task") == "classification":
+            ours["n_outputs"] = form.n_classes
+    return {**defaults, **{key: value for key, value in ours.items() if key in defaults}}
 
 
 def inherited_params(record: Params, defaults: Params) -> Params:

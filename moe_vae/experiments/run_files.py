@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from moe_vae.data.checks import square_side
 from moe_vae.experiments.registry import MODELS
 from moe_vae.files import write_whole
 
@@ -31,6 +32,10 @@ TENSORBOARD = "tensorboard"
 
 FIGURE_DPI = 100
 
+# What version 0.1 read as points, and the number of experts that it had there.
+OLD_POINT_FEATURES = 2
+OLD_POINT_EXPERTS = 5
+
 Record = dict[str, Any]
 
 
@@ -48,14 +53,25 @@ def read_record(directory: Path) -> Record:
     if not path.exists():
         raise RunError(f"{path} does not exist: name the directory of a finished training")
     record = read_json(path)
-    needed = {"model", "params", "seed", "n_features"}
-    if not isinstance(record, dict) or not needed <= record.keys():
+    needed = {"model", "params", "seed"}
+    has_shape = isinstance(record, dict) and ("shape" in record or "n_features" in record)
+    if not has_shape or not needed <= record.keys():
         raise RunError(f"{path} is not what `train` wrote")
     if record["model"] not in MODELS:
         raise RunError(
             f"{path} has the model {record['model']!r}: it must be one of {', '.join(MODELS)}"
         )
-    return record
+    return record if "shape" in record else _with_shape(record)
+
+
+def _with_shape(record: Record) -> Record:
+    """Returns a record of version 0.1, which had the number of features, as today's."""
+    n_features, params = record["n_features"], record["params"]
+    is_point = n_features == OLD_POINT_FEATURES
+    shape = [n_features] if is_point else [square_side(n_features)] * 2
+    ours = {"n_experts": OLD_POINT_EXPERTS} if is_point else {}
+    known = MODELS[record["model"]].counter == "n_experts"
+    return {**record, "shape": shape, "params": {**(ours if known else {}), **params}}
 
 
 def save_figures(figures: dict[str, Any], directory: Path, prefix: str = "") -> None:

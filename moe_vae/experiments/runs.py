@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.data.dataset import DataSets
+from moe_vae.data.checks import DataError
+from moe_vae.data.dataset import DataSets, Form
 from moe_vae.distributed.processes import chief_of, cluster_record, take_part
 from moe_vae.experiments.registry import MODELS, builder, default_params, inherited_params
 from moe_vae.experiments.run_files import (
@@ -28,7 +29,7 @@ from moe_vae.experiments.run_files import (
     save_figures,
     write_json,
 )
-from moe_vae.experiments.sources import SOURCES, DataChoice
+from moe_vae.experiments.sources import DataChoice
 from moe_vae.params import ParameterError, check_params
 from moe_vae.training.checkpoints import Checkpoints, locked
 from moe_vae.training.tensorboard import TensorBoardLog
@@ -90,40 +91,44 @@ class TrainOptions:
 
 
 def run_params(
-    model: str, data: str, given: Params | None = None, start: Path | None = None
+    model: str, form: Form, given: Params | None = None, start: Path | None = None
 ) -> Params:
     """Returns all parameters of a run, checked.
 
     Args:
       model: a key of `MODELS`.
-      data: a key of `SOURCES`.
+      form: the `Form` of the data.
       given: dict of the parameters that are set.
       start: the directory of the run that it begins with, or None; the networks' parameters come
         from there.
 
     Raises:
+      DataError: the model needs labels, and the data have none.
       ParameterError: a parameter is unknown or impossible.
       RunError: `start` holds no run.
     """
     given = given or {}
-    defaults = default_params(model, data, given)
+    defaults = default_params(model, form, given)
     inherited = {} if start is None else inherited_params(read_record(start), defaults)
-    return check_params({**inherited, **given}, defaults)
+    params = check_params({**inherited, **given}, defaults)
+    if form.n_classes is None and MODELS[model].needs_labels(params):
+        raise DataError(f"the data have no labels, on which model {model!r} is trained")
+    return params
 
 
 def check_engine(
-    model: str, data: str, params: Params, options: TrainOptions, is_cluster: bool = False
+    model: str, form: Form, params: Params, options: TrainOptions, is_cluster: bool = False
 ) -> None:
     """Raises ParameterError if a run cannot be computed by the engine that is asked for.
 
     Args:
       model: a key of `MODELS`.
-      data: a key of `SOURCES`.
+      form: the `Form` of the data.
       params: all parameters of the run.
       options: the run's `TrainOptions`.
       is_cluster: whether the run is trained by a cluster of processes.
     """
-    builder(model, SOURCES[data].n_features, options.engine)
+    builder(model, form.shape, options.engine)
     if options.engine != "plain" and is_cluster:
         raise ParameterError(
             f"--engine {options.engine} does not go with --cluster; use --engine plain"
@@ -179,8 +184,8 @@ def train_run(
       ClusterError: another process of the cluster failed.
     """
     options = options or TrainOptions()
-    params = run_params(model, data.name, params, options.start)
-    check_engine(model, data.name, params, options, member is not None)
+    params = run_params(model, data.form, params, options.start)
+    check_engine(model, data.form, params, options, member is not None)
     check_directory(directory)
     with locked(directory), _starter(member) as starter:
         data_sets = data.prepared(params)
@@ -200,7 +205,7 @@ def follow_run(
 
     Args and Raises are those of `train_run`; `params` are all parameters of the run.
     """
-    build = builder(model, SOURCES[data.name].n_features)
+    build = builder(model, data.form.shape)
     take_part(
         member, build, params, options.seed, lambda: data.prepared(params).train, options.schedule
     )
@@ -230,7 +235,7 @@ def fit_model(
     Raises:
       What `train_run` raises.
     """
-    build = builder(model, data_sets.train.images.shape[1], options.engine)
+    build = builder(model, data_sets.train.shape, options.engine)
     trainer = starter(build, params, options.seed, options.schedule)
     if options.start is not None:
         trainer.begin_with(options.start / CHECKPOINT)
@@ -316,7 +321,8 @@ def run_record(
     return {
         "model": name,
         "data": data_sets.name,
-        "n_features": data_sets.train.images.shape[1],
+        "shape": list(data_sets.train.shape),
+        "class_names": data_sets.class_names,
         "seed": seed,
         **({} if schedule is None else {"schedule": schedule}),
         "params": trainer.model.params,
@@ -344,7 +350,7 @@ def load_run(directory: Path) -> tuple[Trainer, Record]:
     record, path = read_record(directory), directory / CHECKPOINT
     if not path.with_name(f"{CHECKPOINT}.index").exists():  # said before TensorFlow is loaded
         raise RunError(f"{path} cannot be restored: {path}.index does not exist")
-    build = builder(record["model"], record["n_features"])
+    build = builder(record["model"], tuple(record["shape"]))
     trainer = start_trainer(build, record["params"], record["seed"])
     try:
         trainer.restore(path)

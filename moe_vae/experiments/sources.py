@@ -1,15 +1,16 @@
 """Data sets by name, and what a model needs of them beside images and labels."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from moe_vae.data.checks import IMAGE_PIXELS, POINT_FEATURES, SMALL_PIXELS, DataError
-from moe_vae.data.dataset import DataSets
-from moe_vae.data.digits import read_small_digits
+from moe_vae.data.checks import IMAGE_SHAPE, NUM_CLASSES, DataError
+from moe_vae.data.dataset import DataSets, Form
+from moe_vae.data.digits import DIGITS_SHAPE, read_small_digits
 from moe_vae.data.mnist import read_data_sets
 from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
-from moe_vae.data.spiral import make_spiral
+from moe_vae.data.spiral import SPIRAL_ARMS, make_spiral
 from moe_vae.data.targets import add_affine_targets
 
 __all__ = [
@@ -34,53 +35,56 @@ class Source(NamedTuple):
 
     Attributes:
       help: what it is, a few words for `--help`.
-      n_features: number of columns: 784 for MNIST's images, 2 for points in the plane.
+      form: the examples' shape and the number of classes.
       read: function of the directory of MNIST's files, or None, that returns new `DataSets`.
       title: the name of these `DataSets`; "" where it depends on what can be read.
     """
 
     help: str
-    n_features: int
+    form: Form
     read: Callable[[str | Path | None], DataSets]
     title: str = ""
 
 
+_MNIST_FORM = Form(IMAGE_SHAPE, NUM_CLASSES)
+
 SOURCES = {
     "auto": Source(
         "MNIST if it is there or can be downloaded, else the sample",
-        IMAGE_PIXELS,
+        _MNIST_FORM,
         lambda directory: read_data_sets(directory, "auto"),
     ),
     "mnist": Source(
         "MNIST, from --data-dir or downloaded",
-        IMAGE_PIXELS,
+        _MNIST_FORM,
         lambda directory: read_data_sets(directory, "mnist"),
         "MNIST",
     ),
     "sample": Source(
         "5,000 digits of MNIST that are installed with the package",
-        IMAGE_PIXELS,
+        _MNIST_FORM,
         lambda directory: read_data_sets(directory, "sample"),
         "sample of 5,000 MNIST digits",
     ),
     "spiral": Source(
         "the paper's five arms, points in the plane",
-        POINT_FEATURES,
+        Form((2,), SPIRAL_ARMS),
         lambda directory: make_spiral(SPIRAL_SEED),
         "spiral",
     ),
     "digits": Source(
         "scikit-learn's 1,797 digits of 8 x 8 pixels",
-        SMALL_PIXELS,
+        Form(DIGITS_SHAPE, NUM_CLASSES),
         lambda directory: read_small_digits(),
         "8 x 8 digits",
     ),
 }
 # Those that every model reads.
-MNIST_SOURCES = tuple(name for name, source in SOURCES.items() if source.n_features == IMAGE_PIXELS)
+MNIST_SOURCES = tuple(name for name, source in SOURCES.items() if source.form == _MNIST_FORM)
 
 
-class DataChoice(NamedTuple):
+@dataclass(frozen=True)
+class DataChoice:
     """Which data set to read, and from where.
 
     Attributes:
@@ -94,6 +98,11 @@ class DataChoice(NamedTuple):
     directory: str | Path | None = None
     cache: Path | None = CACHE
 
+    @property
+    def form(self) -> Form:
+        """The examples' shape and the number of classes."""
+        return SOURCES[self.name].form
+
     def read(self) -> DataSets:
         """Returns the data sets as they are; see `read_data`."""
         return read_data(self.name, self.directory)
@@ -104,8 +113,8 @@ class DataChoice(NamedTuple):
 
 
 def is_points(data: str) -> bool:
-    """Whether a data set, a key of `SOURCES`, holds points in the plane and no images."""
-    return SOURCES[data].n_features == POINT_FEATURES
+    """Whether a data set, a key of `SOURCES`, holds points and no images."""
+    return SOURCES[data].form.are_points
 
 
 def source_titled(title: str) -> str:
@@ -162,14 +171,9 @@ def prepare_data(
 
 def _with_neighbours(data_sets: DataSets, params: dict[str, Any], cache: Path | None) -> DataSets:
     if data_sets.name == "spiral":
-        data_sets = DataSets(
-            train=data_sets.train.shuffled(SHUFFLE_SEED),
-            validation=data_sets.validation.shuffled(SHUFFLE_SEED),
-            test=data_sets.test.shuffled(SHUFFLE_SEED),
-            name=data_sets.name,
-        )
+        data_sets = data_sets.map(lambda part: part.shuffled(SHUFFLE_SEED))
     train = data_sets.train
-    compared = deskew(train.images) if params["deskew"] else train.images
+    compared = deskew(train.images, train.shape) if params["deskew"] else train.images
     train.neighbours = nearest_neighbours(compared, params["n_neighbours"], cache)
     train.neighbour_steps = walk_steps(compared, train.neighbours, params["neighbour_reach"])
     return data_sets

@@ -80,7 +80,7 @@ def figures(
       What `train_run` raises.
     """
     given = {} if epochs is None else {"epochs": epochs}
-    params = {name: run_params(name, data.name, given) for name in POST_MODELS}
+    params = {name: run_params(name, data.form, given) for name in POST_MODELS}
     data_sets = data.read()
     save_figures(concept_figures(), out, "post3_")
     options = TrainOptions(seed=seed, resume=True, checkpoint_every=5, keep=1, command=command)

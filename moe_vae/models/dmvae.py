@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf, tfd
-from moe_vae.data.checks import IMAGE_PIXELS
+from moe_vae.data.checks import IMAGE_SHAPE
+from moe_vae.data.dataset import Form, Shape
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.cluster_encoder import ClusterEncoder
 from moe_vae.nn.gaussian_mixture import GaussianMixture
@@ -175,14 +176,15 @@ class DMVAE(ClusteringVAE):
         return np.exp(log_probs)
 
 
-def build_dmvae(params: Mapping[str, Any], n_features: int = IMAGE_PIXELS) -> DMVAE:
+def build_dmvae(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> DMVAE:
     """Builds the placeholder and the model in the current graph.
 
     Args:
       params: dict as for `DMVAE`.
-      n_features: number of columns of the data: 784 for MNIST, 2 for the spiral.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Returns:
       A `DMVAE`.
     """
-    return DMVAE(params, tf.placeholder(tf.float32, [None, n_features], name="inputs"))
+    inputs = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="inputs")
+    return DMVAE(params, inputs)

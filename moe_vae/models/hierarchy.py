@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import IMAGE_PIXELS, check_images
-from moe_vae.data.dataset import DataSet
+from moe_vae.data.checks import IMAGE_SHAPE
+from moe_vae.data.dataset import DataSet, Form, Shape
 from moe_vae.model import Model
 from moe_vae.models.specialists import SPECIALIST_PARAMS, SpecialistManager, vae_params
 from moe_vae.nn.cluster_encoder import CLOSED
@@ -16,7 +16,7 @@ from moe_vae.nn.losses import log_likelihood_bound
 from moe_vae.nn.mutual_information import merge_by_information
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
-from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, N_EXPERTS, VAE
+from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, VAE
 
 __all__ = [
     "HIERARCHY_PARAMS",
@@ -83,7 +83,7 @@ class HierarchicalMixture(SpecialistManager):
     Args:
       params: dict; see `HIERARCHY_PARAMS` for names and defaults.
       vaes: list with one list of `n_styles` `VAE`s for each expert.
-      images: float tensor [batch, 784] in [0, 1].
+      images, shape: as for `SpecialistManager`.
 
     Raises:
       ParameterError: a parameter is unknown or impossible, or a list has another length.
@@ -92,7 +92,11 @@ class HierarchicalMixture(SpecialistManager):
     defaults = HIERARCHY_PARAMS
 
     def __init__(
-        self, params: Mapping[str, Any], vaes: Sequence[Sequence[Any]], images: Tensor
+        self,
+        params: Mapping[str, Any],
+        vaes: Sequence[Sequence[Any]],
+        images: Tensor,
+        shape: Shape = IMAGE_SHAPE,
     ) -> None:
         self.n_styles = check_params(params, self.defaults)["n_styles"]
         for group in vaes:
@@ -100,7 +104,7 @@ class HierarchicalMixture(SpecialistManager):
                 raise ParameterError(
                     f"an expert has {len(group)} VAEs: it must have 'n_styles', {self.n_styles}"
                 )
-        super().__init__(params, vaes, images)
+        super().__init__(params, vaes, images, shape)
 
     def _calc_expert_losses(self) -> Tensor:
         with tf.name_scope("styles"):
@@ -194,13 +198,13 @@ class HierarchicalMixture(SpecialistManager):
           column: number of the expert, from 0.
 
         Returns:
-          Float array [n, 784] in (0, 1).
+          Float array [n, n_features].
 
         Raises:
           ParameterError: there is no such expert.
         """
         self._check_expert(column)
-        drawn = np.empty([len(z), IMAGE_PIXELS], np.float32)
+        drawn = np.empty([len(z), self.n_features], np.float32)
         for style in range(self.n_styles):
             turn = slice(style, None, self.n_styles)
             if len(z[turn]):
@@ -219,7 +223,7 @@ class HierarchicalMixture(SpecialistManager):
 
     def predict_leaves(self, session: Session, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns each image's likeliest expert and style, two whole-number arrays [n]."""
-        probs = run_in_chunks(session, self.leaf_probs, {self.images: check_images(images)})
+        probs = run_in_chunks(session, self.leaf_probs, {self.images: self._check(images)})
         return np.divmod(probs.argmax(axis=1), self.n_styles)
 
     def reconstruct(self, session: Session, inputs: np.ndarray) -> np.ndarray:
@@ -227,10 +231,10 @@ class HierarchicalMixture(SpecialistManager):
 
         Args:
           session: a session that holds trained variables.
-          inputs: float32 array [n, 784] in [0, 1].
+          inputs: float32 array [n, n_features].
 
         Returns:
-          Float array [n, 784] in (0, 1).
+          Float array [n, n_features].
         """
         experts, styles = self.predict_leaves(session, inputs)
         decoded = np.empty_like(inputs)
@@ -242,13 +246,13 @@ class HierarchicalMixture(SpecialistManager):
 
 
 def build_hierarchical_mixture(
-    params: Mapping[str, Any], n_experts: int = N_EXPERTS
+    params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE
 ) -> HierarchicalMixture:
     """Builds the placeholder, the VAEs and their managers in the current graph.
 
     Args:
-      params: dict as for `HierarchicalMixture`.
-      n_experts: number of experts, at least 1, each of `n_styles` VAEs.
+      params: dict as for `HierarchicalMixture`; each of the `n_experts` has `n_styles` VAEs.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Returns:
       The `HierarchicalMixture`.
@@ -258,6 +262,8 @@ def build_hierarchical_mixture(
     """
     params = check_params(params, HIERARCHY_PARAMS)
     shared = vae_params(params)
-    images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
-    vaes = [[VAE(shared, images) for _ in range(params["n_styles"])] for _ in range(n_experts)]
-    return HierarchicalMixture(params, vaes, images)
+    images = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="images")
+    vaes = [
+        [VAE(shared, images) for _ in range(params["n_styles"])] for _ in range(params["n_experts"])
+    ]
+    return HierarchicalMixture(params, vaes, images, shape)

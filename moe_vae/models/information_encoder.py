@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import IMAGE_PIXELS, check_points
-from moe_vae.data.dataset import Batch, DataSet
+from moe_vae.data.checks import IMAGE_SHAPE, check_points
+from moe_vae.data.dataset import Batch, DataSet, Form, Shape
 from moe_vae.model import Model
 from moe_vae.nn.cluster_encoder import ClusterEncoder
 from moe_vae.nn.mutual_information import (
@@ -85,19 +85,24 @@ class InformationEncoder(Model):
     Args:
       params: dict; see `INFORMATION_PARAMS` for names and defaults.
       inputs: float tensor [batch, n_features].
+      shape: (height, width) of the images, or (n_features,) of points.
       probs_first: whether a training step computes `probs` before it updates the moving averages
         of batch normalisation. Required if `probs` enter the loss; otherwise thread timing decides
         which averages are used.
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
-      DataError: `augment` is set and the inputs are not square images.
+      DataError: `augment` is set and the inputs are not images.
     """
 
     column = answer = "cluster"
 
     def __init__(
-        self, params: Mapping[str, Any], inputs: Tensor, probs_first: bool = False
+        self,
+        params: Mapping[str, Any],
+        inputs: Tensor,
+        shape: Shape = IMAGE_SHAPE,
+        probs_first: bool = False,
     ) -> None:
         self.params = check_params(params, INFORMATION_PARAMS)
         if self.params["n_over_clusters"] < self.params["n_clusters"]:
@@ -106,6 +111,7 @@ class InformationEncoder(Model):
                 f"it must be at least 'n_clusters', {self.params['n_clusters']}"
             )
         self.inputs = inputs
+        self.shape = shape
         self.n_features = int(inputs.shape[1])
         self.n_clusters = self.n_columns = self.params["n_clusters"]
         self.partners = tf.placeholder_with_default(inputs, [None, self.n_features], "partners")
@@ -118,7 +124,11 @@ class InformationEncoder(Model):
         self._build_losses()
 
     def _build_joints(self) -> None:
-        view = random_view if self.params["augment"] else tf.identity
+        def view(images: Tensor) -> Tensor:
+            return (
+                random_view(images, self.shape) if self.params["augment"] else tf.identity(images)
+            )
+
         with tf.name_scope("views"):
             self.views = view(self.inputs), view(self.partners)
         with tf.name_scope("joints"):
@@ -126,6 +136,9 @@ class InformationEncoder(Model):
             both = self.encoder.logits(outputs), outputs
             joints = [joint_probs(*tf.split(tf.nn.softmax(logits), 2)) for logits in both]
             self.joint, self.output_joint = joints
+
+    def _view(self, inputs: Tensor) -> Tensor:
+        return random_view(inputs, self.shape) if self.params["augment"] else tf.identity(inputs)
 
     def _build_probs(self) -> Tensor:
         self.outputs = self.encoder.outputs(self.inputs)
@@ -225,16 +238,16 @@ class InformationEncoder(Model):
 
 
 def build_information_encoder(
-    params: Mapping[str, Any], n_features: int = IMAGE_PIXELS
+    params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE
 ) -> InformationEncoder:
     """Builds the placeholder and the model in the current graph.
 
     Args:
       params: dict as for `InformationEncoder`.
-      n_features: number of columns of the data.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Returns:
       An `InformationEncoder`.
     """
-    inputs = tf.placeholder(tf.float32, [None, n_features], name="inputs")
-    return InformationEncoder(params, inputs)
+    inputs = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="inputs")
+    return InformationEncoder(params, inputs, shape)

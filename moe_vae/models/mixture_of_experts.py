@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import IMAGE_PIXELS, DataError, check_labels, check_targets
-from moe_vae.data.dataset import Batch, DataSet
+from moe_vae.data.checks import IMAGE_SHAPE, DataError, check_labels, check_targets
+from moe_vae.data.dataset import Batch, DataSet, Form, Shape
 from moe_vae.model import Model, ModelError
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.models.experts import TASKS, RegressionExperts
@@ -341,14 +341,14 @@ class MixtureOfExperts(Model):
 
 
 def build_mixture_of_experts(
-    params: Mapping[str, Any], gate: str | None = None, n_features: int = IMAGE_PIXELS
+    params: Mapping[str, Any], gate: str | None = None, shape: Shape = IMAGE_SHAPE
 ) -> MixtureOfExperts:
     """Builds placeholders, gate and mixture in the current graph.
 
     Args:
       params: dict; see `mixture_of_experts_params` for names and defaults.
       gate: a key of `GATES`; None means the `gate` in `params`, or "dmvae" without one.
-      n_features: number of columns of the data: 784 for MNIST, 2 for the spiral.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Returns:
       A `MixtureOfExperts`.
@@ -359,7 +359,7 @@ def build_mixture_of_experts(
     gate = gate or params.get("gate", "dmvae")
     params = check_params({**params, "gate": gate}, mixture_of_experts_params(gate))
     entry = GATES[gate]
-    inputs = tf.placeholder(tf.float32, [None, n_features], name="inputs")
+    inputs = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="inputs")
     if params["task"] == "classification":
         if params["expert_em_steps"]:
             raise ParameterError(

@@ -5,21 +5,20 @@ of one image together, and so makes each expert draw one digit. `LabelManager` l
 reads the labels. `ROUTINGS` holds all of them by name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import IMAGE_PIXELS, check_examples, check_labels
-from moe_vae.data.dataset import Batch, DataSet
+from moe_vae.data.checks import IMAGE_SHAPE, DataError, check_labels
+from moe_vae.data.dataset import Batch, DataSet, Shape
 from moe_vae.models.information_encoder import INFORMATION_PARAMS, InformationEncoder
 from moe_vae.nn.losses import log_likelihood_bound
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
 from moe_vae.posts.mixture_of_vaes import (
     MIXTURE_OF_VAES_PARAMS,
-    N_EXPERTS,
     Manager,
     build_experts,
 )
@@ -135,12 +134,23 @@ class SpecialistManager(Manager):
     Args:
       params: dict; see `SPECIALIST_PARAMS` for names and defaults.
       experts, images: as for `Manager`.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Raises:
       ParameterError: a parameter is unknown or impossible, or there is no expert.
     """
 
     defaults = SPECIALIST_PARAMS
+
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        experts: Sequence[Any],
+        images: Tensor,
+        shape: Shape = IMAGE_SHAPE,
+    ) -> None:
+        self.shape = shape
+        super().__init__(params, experts, images)
 
     def calc_probs(self, images: Tensor) -> Tensor:
         """Returns p(expert | image), float tensor [batch, experts]."""
@@ -155,6 +165,7 @@ class SpecialistManager(Manager):
                 "learning_rate": params["learning_rate"],
             },
             images,
+            self.shape,
             probs_first=self._trains_router,
         )
         return self.router.probs
@@ -322,8 +333,10 @@ class LabelManager(Manager):
         """Returns the feed dict for a batch.
 
         Raises:
-          DataError: a label has no expert.
+          DataError: there are no labels, or one has no expert.
         """
+        if batch.labels is None:
+            raise DataError("the data have no labels: routing 'labels' is trained on them")
         labels = check_labels(batch.labels, len(batch.images), self.n_columns)
         return {self.images: batch.images, self.labels: labels}
 
@@ -338,7 +351,7 @@ class LabelManager(Manager):
           Float array [n, experts].
         """
         no_noise = np.zeros([len(inputs), self.params["z_dim"]], np.float32)
-        feed = {self.images: check_examples(inputs, self.n_features)}
+        feed = {self.images: self._check(inputs)}
         feed.update({expert.eps: no_noise for expert in self.experts})
         return run_in_chunks(session, self._posterior, feed)
 
@@ -378,17 +391,14 @@ def mixture_of_vaes_params(params: Mapping[str, Any]) -> dict[str, Any]:
     return ROUTINGS[routing].defaults
 
 
-def build_mixture_of_vaes(
-    params: Mapping[str, Any], n_experts: int = N_EXPERTS, n_features: int = IMAGE_PIXELS
-) -> Manager:
+def build_mixture_of_vaes(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> Manager:
     """Builds the placeholder, the experts and the manager of a routing in the current graph.
 
     Args:
       params: dict as for `VAE` and, by its `routing`, for `Manager` ("post", the default),
         `BalancedManager` ("balanced"), `SpecialistManager` ("information") or `LabelManager`
         ("labels").
-      n_experts: number of experts, at least 1.
-      n_features: number of columns of the data.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Returns:
       The manager; its `experts` are the VAEs.
@@ -400,6 +410,8 @@ def build_mixture_of_vaes(
     """
     params = check_params(params, mixture_of_vaes_params(params))
     shared = vae_params(params)
-    images, experts = build_experts(shared, n_experts, n_features)
+    images, experts = build_experts(shared, shape)
     manager = ROUTINGS[params["routing"]].manager
+    if issubclass(manager, SpecialistManager):
+        return manager(params, experts, images, shape)
     return manager(shared if manager is Manager else params, experts, images)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import IMAGE_PIXELS
+from moe_vae.data.checks import IMAGE_SHAPE
+from moe_vae.data.dataset import Form, Shape
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.noise import normal_noise
 from moe_vae.nn.sessions import run_in_chunks
@@ -148,14 +149,15 @@ class VaDE(ClusteringVAE):
         return np.exp(log_probs)
 
 
-def build_vade(params: Mapping[str, Any], n_features: int = IMAGE_PIXELS) -> VaDE:
+def build_vade(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> VaDE:
     """Builds the placeholder and the model in the current graph.
 
     Args:
       params: dict as for `VaDE`.
-      n_features: number of columns of the data: 784 for MNIST, 2 for the spiral.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Returns:
       A `VaDE`.
     """
-    return VaDE(params, tf.placeholder(tf.float32, [None, n_features], name="inputs"))
+    inputs = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="inputs")
+    return VaDE(params, inputs)

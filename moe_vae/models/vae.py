@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, tf
-from moe_vae.data.checks import IMAGE_PIXELS
+from moe_vae.data.checks import IMAGE_SHAPE
+from moe_vae.data.dataset import Form, Shape
 from moe_vae.models.autoencoder import VariationalAutoencoder
 from moe_vae.nn.losses import kl_to_standard_normal
 from moe_vae.params import check_params
@@ -73,14 +74,15 @@ class PlainVAE(VariationalAutoencoder):
         return self.mean_codes(session, inputs)
 
 
-def build_vae(params: Mapping[str, Any], n_features: int = IMAGE_PIXELS) -> PlainVAE:
+def build_vae(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> PlainVAE:
     """Builds the placeholder and the model in the current graph.
 
     Args:
       params: dict as for `PlainVAE`.
-      n_features: number of columns of the data: 784 for MNIST, 2 for the spiral.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Returns:
       A `PlainVAE`.
     """
-    return PlainVAE(params, tf.placeholder(tf.float32, [None, n_features], name="inputs"))
+    inputs = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="inputs")
+    return PlainVAE(params, inputs)

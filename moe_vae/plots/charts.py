@@ -90,7 +90,8 @@ def plot_image_rows(
     """Draws a grid of images, white on black.
 
     Args:
-      rows: float array [rows, columns, side * side] with values in [0, 1].
+      rows: float array [rows, columns, height, width], or [rows, columns, side * side] for square
+        images, with values in [0, 1].
       row_labels: one text for each row.
       title: title of the figure.
       column_labels: one text for each column, or None for no labels.
@@ -99,16 +100,18 @@ def plot_image_rows(
         0 and 1.
     """
     rows = np.asarray(rows)
-    n_rows, n_columns, n_pixels = rows.shape
-    side = square_side(n_pixels)
+    if rows.ndim == 3:
+        rows = rows.reshape(*rows.shape[:2], *[square_side(rows.shape[2])] * 2)
+    n_rows, n_columns, height, width = rows.shape
+    # The longer side of an image is as long as that of a square one.
+    scale = PICTURE_INCHES / max(height, width)
     black, white = (None, None) if own_scales else (0, 1)
-    figure = new_figure(PICTURE_INCHES * n_columns + 1.0, PICTURE_INCHES * n_rows + 0.9)
+    figure = new_figure(scale * width * n_columns + 1.0, scale * height * n_rows + 0.9)
     figure.suptitle(title)
     axes = figure.subplots(n_rows, n_columns, squeeze=False)
     for row, (images, label) in enumerate(zip(rows, row_labels, strict=True)):
         for ax, image in zip(axes[row], images, strict=True):
-            picture = image.reshape(side, side)
-            ax.imshow(picture, cmap=PICTURE_COLOURS, vmin=black, vmax=white)
+            ax.imshow(image, cmap=PICTURE_COLOURS, vmin=black, vmax=white)
             ax.set(xticks=[], yticks=[])
         axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center")
     for column, label in enumerate(column_labels or []):
@@ -118,7 +121,7 @@ def plot_image_rows(
 
 
 def plot_samples(
-    samples: Sequence[np.ndarray],
+    samples: ArrayLike,
     title: str,
     num_epochs: int = 20,
     column_labels: Sequence[str] | None = None,
@@ -131,18 +134,19 @@ def plot_samples(
     columns' labels are not in the posts.
 
     Args:
-      samples: list with one array [columns, 784] for each epoch; a column is a digit, an expert or
-        a cluster.
+      samples: list with one array for each epoch, [columns, height, width], or [columns, side *
+        side] for square images; a column is a digit, an expert or a cluster.
       title: title of the figure.
       num_epochs: the number of rows; after fewer epochs than that, each epoch has one row.
       column_labels, column_colours: see `plot_image_rows`.
 
     Source: post 2, cell 9; post 3, cell 9.
     """
+    samples = np.asarray(samples)
     n_rows = min(num_epochs, len(samples))
     shown = np.linspace(0, len(samples) - 1, n_rows).astype(int)
     return plot_image_rows(
-        np.asarray(samples)[shown],
+        samples[shown],
         [f"epoch {epoch + 1}" for epoch in shown],
         title,
         column_labels,
@@ -152,7 +156,11 @@ def plot_samples(
 
 
 def plot_confusion(
-    table: ArrayLike, title: str, cluster_name: str = "expert", class_name: str = "digit"
+    table: ArrayLike,
+    title: str,
+    cluster_name: str = "expert",
+    class_name: str = "digit",
+    class_names: Sequence[str] | None = None,
 ) -> "Figure":
     """Draws how many examples of each class went to each cluster.
 
@@ -162,6 +170,7 @@ def plot_confusion(
       table: whole-number array [classes, clusters].
       title: title of the figure.
       cluster_name, class_name: what a cluster and a class are called.
+      class_names: the classes' own names, or None for their numbers.
     """
     table = np.asarray(table)
     n_classes, n_clusters = table.shape
@@ -178,6 +187,8 @@ def plot_confusion(
     ax.set(
         xlabel=cluster_name, ylabel=class_name, xticks=range(n_clusters), yticks=range(n_classes)
     )
+    if class_names is not None:
+        ax.set_yticks(range(n_classes), class_names[:n_classes])
     return figure
 
 

@@ -15,11 +15,14 @@ from moe_vae.plots.charts import (
 )
 from moe_vae.plots.common import (
     class_name,
+    class_title,
+    draw_confusion,
     draw_points,
     draws_points,
     matched_classes,
+    pictures,
     plot_reconstructions,
-    plot_test_confusion,
+    point_groups,
     run_name,
     some_examples,
 )
@@ -48,11 +51,11 @@ def draw_clustering_vae(trainer: Trainer, record: Record, data_set: DataSet) -> 
     """
     model = trainer.model
     title = f"{type(model).__name__} ({run_name(record)})"
-    draw = draw_points if draws_points(model) else _draw_images
+    draw = draw_points if draws_points(record) else _draw_images
     return {
         "losses": plot_bound(trainer, title),
-        "confusion": plot_test_confusion(model, record, title),
-        "codes": plot_codes(trainer, data_set, title),
+        **draw_confusion(record, title, record["test"].get("accuracy"), model.column, "confusion"),
+        "codes": plot_codes(trainer, record, data_set, title),
         **draw(trainer, record, data_set, title),
     }
 
@@ -73,9 +76,10 @@ def draw_information_encoder(
         "information": "information of the clusters (nats)",
         "over_information": "information of the finer outputs (nats)",
     }
+    accuracy = record["test"].get("accuracy")
     return {
         "losses": plot_losses(trainer.history, titles, title),
-        "confusion": plot_test_confusion(trainer.model, record, title),
+        **draw_confusion(record, title, accuracy, trainer.model.column, "confusion"),
     }
 
 
@@ -103,11 +107,12 @@ def plot_bound(trainer: Trainer, title: str) -> "Figure":
     )
 
 
-def plot_codes(trainer: Trainer, data_set: DataSet, title: str) -> "Figure":
+def plot_codes(trainer: Trainer, record: Record, data_set: DataSet, title: str) -> "Figure":
     """Draws a VAE's mean codes in the plane, as t-SNE places them, coloured by class.
 
     Args:
       trainer: a `Trainer` of a `VariationalAutoencoder` after `fit`.
+      record: its `run_record`.
       data_set: examples that it was not trained on.
       title: title of the figure.
     """
@@ -115,7 +120,8 @@ def plot_codes(trainer: Trainer, data_set: DataSet, title: str) -> "Figure":
     model = cast(VariationalAutoencoder, trainer.model)
     codes = model.mean_codes(trainer.session, inputs)
     panel = f"t-SNE of {len(codes)} mean codes"
-    return plot_points({panel: (_embed(codes), labels)}, title, group_name=class_name(model))
+    groups = point_groups(codes, labels)
+    return plot_points({panel: (_embed(codes), groups)}, title, group_name=class_name(record))
 
 
 def _embed(codes: np.ndarray) -> np.ndarray:
@@ -134,16 +140,16 @@ def _draw_images(
     codes = np.random.default_rng(0).standard_normal([N_GENERATED, model.params["z_dim"]])
     matched, clusters = matched_classes(record), range(model.n_columns)
     figures = {
-        "reconstructions": plot_reconstructions(trainer, data_set, title),
+        "reconstructions": plot_reconstructions(trainer, record, data_set, title),
         "generated": plot_image_rows(
-            [model.generate(session, codes, cluster) for cluster in clusters],
-            [_cluster_title(cluster, matched.get(cluster)) for cluster in clusters],
+            pictures([model.generate(session, codes, cluster) for cluster in clusters], record),
+            [_cluster_title(cluster, matched.get(cluster), record) for cluster in clusters],
             f"{title}: every cluster, {N_GENERATED} codes",
         ),
     }
     if trainer.samples:
         figures["samples"] = plot_samples(
-            trainer.samples,
+            pictures(trainer.samples, record),
             f"{title}: one code, every cluster",
             column_labels=[str(cluster) for cluster in clusters],
             column_colours=[expert_colour(matched.get(cluster, cluster)) for cluster in clusters],
@@ -151,5 +157,5 @@ def _draw_images(
     return figures
 
 
-def _cluster_title(cluster: int, digit: int | None) -> str:
-    return f"cluster {cluster}" if digit is None else f"cluster {cluster} (digit {digit})"
+def _cluster_title(cluster: int, label: int | None, record: Record) -> str:
+    return f"cluster {cluster}" + ("" if label is None else f" ({class_title(record, label)})")

@@ -3,11 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from moe_vae.data.checks import POINT_FEATURES
 from moe_vae.data.dataset import Batch, DataSet
 from moe_vae.evaluation.metrics import match_clusters
-from moe_vae.model import Model
 from moe_vae.plots.charts import plot_confusion, plot_image_rows, plot_points
 from moe_vae.training.trainer import Trainer
 
@@ -17,11 +16,16 @@ if TYPE_CHECKING:
 __all__ = [
     "N_POINTS",
     "class_name",
+    "class_title",
+    "draw_confusion",
     "draw_points",
     "draws_points",
     "matched_classes",
+    "pictures",
+    "plane",
     "plot_reconstructions",
-    "plot_test_confusion",
+    "point_groups",
+    "principal_axes",
     "run_name",
     "some_examples",
 ]
@@ -37,14 +41,44 @@ def run_name(record: Record) -> str:
     return f"{record['data']}, seed {record['seed']}"
 
 
-def draws_points(model: Model) -> bool:
-    """Whether a model's examples are points in the plane, and not images."""
-    return model.n_features == POINT_FEATURES
+def draws_points(record: Record) -> bool:
+    """Whether a run's examples are points, and not images; `record` is its `run_record`."""
+    return len(record["shape"]) == 1
 
 
-def class_name(model: Model) -> str:
-    """Returns what the classes of a model's data are called."""
-    return "arm" if draws_points(model) else "digit"
+def class_name(record: Record) -> str:
+    """Returns what the classes of a run's data are called."""
+    if record["class_names"] is not None:
+        return "class"
+    return {"spiral": "arm"}.get(record["data"], "digit")
+
+
+def class_title(record: Record, label: int) -> str:
+    """Returns the name of one class of a run's data, such as "digit 3" or "cat"."""
+    names = record["class_names"]
+    return f"{class_name(record)} {label}" if names is None else names[label]
+
+
+def pictures(images: ArrayLike, record: Record) -> np.ndarray:
+    """Returns images [..., height * width] as [..., height, width]."""
+    images = np.asarray(images)
+    return images.reshape(*images.shape[:-1], *record["shape"])
+
+
+def plane(points: np.ndarray, axes: np.ndarray | None = None) -> np.ndarray:
+    """Returns points in the plane: points of two features as they are, others along `axes`."""
+    return points if axes is None else points @ axes
+
+
+def principal_axes(points: np.ndarray) -> np.ndarray | None:
+    """Returns the two axes of largest variance [n_features, 2], or None for two features."""
+    n_features = points.shape[1]
+    if n_features == 2:
+        return None
+    if n_features == 1:
+        return np.array([[1.0, 0.0]])
+    _, _, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
+    return axes[:2].T
 
 
 def some_examples(data_set: DataSet, n: int) -> Batch:
@@ -54,22 +88,47 @@ def some_examples(data_set: DataSet, n: int) -> Batch:
 
 
 def matched_classes(record: Record) -> dict[int, int]:
-    """Returns each cluster's class, as a run's test data match them one to one."""
-    return match_clusters(np.array(record["test"]["confusion"]))
+    """Returns each cluster's class, as a run's test data match them one to one.
+
+    Without labels it is empty.
+    """
+    confusion = record["test"].get("confusion")
+    return {} if confusion is None else match_clusters(np.array(confusion))
 
 
-def plot_test_confusion(model: Model, record: Record, title: str) -> "Figure":
-    """Draws how many test examples of each class went to each expert or cluster of a model."""
-    accuracy = f"test data: clustering accuracy {record['test']['accuracy']:.3f}"
-    table = record["test"]["confusion"]
-    return plot_confusion(table, f"{title}\n{accuracy}", model.column, class_name(model))
+def draw_confusion(
+    record: Record, title: str, accuracy: float | None, column: str, name: str
+) -> "dict[str, Figure]":
+    """Draws how many test examples of each class went to each expert or cluster of a model.
+
+    Without labels it draws how many went to each.
+
+    Args:
+      record: the model's `run_record`.
+      title: title of the figure; a line with the accuracy is added.
+      accuracy: the clustering accuracy, or None without labels.
+      column: what a column of the table is called, "expert" or "cluster".
+      name: the figure's name.
+
+    Returns:
+      Dict of the name to the figure.
+    """
+    if accuracy is None:
+        sizes = np.array([record["test"]["sizes"]])
+        return {name: plot_confusion(sizes, f"{title}\ntest data", column, "", ["examples"])}
+    title = f"{title}\ntest data: clustering accuracy {accuracy:.3f}"
+    table, names = record["test"]["confusion"], record["class_names"]
+    return {name: plot_confusion(table, title, column, class_name(record), names)}
 
 
-def plot_reconstructions(trainer: Trainer, data_set: DataSet, title: str) -> "Figure":
+def plot_reconstructions(
+    trainer: Trainer, record: Record, data_set: DataSet, title: str
+) -> "Figure":
     """Draws the first images of a data set, and the model's decodings below them."""
     images = data_set.images[:N_RECONSTRUCTED]
     decoded = trainer.model.reconstruct(trainer.session, images)
-    return plot_image_rows([images, decoded], ["test image", "decoding"], title)
+    rows = pictures([images, decoded], record)
+    return plot_image_rows(rows, ["test image", "decoding"], title)
 
 
 def draw_points(
@@ -78,13 +137,16 @@ def draw_points(
     """Draws points, their decodings and generated ones: dict of the name to the figure.
 
     Args:
-      trainer: a `Trainer` of a model of points [n, 2] that clusters, decodes and generates.
+      trainer: a `Trainer` of a model of points that clusters, decodes and generates. Points of more
+        than two features are drawn along the two axes of the test points' largest variance.
       record: its `run_record`.
       data_set: points that it was not trained on.
       title: title of the figure.
     """
     model, session = trainer.model, trainer.session
-    points, arms, *_ = some_examples(data_set, N_POINTS)
+    points, labels, *_ = some_examples(data_set, N_POINTS)
+    groups = point_groups(points, labels)
+    axes = principal_axes(points)
     random = np.random.default_rng(0)
     n_each = N_POINTS // model.n_columns
     generated = [
@@ -94,9 +156,15 @@ def draw_points(
     # An expert or a cluster has the colour of the arm that it is matched with.
     matched = matched_classes(record)
     columns = np.repeat([matched.get(c, c) for c in range(model.n_columns)], n_each)
+    by_column = f"generated, by {'matched ' if matched else ''}{model.column}"
     panels = {
-        "test points": (points, arms),
-        "their decodings": (model.reconstruct(session, points), arms),
-        f"generated, by matched {model.column}": (np.concatenate(generated), columns),
+        "test points": (plane(points, axes), groups),
+        "their decodings": (plane(model.reconstruct(session, points), axes), groups),
+        by_column: (plane(np.concatenate(generated), axes), columns),
     }
-    return {"points": plot_points(panels, title, group_name="arm")}
+    return {"points": plot_points(panels, title, group_name=class_name(record))}
+
+
+def point_groups(points: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+    """Returns the labels, by which points are coloured, or one group without labels."""
+    return np.zeros(len(points), int) if labels is None else labels

@@ -8,7 +8,14 @@ from moe_vae.data.dataset import DataSet
 from moe_vae.evaluation.metrics import confusion_table
 from moe_vae.models.gates import GATES
 from moe_vae.plots.charts import plot_confusion, plot_losses, plot_points
-from moe_vae.plots.common import N_POINTS, class_name, run_name, some_examples
+from moe_vae.plots.common import (
+    N_POINTS,
+    class_name,
+    draw_confusion,
+    point_groups,
+    run_name,
+    some_examples,
+)
 from moe_vae.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -32,29 +39,28 @@ def draw_mixture_of_experts(
     error = "error rate" if trainer.model.answer == "class" else "squared error"
     titles = {"loss_task": "task loss", "error": error, "loss": "total loss"}
     history = {name: trainer.history[name][-n_epochs:] for name in titles}
+    accuracy = record["test"].get("gate", {}).get("accuracy")
     return {
         "losses": plot_losses(history, titles, title),
-        "gate": plot_confusion(
-            record["test"]["confusion"],
-            f"{title}\nclustering accuracy of the gate {record['test']['gate']['accuracy']:.3f}",
-            "expert",
-            class_name(trainer.model),
-        ),
-        "predictions": _plot_predictions(trainer, title, data_set),
+        **draw_confusion(record, f"{title}: the gate", accuracy, "expert", "gate"),
+        "predictions": _plot_predictions(trainer, record, title, data_set),
     }
 
 
-def _plot_predictions(trainer: Trainer, title: str, data_set: DataSet) -> "Figure":
+def _plot_predictions(
+    trainer: Trainer, record: dict[str, Any], title: str, data_set: DataSet
+) -> "Figure":
     model = trainer.model
     batch = some_examples(data_set, N_POINTS)
     predicted = model.predict(trainer.session, batch.images)
+    groups, named = point_groups(predicted, batch.labels), class_name(record)
     if model.answer == "class" or batch.targets is None:
         n_classes = model.params["n_outputs"]
-        table = confusion_table(batch.labels, predicted, n_classes, n_classes)
+        table = confusion_table(groups, predicted, n_classes, n_classes)
         title = f"{title}\n{len(predicted)} test examples"
-        return plot_confusion(table, title, "predicted class", class_name(model))
+        return plot_confusion(table, title, "predicted class", named, record["class_names"])
     panels = {
-        f"output {output}": (np.stack([wanted, guess], axis=1), batch.labels)
+        f"output {output}": (np.stack([wanted, guess], axis=1), groups)
         for output, (wanted, guess) in enumerate(zip(batch.targets.T, predicted.T, strict=True))
     }
-    return plot_points(panels, title, ("target", "prediction"), class_name(model))
+    return plot_points(panels, title, ("target", "prediction"), named)

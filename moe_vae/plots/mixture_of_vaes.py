@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 from moe_vae.data.dataset import DataSet
 from moe_vae.plots.charts import expert_colour, plot_losses, plot_samples
 from moe_vae.plots.common import (
+    draw_confusion,
     draw_points,
     draws_points,
+    pictures,
     plot_reconstructions,
-    plot_test_confusion,
     run_name,
 )
 from moe_vae.plots.styles import plot_styles
@@ -50,10 +51,10 @@ def draw_mixture_of_vaes(
 def draw_hierarchy(trainer: Trainer, record: Record, data_set: DataSet) -> "dict[str, Figure]":
     """Draws a trained hierarchical mixture: dict of name to figure; see `draw_mixture_of_vaes`."""
     title = f"Styles ({run_name(record)})"
-    return {
-        **_draw_mixture(trainer, record, data_set, "Hierarchical mixture of VAEs"),
-        "styles": plot_styles(trainer, record["test"]["confusion"], data_set, title),
-    }
+    drawn = _draw_mixture(trainer, record, data_set, "Hierarchical mixture of VAEs")
+    if draws_points(record):
+        return drawn
+    return {**drawn, "styles": plot_styles(trainer, record, data_set, title)}
 
 
 def _draw_mixture(
@@ -61,10 +62,11 @@ def _draw_mixture(
 ) -> "dict[str, Figure]":
     title = f"{label} ({run_name(record)})"
     titles = {name: text for name, text in _LOSS_TITLES.items() if name in trainer.history}
-    draw = draw_points if draws_points(trainer.model) else _draw_images
+    draw = draw_points if draws_points(record) else _draw_images
+    accuracy = record["test"].get("accuracy")
     return {
         "losses": plot_losses(trainer.history, titles, title),
-        "confusion": plot_test_confusion(trainer.model, record, title),
+        **draw_confusion(record, title, accuracy, trainer.model.column, "confusion"),
         **draw(trainer, record, data_set, title),
     }
 
@@ -72,12 +74,12 @@ def _draw_mixture(
 def _draw_images(
     trainer: Trainer, record: Record, data_set: DataSet, title: str
 ) -> "dict[str, Figure]":
-    figures = {"reconstructions": plot_reconstructions(trainer, data_set, title)}
+    figures = {"reconstructions": plot_reconstructions(trainer, record, data_set, title)}
     # A training that was interrupted before the experts' first epoch has no samples.
     if trainer.samples:
         experts = range(trainer.model.n_columns)
         figures["samples"] = plot_samples(
-            trainer.samples,
+            pictures(trainer.samples, record),
             f"One code, every expert ({run_name(record)})",
             column_labels=[str(expert) for expert in experts],
             column_colours=[expert_colour(expert) for expert in experts],

@@ -9,8 +9,13 @@ from moe_vae.plots.charts import plot_image_rows, plot_points
 from moe_vae.plots.clustering import plot_bound, plot_codes
 from moe_vae.plots.common import (
     N_POINTS,
+    class_name,
     draws_points,
+    pictures,
+    plane,
     plot_reconstructions,
+    point_groups,
+    principal_axes,
     run_name,
     some_examples,
 )
@@ -21,10 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_vae"]
 
+Record = dict[str, Any]
+
 N_ROWS, N_COLUMNS = 4, 12  # of generated images
 
 
-def draw_vae(trainer: Trainer, record: dict[str, Any], data_set: DataSet) -> "dict[str, Figure]":
+def draw_vae(trainer: Trainer, record: Record, data_set: DataSet) -> "dict[str, Figure]":
     """Draws a trained plain VAE: dict of name to figure.
 
     Args:
@@ -35,24 +42,27 @@ def draw_vae(trainer: Trainer, record: dict[str, Any], data_set: DataSet) -> "di
     Source: the paper, section 2.3.
     """
     title = f"VAE ({run_name(record)})"
-    draw = _draw_points if draws_points(trainer.model) else _draw_images
+    draw = _draw_points if draws_points(record) else _draw_images
     return {
         "losses": plot_bound(trainer, title),
-        "codes": plot_codes(trainer, data_set, title),
-        **draw(trainer, data_set, title),
+        "codes": plot_codes(trainer, record, data_set, title),
+        **draw(trainer, record, data_set, title),
     }
 
 
-def _draw_images(trainer: Trainer, data_set: DataSet, title: str) -> "dict[str, Figure]":
-    rows = _generated(trainer, N_ROWS * N_COLUMNS).reshape(N_ROWS, N_COLUMNS, -1)
+def _draw_images(
+    trainer: Trainer, record: Record, data_set: DataSet, title: str
+) -> "dict[str, Figure]":
+    drawn = pictures(_generated(trainer, N_ROWS * N_COLUMNS), record)
+    rows = drawn.reshape(N_ROWS, N_COLUMNS, *drawn.shape[1:])
     figures = {
-        "reconstructions": plot_reconstructions(trainer, data_set, title),
+        "reconstructions": plot_reconstructions(trainer, record, data_set, title),
         "generated": plot_image_rows(rows, [""] * N_ROWS, f"{title}: generated images"),
     }
     if n_epochs := len(trainer.samples):
         shown = np.linspace(0, n_epochs - 1, min(N_COLUMNS, n_epochs)).astype(int)
         figures["samples"] = plot_image_rows(
-            [np.asarray(trainer.samples)[shown, 0]],
+            [pictures(trainer.samples, record)[shown, 0]],
             ["epoch"],
             f"{title}: one code",
             [str(epoch + 1) for epoch in shown],
@@ -60,16 +70,25 @@ def _draw_images(trainer: Trainer, data_set: DataSet, title: str) -> "dict[str, 
     return figures
 
 
-def _draw_points(trainer: Trainer, data_set: DataSet, title: str) -> "dict[str, Figure]":
-    points, arms, *_ = some_examples(data_set, N_POINTS)
-    decoded = trainer.model.reconstruct(trainer.session, points)
-    panels = {"test points": (points, arms), "their decodings": (decoded, arms)}
+def _draw_points(
+    trainer: Trainer, record: Record, data_set: DataSet, title: str
+) -> "dict[str, Figure]":
+    inputs, labels, *_ = some_examples(data_set, N_POINTS)
+    groups, axes = point_groups(inputs, labels), principal_axes(inputs)
+    decoded = trainer.model.reconstruct(trainer.session, inputs)
+    panels = {
+        "test points": (plane(inputs, axes), groups),
+        "their decodings": (plane(decoded, axes), groups),
+    }
     group = np.zeros(N_POINTS, int)  # all of one colour
-    panel = {f"{N_POINTS} generated points": (_generated(trainer, N_POINTS), group)}
+    panel = {f"{N_POINTS} generated points": (plane(_generated(trainer, N_POINTS), axes), group)}
     generated = plot_points(panel, title)
     if legend := generated.axes[0].get_legend():
         legend.remove()
-    return {"points": plot_points(panels, title, group_name="arm"), "generated": generated}
+    return {
+        "points": plot_points(panels, title, group_name=class_name(record)),
+        "generated": generated,
+    }
 
 
 def _generated(trainer: Trainer, n: int) -> np.ndarray:

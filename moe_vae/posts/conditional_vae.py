@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import IMAGE_PIXELS, NUM_CLASSES, DataError, check_images
-from moe_vae.data.dataset import Batch
+from moe_vae.data.checks import IMAGE_SHAPE, NUM_CLASSES, DataError, check_examples, check_labels
+from moe_vae.data.dataset import Batch, Form, Shape
 from moe_vae.model import Model
 from moe_vae.nn.layers import activation_function, gaussian_code, hidden_layers, reparametrise
 from moe_vae.nn.losses import gaussian_reconstruction_loss, kl_to_standard_normal
@@ -27,16 +27,19 @@ from moe_vae.params import check_params
 
 __all__ = ["CONDITIONAL_VAE_PARAMS", "ConditionalVAE", "build_conditional_vae"]
 
-# Post 2, cell 2: the data come from `moe_vae.read_data_sets`. The cell's `input_size` and
-# `num_digits` are `IMAGE_PIXELS` and `NUM_CLASSES`.
+# Post 2, cell 2: the data come from `moe_vae.read_data_sets`. The cell's `input_size` is
+# the number of pixels of `IMAGE_SHAPE`; its `num_digits` is the parameter `n_classes`.
 
-# Post 2, cell 3: the parameters.
+# Post 2, cell 3: the parameters. `n_classes` and `output_activation` are ours: another number of
+# classes, and "linear" for data that are no images.
 
 CONDITIONAL_VAE_PARAMS: dict[str, Any] = {
     "encoder_layers": [128],
     "decoder_layers": [128],
     "digit_classification_layers": [128],
     "activation": "sigmoid",
+    "output_activation": "sigmoid",
+    "n_classes": NUM_CLASSES,
     "decoder_std": 0.5,
     "z_dim": 10,
     "digit_classification_weight": 10.0,
@@ -58,14 +61,15 @@ class ConditionalVAE(Model):
 
     Attributes, all tensors; `eps`, `z` and `digit_prob` may be fed as well:
       encoder_mu, encoder_var, eps, z: float [batch, z_dim].
-      digit_logits, digit_prob: float [batch, 10].
-      decoded_images: float [batch, 784] in (0, 1).
+      digit_logits, digit_prob: float [batch, n_classes].
+      decoded_images: float [batch, n_features]; by the post in (0, 1), as images are.
       loss_auto_encode, loss_digit_classifier, loss: scalars, in nats.
 
     Args:
       params: dict; see `CONDITIONAL_VAE_PARAMS` for names and defaults.
-      images: float tensor [batch, 784] in [0, 1].
-      digits: whole-number tensor [batch] in 0 to 9.
+      images: float tensor [batch, n_features], of the post's 784 pixels in [0, 1] or of anything
+        else, for which `output_activation` can be "linear".
+      digits: whole-number tensor [batch] in 0 to n_classes - 1.
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
@@ -75,11 +79,11 @@ class ConditionalVAE(Model):
 
     column = answer = "digit"
     draws = True
-    n_columns = NUM_CLASSES
 
     def __init__(self, params: Mapping[str, Any], images: Tensor, digits: Tensor) -> None:
         self.params = check_params(params, CONDITIONAL_VAE_PARAMS)
-        self.n_features = IMAGE_PIXELS
+        self.n_columns = self.params["n_classes"]
+        self.n_features = int(images.shape[1])
         self.images = images
         self.digits = digits
         self._build_network()
@@ -88,19 +92,20 @@ class ConditionalVAE(Model):
     # Post 2, cell 4: the networks, each a stack of dense layers.
 
     def encoder(self, x: Tensor, layers: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Adds dense layers from images [batch, 784] to `mu` and `var` [batch, z_dim]."""
+        """Adds dense layers from images [batch, n_features] to `mu` and `var` [batch, z_dim]."""
         h = hidden_layers(x, layers, self.params["activation"])
         return gaussian_code(h, self.params["z_dim"])
 
     def decoder(self, z: Tensor, layers: Sequence[int]) -> Tensor:
-        """Adds dense layers from code and digit [batch, z_dim + 10] to an image [batch, 784]."""
+        """Adds dense layers from code and digit, side by side, to an image [batch, n_features]."""
         h = hidden_layers(z, layers, self.params["activation"])
-        return tf.layers.dense(h, IMAGE_PIXELS, activation=activation_function("sigmoid"))
+        activation = activation_function(self.params["output_activation"])
+        return tf.layers.dense(h, self.n_features, activation=activation)
 
     def digit_classifier(self, x: Tensor, layers: Sequence[int]) -> Tensor:
-        """Adds dense layers from images [batch, 784] to the digits' logits [batch, 10]."""
+        """Adds dense layers from images [batch, n_features] to the digits' logits."""
         h = hidden_layers(x, layers, self.params["activation"])
-        return tf.layers.dense(h, NUM_CLASSES)
+        return tf.layers.dense(h, self.n_columns)
 
     # Post 2, cell 5: the graph.
 
@@ -142,8 +147,15 @@ class ConditionalVAE(Model):
     # so has the `Trainer`.
 
     def feed(self, batch: Batch) -> dict[Tensor, Any]:
-        """Returns the feed dict for a batch."""
-        return {self.images: batch.images, self.digits: batch.labels}
+        """Returns the feed dict for a batch.
+
+        Raises:
+          DataError: the batch has no labels, or one that is no class.
+        """
+        if batch.labels is None:
+            raise DataError("the data have no labels: the conditional VAE is trained on them")
+        digits = check_labels(batch.labels, len(batch.images), self.n_columns)
+        return {self.images: batch.images, self.digits: digits}
 
     @property
     def losses(self) -> dict[str, Tensor]:
@@ -160,18 +172,20 @@ class ConditionalVAE(Model):
         return [self.loss_auto_encode, self.loss_digit_classifier]
 
     def generate_row(self, session: Session, z: np.ndarray) -> np.ndarray:
-        """Draws the ten digits from one code.
+        """Draws every digit from one code.
 
         Args:
           session: a session that holds trained variables.
           z: float array [1, z_dim].
 
         Returns:
-          Float array [10, 784]: digit 0 to 9.
+          Float array [n_classes, n_features]: the post's digits 0 to 9.
 
         Source: post 2, cell 7.
         """
-        return self.generate(session, np.repeat(z, NUM_CLASSES, axis=0), np.arange(NUM_CLASSES))
+        return self.generate(
+            session, np.repeat(z, self.n_columns, axis=0), np.arange(self.n_columns)
+        )
 
     # Post 2, cell 8: the losses' curves are drawn by `moe_vae.plots.charts.plot_losses`.
 
@@ -185,51 +199,58 @@ class ConditionalVAE(Model):
         Args:
           session: a session that holds trained variables.
           z: float array [n, z_dim].
-          column: the digits, whole numbers [n] in 0 to 9, or one digit for all codes.
+          column: the digits, whole numbers [n] in 0 to n_classes - 1, or one digit for all codes.
 
         Returns:
-          Float array [n, 784] in (0, 1).
+          Float array [n, n_features].
 
         Raises:
           DataError: a digit is out of range.
         """
         digits = np.broadcast_to(column, len(z))
-        if digits.min() < 0 or digits.max() >= NUM_CLASSES:
-            raise DataError(f"digits are {digits.tolist()}: each must be in 0 to 9")
-        one_hot = np.eye(NUM_CLASSES, dtype=np.float32)[digits]
+        if digits.min() < 0 or digits.max() >= self.n_columns:
+            raise DataError(
+                f"digits are {digits.tolist()}: each must be in 0 to {self.n_columns - 1}"
+            )
+        one_hot = np.eye(self.n_columns, dtype=np.float32)[digits]
         return run_in_chunks(session, self.decoded_images, {self.z: z, self.digit_prob: one_hot})
 
     def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
-        """Returns p(digit | image), float array [n, 10], for float32 images [n, 784]."""
-        return run_in_chunks(session, self.digit_prob, {self.images: check_images(inputs)})
+        """Returns p(digit | image), float array [n, n_classes], for float32 [n, n_features]."""
+        return run_in_chunks(session, self.digit_prob, {self.images: self._check(inputs)})
 
     def predict(self, session: Session, inputs: np.ndarray) -> np.ndarray:
-        """Returns the likeliest digit, whole-number array [n], for float32 images [n, 784]."""
+        """Returns the likeliest digit, whole-number array [n], for float32 [n, n_features]."""
         return self.predict_proba(session, inputs).argmax(axis=1)
 
     def reconstruct(self, session: Session, inputs: np.ndarray) -> np.ndarray:
-        """Returns the decoding of each image's mean code (eps = 0), float array [n, 784]."""
-        images = check_images(inputs)
+        """Returns the decoding of each image's mean code (eps = 0), float array [n, n_features]."""
+        images = self._check(inputs)
         no_noise = np.zeros([len(images), self.params["z_dim"]], np.float32)
         return run_in_chunks(
             session, self.decoded_images, {self.images: images, self.eps: no_noise}
         )
 
+    def _check(self, inputs: np.ndarray) -> np.ndarray:
+        are_images = self.params["output_activation"] == "sigmoid"
+        return check_examples(inputs, self.n_features, are_images)
+
 
 # Post 2, cell 5: the placeholders, and the model on them.
 
 
-def build_conditional_vae(params: Mapping[str, Any]) -> ConditionalVAE:
+def build_conditional_vae(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> ConditionalVAE:
     """Builds placeholders and the model in the current graph.
 
     Args:
       params: dict as for `ConditionalVAE`.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Returns:
       A `ConditionalVAE`.
 
     Source: post 2, cell 5.
     """
-    images = tf.placeholder(tf.float32, [None, IMAGE_PIXELS], name="images")
+    images = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="images")
     digits = tf.placeholder(tf.int32, [None], name="digits")
     return ConditionalVAE(params, images, digits)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import IMAGE_PIXELS, check_examples
-from moe_vae.data.dataset import Batch
+from moe_vae.data.checks import IMAGE_SHAPE, check_examples
+from moe_vae.data.dataset import Batch, Form, Shape
 from moe_vae.model import Model
 from moe_vae.nn.layers import activation_function, gaussian_code, hidden_layers, reparametrise
 from moe_vae.nn.losses import gaussian_reconstruction_loss, kl_to_standard_normal
@@ -24,7 +24,6 @@ from moe_vae.params import ParameterError, check_params
 
 __all__ = [
     "MIXTURE_OF_VAES_PARAMS",
-    "N_EXPERTS",
     "VAE",
     "Manager",
     "build_experts",
@@ -32,13 +31,13 @@ __all__ = [
 ]
 
 # Post 3, cell 2: the data come from `moe_vae.read_data_sets`. The cell's `INPUT_SIZE` is
-# `IMAGE_PIXELS`, and there are as many experts as its `NUM_DIGITS`.
+# the number of pixels of `IMAGE_SHAPE`; its `NUM_DIGITS` is the parameter `n_experts`.
 
-N_EXPERTS = 10
-
-# Post 3, cell 3: the parameters. `output_activation` is ours: "linear" lets experts draw points.
+# Post 3, cell 3: the parameters. `n_experts` and `output_activation` are ours: another number of
+# experts, and "linear" for experts that draw points.
 
 MIXTURE_OF_VAES_PARAMS: dict[str, Any] = {
+    "n_experts": 10,
     "manager_layers": [128],
     "encoder_layers": [128],
     "decoder_layers": [128],
@@ -157,7 +156,7 @@ class Manager(Model):
         if not experts:
             raise ParameterError("experts is empty: it must hold at least one VAE")
         self.experts = list(experts)
-        self.n_columns = len(self.experts)
+        self.n_columns = self.params["n_experts"] = len(self.experts)
         self.n_features = int(images.shape[1])
         self.images = images
 
@@ -263,9 +262,11 @@ class Manager(Model):
 
     def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns p(expert | image), float array [n, experts], for float32 [n, n_features]."""
-        return run_in_chunks(
-            session, self.probs, {self.images: check_examples(inputs, self.n_features)}
-        )
+        return run_in_chunks(session, self.probs, {self.images: self._check(inputs)})
+
+    def _check(self, inputs: np.ndarray) -> np.ndarray:
+        are_images = self.params["output_activation"] == "sigmoid"
+        return check_examples(inputs, self.n_features, are_images)
 
     def predict(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns each image's likeliest expert, whole-number array [n]."""
@@ -295,15 +296,12 @@ class Manager(Model):
 # Post 3, cell 6: the graph. Notebook 02 and the `Trainer` add Adam on the manager's loss.
 
 
-def build_experts(
-    params: Mapping[str, Any], n_experts: int, n_features: int
-) -> tuple[Tensor, list[VAE]]:
+def build_experts(params: Mapping[str, Any], shape: Shape) -> tuple[Tensor, list[VAE]]:
     """Builds the placeholder of the images and the experts on it in the current graph.
 
     Args:
-      params: dict as for `VAE`.
-      n_experts: number of experts.
-      n_features: number of columns of the data.
+      params: dict as for `VAE`; `n_experts` is the number of experts.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Returns:
       The placeholder, float tensor [batch, n_features], and the list of the `VAE`s.
@@ -311,29 +309,27 @@ def build_experts(
     Raises:
       ParameterError: a parameter is unknown or impossible.
     """
-    images = tf.placeholder(tf.float32, [None, n_features], name="images")
-    return images, [VAE(params, images) for _ in range(n_experts)]
+    params = check_params(params, MIXTURE_OF_VAES_PARAMS)
+    images = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="images")
+    return images, [VAE(params, images) for _ in range(params["n_experts"])]
 
 
-def build_mixture_of_vaes(
-    params: Mapping[str, Any], n_experts: int = N_EXPERTS, n_features: int = IMAGE_PIXELS
-) -> Manager:
+def build_mixture_of_vaes(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> Manager:
     """Builds the post's placeholder, experts and manager in the current graph.
 
     Args:
       params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
-      n_experts: number of experts, at least 1.
-      n_features: number of columns of the data: 784 for MNIST.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Returns:
       The `Manager`; its `experts` are the VAEs.
 
     Raises:
-      ParameterError: a parameter is unknown or impossible, or there is no expert.
+      ParameterError: a parameter is unknown or impossible.
 
     Source: post 3, cell 6.
     """
-    images, experts = build_experts(params, n_experts, n_features)
+    images, experts = build_experts(params, shape)
     return Manager(params, experts, images)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.data.checks import IMAGE_PIXELS, IMAGE_SIDE
 from moe_vae.data.dataset import DataSet
 from moe_vae.training.trainer import Trainer
 
@@ -44,7 +43,6 @@ class TensorBoardLog:
 
     def __call__(self, trainer: Trainer, train_set: DataSet) -> None:
         """Logs the last epoch."""
-        del train_set
         values: dict[str, Any] = {
             f"losses/{name}": history[-1] for name, history in trainer.history.items()
         }
@@ -54,18 +52,18 @@ class TensorBoardLog:
         summary = tf.Summary()
         for tag, value in values.items():
             summary.value.add(tag=tag, simple_value=value)
-        if trainer.samples and trainer.samples[-1].shape[1] == IMAGE_PIXELS:
-            summary.value.add(tag="samples", image=_picture(trainer.samples[-1]))
+        if trainer.samples and len(train_set.shape) == 2:
+            pictures = trainer.samples[-1].reshape(-1, *train_set.shape)
+            summary.value.add(tag="samples", image=_picture(pictures))
         self._writer.add_summary(summary, trainer.n_epochs)
         self._writer.flush()
 
 
 def _picture(images: np.ndarray) -> Any:
-    """Returns images [n, 784] side by side, dark on white, as a summary's image."""
+    """Returns images [n, height, width] side by side, dark on white, as a summary's image."""
     from PIL import Image
 
-    row = np.concatenate([np.reshape(image, [IMAGE_SIDE, IMAGE_SIDE]) for image in images], axis=1)
-    pixels = np.rint(255 * (1 - row)).astype(np.uint8)
+    pixels = np.rint(255 * (1 - np.concatenate(list(images), axis=1))).astype(np.uint8)
     png = io.BytesIO()
     Image.fromarray(pixels).save(png, format="PNG")
     height, width = pixels.shape

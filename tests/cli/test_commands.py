@@ -98,8 +98,8 @@ def few_experts():
     entry = MODELS["mixture-of-vaes"]
     assert entry.build is build_mixture_of_vaes
     few = entry._replace(
-        build=functools.partial(entry.build, n_experts=N_EXPERTS),
-        fused=functools.partial(entry.fused, n_experts=N_EXPERTS),
+        build=lambda params, **shape: entry.build({**params, "n_experts": N_EXPERTS}, **shape),
+        fused=lambda params, **shape: entry.fused({**params, "n_experts": N_EXPERTS}, **shape),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MODELS, "mixture-of-vaes", few)

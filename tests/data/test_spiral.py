@@ -132,23 +132,23 @@ def nan_points():
             "n_outputs is 0: it must be at least 1",
         ),
         (
-            lambda: make_affine_targets(POINTS, LABELS + 7, 1, 1),
-            "labels range from 7 to 10: every label must be in 0 to 9",
+            lambda: make_affine_targets(POINTS, LABELS - 1, 1, 1),
+            "labels range from -1 to 2: every label must be at least 0",
         ),
         (
-            lambda: DataSet(POINTS, LABELS, np.zeros([3, 1], np.float32), check_points),
+            lambda: DataSet(POINTS, LABELS, np.zeros([3, 1], np.float32), (2,)),
             r"targets have shape \[3, 1\]: it must be \[4, n_outputs\]",
         ),
         (
-            lambda: DataSet(POINTS, LABELS, np.zeros([4, 0], np.float32), check_points),
+            lambda: DataSet(POINTS, LABELS, np.zeros([4, 0], np.float32), (2,)),
             r"targets have shape \[4, 0\]: it must be",
         ),
         (
-            lambda: DataSet(POINTS, LABELS, nan_points(), check_points),
+            lambda: DataSet(POINTS, LABELS, nan_points(), (2,)),
             "targets hold 1 NaN or infinite values",
         ),
         (
-            lambda: DataSet(POINTS, LABELS, np.zeros([4, 1]), check_points),
+            lambda: DataSet(POINTS, LABELS, np.zeros([4, 1]), (2,)),
             "targets have dtype float64: it must be float32",
         ),
         (lambda: DataSet(POINTS, LABELS), r"images have shape \[4, 2\]"),

@@ -58,8 +58,8 @@ MODELS = {
     # The balancing loss is not a mean over the batch, so the mean of the workers' gradients is not
     # its gradient.
     "mixture-of-vaes": (
-        functools.partial(build_mixture_of_vaes, n_experts=3),
-        {**LAYERS, "manager_layers": [8], "balancing_weight": 0.0},
+        build_mixture_of_vaes,
+        {**LAYERS, "n_experts": 3, "manager_layers": [8], "balancing_weight": 0.0},
     ),
 }
 NOISE = {
@@ -324,7 +324,7 @@ def last_checkpoint(directory):
     """Goes on from the last checkpoint, every byte of which is checked; returns its losses."""
     identity = read_json(max(directory.glob("epoch-??????")) / "manifest.json")
     assert identity.pop("files")
-    build = functools.partial(build_dmvae, n_features=2)
+    build = functools.partial(build_dmvae, shape=(2,))
     trainer = start_trainer(build, identity["params"], identity["seed"])
     shard = Shard(make_spiral(0).train, 0, 2)
     assert Checkpoints(directory, identity).restore(trainer, shard) == []
@@ -377,7 +377,7 @@ def test_a_parameter_server_that_was_killed_ends_every_worker(begin, tmp_path):
 
     # To whoever works with it, it is a plain run.
     run = tmp_path / "run"
-    plain = start_trainer(functools.partial(build_dmvae, n_features=2), record["params"], seed=0)
+    plain = start_trainer(functools.partial(build_dmvae, shape=(2,)), record["params"], seed=0)
     plain.restore(run / "model.ckpt")
     test_set = make_spiral(0).test
     accuracy = score_clustering(plain, test_set)["accuracy"]

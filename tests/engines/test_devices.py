@@ -9,6 +9,7 @@ import pytest
 from tensorflow.python.framework.kernels import get_registered_kernels_for_op
 
 from moe_vae.compat import tf
+from moe_vae.data.checks import IMAGE_SHAPE
 from moe_vae.engines.compiled import CompiledTrainer
 from moe_vae.experiments.registry import MODELS, builder, engines_of
 from moe_vae.nn.sessions import session_config
@@ -50,7 +51,7 @@ def takes(op, constraint):
 )
 def test_a_gpu_can_do_all_of_a_training_and_no_operation_is_kept_from_it(name, engine):
     few = {"n_experts": 2} if name in EXPERTS else {}
-    trainer = start_trainer(functools.partial(builder(name, 784, engine), **few), {}, 0)
+    trainer = start_trainer(builder(name, IMAGE_SHAPE, engine), few, 0)
     graph = trainer.session.graph
     ops = [op for op in graph.get_operations() if not op.name.startswith(OF_CHECKPOINTS)]
     assert len(ops) > 300

@@ -45,7 +45,7 @@ DEEP_ENGINES = {"plain": build_hierarchical_mixture, "fused": build_fused_hierar
 
 def start(engine, params=PARAMS, seed=0, n_experts=N_EXPERTS):
     engines = DEEP_ENGINES if "n_styles" in params else ENGINES
-    return start_trainer(lambda params: engines[engine](params, n_experts), params, seed)
+    return start_trainer(engines[engine], {**params, "n_experts": n_experts}, seed)
 
 
 def random_data(n_examples=250):
@@ -286,7 +286,7 @@ def test_experts_of_points_are_refused():
 
 
 def test_no_experts_and_no_such_expert_are_refused():
-    with pytest.raises(ParameterError, match="n_experts is 0: it must be at least 1"):
+    with pytest.raises(ParameterError, match="parameter 'n_experts' is 0: it must be a whole"):
         start("fused", n_experts=0)
     trainer = start("fused")
     with pytest.raises(ParameterError, match="expert is 3: it must be in 0 to 2"):

@@ -13,7 +13,7 @@ from moe_vae.training.trainer import start_trainer
 
 def train_on_spiral(spiral, **params):
     params = {"gate": "deep", "gate_layers": [8], "n_clusters": 5, "batch_size": 50, **params}
-    return start_trainer(builder("moe", 2), params, 0).fit(spiral.train, 1)
+    return start_trainer(builder("moe", (2,)), params, 0).fit(spiral.train, 1)
 
 
 def test_scores_of_a_regression_are_numpys():

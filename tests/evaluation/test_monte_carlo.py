@@ -34,7 +34,7 @@ def start(gate):
     params = {**SMALL, "gate": gate}
     if gate == "dmvae":
         params["cluster_encoder_layers"] = [6]
-    return start_trainer(functools.partial(build_mixture_of_experts, n_features=2), params, 1)
+    return start_trainer(functools.partial(build_mixture_of_experts, shape=(2,)), params, 1)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from scipy.special import log_softmax
 
 from moe_vae import DataSet, DataSets
 from moe_vae.compat import tf
+from moe_vae.data.checks import IMAGE_SHAPE
 from moe_vae.data.dataset import Batch
 from moe_vae.evaluation.conditional_vae import score_conditional_vae, score_generation
 from moe_vae.evaluation.recogniser import RECOGNISER_PARAMS, build_recogniser, train_recogniser
@@ -26,7 +27,7 @@ def bars(n_examples, seed):
 
 def test_the_network_has_the_layers_described():
     with tf.Graph().as_default():
-        build_recogniser({})
+        build_recogniser({}, IMAGE_SHAPE, 10)
         shapes = [each.shape.as_list() for each in tf.trainable_variables()]
     kernels = [shape for shape in shapes if len(shape) > 1]
     # Two strides of 2 leave 7 x 7 of 28 x 28 pixels.
@@ -38,7 +39,7 @@ def test_the_loss_is_the_mean_cross_entropy():
     data = bars(12, 0)
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(0)
-        model = build_recogniser({})
+        model = build_recogniser({}, IMAGE_SHAPE, 10)
         session.run(tf.global_variables_initializer())
         feed = model.feed(Batch(data.images, data.labels))
         loss, logits = session.run([model.loss, model.digit_logits], feed)
@@ -124,8 +125,7 @@ def test_two_experts_that_draw_one_digit_count_once():
 
 def test_a_classifier_is_scored_by_its_share_of_right_digits():
     digits = np.array([0, 1, 2, 3, 3])
-    data_set = SimpleNamespace(
-        images=np.array([[0, 0], [1, 0], [2, 0], [3, 0], [2, 0]]), labels=digits
-    )
+    points = np.array([[0, 0], [1, 0], [2, 0], [3, 0], [2, 0]], np.float32)
+    data_set = DataSet(points, digits, shape=(2,))
     scores = score_conditional_vae(of(Drawer()), data_set)
     assert scores == {"accuracy": pytest.approx(0.8), "losses": {"loss": 1.5}}

@@ -26,7 +26,7 @@ SMALL = {
 @pytest.fixture(scope="module")
 def measured():
     """The measures of an untrained model, whose clusters are far from certain."""
-    trainer = start_trainer(functools.partial(build_dmvae, n_features=2), SMALL, 1)
+    trainer = start_trainer(functools.partial(build_dmvae, shape=(2,)), SMALL, 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(relaxation, "N_DRAWS", 300)
         record = {"params": trainer.model.params}

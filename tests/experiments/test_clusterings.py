@@ -215,9 +215,9 @@ def test_a_recorded_run_is_trained_again():
     runs = read_json(RESULTS / "clustering_spiral.json")["runs"]
     (recorded,) = (run for run in runs if (run["model"], run["seed"]) == ("dmvae", 10))
     spiral = make_spiral(sources.SPIRAL_SEED)
-    params = default_params("dmvae", "spiral")
+    params = default_params("dmvae", sources.SOURCES["spiral"].form)
     assert {**params, **recorded["params"]} == params  # those that came later are as they were
-    trainer = start_trainer(builder("dmvae", 2), params, 10)
+    trainer = start_trainer(builder("dmvae", (2,)), params, 10)
     trainer.fit_to_the_end(spiral.train)
     history = trainer.history["loss"]
     assert history[0] == pytest.approx(recorded["history"]["loss"][0], rel=1e-3)

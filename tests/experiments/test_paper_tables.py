@@ -300,9 +300,9 @@ def test_a_recorded_cell_of_table_1_is_trained_again():
         if cell["data"] == "spiral" and place.items() <= cell["params"].items()
     )
     params = {**recipes.TABLE_1_PARAMS["spiral"]["deep"], **place}
-    params = {**default_params("moe", "spiral", params), **params}
+    params = {**default_params("moe", sources.SOURCES["spiral"].form, params), **params}
     assert {**params, **recorded["params"]} == params  # those that came later are as they were
-    trainer = start_trainer(builder("moe", 2), params, recorded["seed"])
+    trainer = start_trainer(builder("moe", (2,)), params, recorded["seed"])
     trainer.fit_to_the_end(spiral.train)
     scores = score_mixture_of_experts(trainer, spiral.test)
     error = recorded["test"]["squared_error"]

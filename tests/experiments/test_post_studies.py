@@ -1,7 +1,6 @@
 """The studies beside the posts, whole, on few small images: parameters, labels and balancing."""
 
 import dataclasses
-import functools
 import json
 from pathlib import Path
 
@@ -44,7 +43,9 @@ def small_studies():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SOURCES, "mnist", SOURCES["mnist"]._replace(read=read_few))
         entry = MODELS["mixture-of-vaes"]
-        few = entry._replace(build=functools.partial(entry.build, n_experts=N_DIGITS))
+        few = entry._replace(
+            build=lambda params, **shape: entry.build({**params, "n_experts": N_DIGITS}, **shape)
+        )
         patch.setitem(MODELS, "mixture-of-vaes", few)
         for name in ("post2-parameters", "post3-limits"):
             steps = {

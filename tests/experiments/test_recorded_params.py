@@ -46,7 +46,7 @@ def begins_with(name):
 def test_what_a_recorded_command_does_not_set_is_the_default(name):
     run = RUNS[name]
     data = "spiral" if run["data"] == "spiral" else "mnist"
-    expected = default_params(run["model"], data, run["params"])
+    expected = default_params(run["model"], SOURCES[data].form, run["params"])
     if before := begins_with(name):
         expected = {**expected, **inherited_params(before, expected)}
     given = set(re.findall(r"--set '?(\w+)=", run["command"]))

@@ -4,18 +4,17 @@ The cases come from the registers, so that a new model, engine or gate is tested
 here, if it can do with the small settings below.
 """
 
-import functools
-
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from moe_vae.compat import tf
-from moe_vae.data.checks import DataError
+from moe_vae.data.checks import IMAGE_SHAPE, DataError
 from moe_vae.data.dataset import Batch, DataSet, DataSets
 from moe_vae.evaluation.recogniser import build_recogniser
 from moe_vae.experiments.registry import MODELS, builder, default_params, engines_of
 from moe_vae.experiments.runs import run_record
+from moe_vae.experiments.sources import SOURCES
 from moe_vae.model import Model, ModelError
 from moe_vae.models.gates import GATES
 from moe_vae.params import check_params
@@ -92,12 +91,11 @@ def with_neighbours(data_set):
 
 def start(case, schedule=None):
     name, engine, given = case
-    defaults = default_params(name, "mnist", given)
+    defaults = default_params(name, SOURCES["mnist"].form, given)
     small = {key: value for key, value in SMALL.items() if key in defaults}
-    build = builder(name, N_FEATURES, engine)
+    build = builder(name, IMAGE_SHAPE, engine)
     if name in ("mixture-of-vaes", "hierarchy"):
-        n_experts = N_CLASSES if given.get("routing") == "labels" else 2
-        build = functools.partial(build, n_experts=n_experts)
+        small["n_experts"] = N_CLASSES if given.get("routing") == "labels" else 2
     return start_trainer(build, {**small, **given}, 1, schedule)
 
 

@@ -26,10 +26,10 @@ SMALL = {
 }
 
 
-def start(params=None, n_features=2, seed=5):
+def start(params=None, shape=(2,), seed=5):
     with tf.Graph().as_default():
         set_seeds(seed)
-        trainer = Trainer(build_dmvae({**SMALL, **(params or {})}, n_features))
+        trainer = Trainer(build_dmvae({**SMALL, **(params or {})}, shape))
     # Clusters of different shapes, for a fresh graph's variances are all 1.
     spread = np.random.RandomState(0).normal(size=[80, trainer.model.params["z_dim"]])
     trainer.model.prior.fit(trainer.session, spread * 2)

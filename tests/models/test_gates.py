@@ -7,7 +7,6 @@ from sklearn.mixture import GaussianMixture
 
 from moe_vae.compat import tf
 from moe_vae.data.checks import DataError
-from moe_vae.data.dataset import DataSet
 from moe_vae.data.spiral import make_spiral
 from moe_vae.data.targets import add_affine_targets
 from moe_vae.models.gates import GATES
@@ -91,7 +90,7 @@ def test_pretrained_gate_begins_as_the_information_encoder_and_learns_from_the_t
     encoder.fit_to_the_end(data)
     encoder.save(tmp_path / "encoder")
     mixture = start_trainer(
-        lambda params: build_mixture_of_experts(params, "pretrained", 2),
+        lambda params: build_mixture_of_experts(params, "pretrained", (2,)),
         {**network, "epochs": 2, "batch_size": 50},
         0,
     )
@@ -132,4 +131,4 @@ def test_a_gate_reads_finite_points_of_its_width(name, data):
     with pytest.raises(DataError, match=r"must be \[n, 2\]"):
         gate.predict(session, data.images[:, :1])
     with pytest.raises(DataError, match="NaN or infinite"):
-        gate.feed(DataSet(data.images, data.labels, check=lambda x: x * np.nan).take_batch(3))
+        gate.feed(data.take_batch(3)._replace(images=np.full([3, 2], np.nan, np.float32)))

@@ -8,7 +8,7 @@ from sklearn.metrics import mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
 from moe_vae.compat import tf
-from moe_vae.data.checks import DataError, check_points
+from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSet
 from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
 from moe_vae.data.spiral import make_spiral
@@ -233,14 +233,14 @@ def bars(n_examples=600):
     share = random.random([n_examples, 1], np.float32)
     for row, brightness in ((0, share), (1, 1 - share)):
         images[np.arange(n_examples), 2 * labels + row] += 0.9 * brightness
-    data_set = DataSet(images.reshape(n_examples, -1), labels, check=check_points)
+    data_set = DataSet(images.reshape(n_examples, -1), labels, shape=(6, 6))
     data_set.neighbours = nearest_neighbours(data_set.images, 5)
     return data_set
 
 
 def start(seed=0, **params):
     def build(params):
-        return build_information_encoder(params, n_features=36)
+        return build_information_encoder(params, shape=(6, 6))
 
     return start_trainer(build, {**SMALL, "augment": False, **params}, seed)
 
@@ -271,7 +271,7 @@ def test_without_regrouping_the_outputs_are_put_together_once():
 
 def test_a_walk_among_neighbours_ends_so_many_steps_away():
     points = np.arange(40, dtype=np.float32)[:, None]
-    ring = DataSet(points, np.zeros(40, int), check=check_points)
+    ring = DataSet(points, np.zeros(40, int), shape=points.shape[1:])
     ring.neighbours = (np.arange(40)[:, None] + 1) % 40
     for steps in (1, 7):
         ring.neighbour_steps = steps
@@ -321,7 +321,7 @@ def test_dmvae_begins_with_its_clusters(tmp_path):
     trainer.save(tmp_path / "model.ckpt")
 
     def build(params):
-        return build_dmvae(params, n_features=36)
+        return build_dmvae(params, shape=(6, 6))
 
     shared = {
         key: SMALL[key] for key in ("n_clusters", "n_over_clusters", "cluster_encoder_layers")

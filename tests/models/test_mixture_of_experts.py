@@ -48,7 +48,7 @@ def start(gate, params=None, seed=5):
     settings = {"n_clusters": 3, "n_outputs": 2, "batch_size": 20, **GATE_SETTINGS.get(gate, {})}
     with tf.Graph().as_default():
         set_seeds(seed)
-        return Trainer(build_mixture_of_experts({**settings, **(params or {})}, gate, 2))
+        return Trainer(build_mixture_of_experts({**settings, **(params or {})}, gate, (2,)))
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +295,7 @@ def test_default_objectives_are_the_papers():
 def test_gates_schedule_runs_only_while_it_is_trained_alone():
     with tf.Graph().as_default():
         annealed = {"temperature_start": 1.0, "anneal_epochs": 10}
-        model = build_mixture_of_experts({**GATE_SETTINGS["dmvae"], **annealed}, "dmvae", 2)
+        model = build_mixture_of_experts({**GATE_SETTINGS["dmvae"], **annealed}, "dmvae", (2,))
     assert model.schedule("gate", 0)[model.gate.temperature] == 1.0
     assert model.schedule("loss", 0) == {}
     assert start("deep").model.schedule("gate", 0) == {}
@@ -328,7 +328,7 @@ def test_one_seed_gives_one_history():
 )
 def test_bad_parameters_are_named(gate, params, message):
     with tf.Graph().as_default(), pytest.raises(ParameterError, match=message):
-        build_mixture_of_experts(params, gate, 2)
+        build_mixture_of_experts(params, gate, (2,))
 
 
 def test_bad_targets_are_turned_away(data):

@@ -8,7 +8,6 @@ from scipy.special import softmax
 
 from moe_vae import DataError, DataSet, Manager, ParameterError
 from moe_vae.compat import tf
-from moe_vae.data.checks import check_points
 from moe_vae.evaluation.specialists import score_specialists
 from moe_vae.models.hierarchy import HierarchicalMixture, build_hierarchical_mixture, group_styles
 from moe_vae.models.specialists import LabelManager, SpecialistManager, build_mixture_of_vaes
@@ -39,7 +38,7 @@ def images():
 
 
 def start(build, params, seed=0):
-    return start_trainer(lambda given: build(given, N_EXPERTS), params, seed)
+    return start_trainer(build, {"n_experts": N_EXPERTS, **params}, seed)
 
 
 def vaes_of(model):
@@ -97,11 +96,11 @@ def test_with_a_weight_the_router_goes_on_learning(images):
 def test_experts_draw_points_as_well(images):
     """Two features in place of 784 pixels, and decodings that may be any number."""
     points = np.random.default_rng(0).normal(3, 4, [80, 2]).astype(np.float32)
-    data_set = DataSet(points, np.zeros(80, int), check=check_points)
+    data_set = DataSet(points, np.zeros(80, int), shape=points.shape[1:])
     params = {**FLAT, "augment": False, "output_activation": "linear", "epochs": 40}
     trainer = start_trainer(
-        lambda given: build_mixture_of_vaes(given, N_EXPERTS, n_features=2),
-        {**params, "learning_rate": 0.03},
+        lambda given: build_mixture_of_vaes(given, (2,)),
+        {**params, "n_experts": N_EXPERTS, "learning_rate": 0.03},
         0,
     ).fit_to_the_end(data_set)
     model = trainer.model
@@ -317,7 +316,7 @@ def test_a_routing_picks_the_manager():
         (BY_LABEL, LabelManager),
     ):
         with tf.Graph().as_default():
-            assert type(build_mixture_of_vaes(params, 2)) is kind
+            assert type(build_mixture_of_vaes({**params, "n_experts": 2})) is kind
 
 
 @pytest.mark.parametrize(
@@ -334,7 +333,7 @@ def test_a_routing_picks_the_manager():
 )
 def test_what_a_routing_does_not_know_is_refused(params, message):
     with tf.Graph().as_default(), pytest.raises(ParameterError, match=message):
-        build_mixture_of_vaes(params, 2)
+        build_mixture_of_vaes({**params, "n_experts": 2})
 
 
 def test_an_expert_with_another_number_of_styles_is_refused():

@@ -27,10 +27,10 @@ SMALL = {
 }
 
 
-def start(params=None, n_features=2, seed=5):
+def start(params=None, shape=(2,), seed=5):
     with tf.Graph().as_default():
         set_seeds(seed)
-        return Trainer(build_vade({**SMALL, **(params or {})}, n_features))
+        return Trainer(build_vade({**SMALL, **(params or {})}, shape))
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +246,7 @@ def test_reconstruct_decodes_the_mean_code(trainer, points):
 
 
 def test_bernoulli_reconstruction_is_the_cross_entropy():
-    trainer = start({"likelihood": "bernoulli"}, n_features=4)
+    trainer = start({"likelihood": "bernoulli"}, shape=(2, 2))
     model, session = trainer.model, trainer.session
     x = np.random.RandomState(9).uniform(size=[5, 4]).astype(np.float32)
     loss, decoded = session.run(

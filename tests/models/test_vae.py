@@ -32,9 +32,9 @@ BUILDS = {
 }
 
 
-def start(name="vae", n_features=2, **params):
+def start(name="vae", shape=(2,), **params):
     build, own = BUILDS[name]
-    return start_trainer(lambda given: build(given, n_features), {**SMALL, **own, **params}, 5)
+    return start_trainer(lambda given: build(given, shape), {**SMALL, **own, **params}, 5)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_gaussian_loss_is_the_papers(trained, data):
 
 
 def test_bernoulli_loss_is_the_papers():
-    trainer = start(n_features=4, likelihood="bernoulli", input_std=1.0)
+    trainer = start(shape=(2, 2), likelihood="bernoulli", input_std=1.0)
     model, x = trainer.model, np.random.default_rng(0).random([6, 4], np.float32)
     fetches = [model.loss, model.encoder_mu, model.encoder_var, model.z]
     loss, mu, var, z = trainer.session.run(fetches, {model.inputs: x, model.eps: noise(6)})
@@ -112,7 +112,7 @@ def test_a_learned_variance_nears_that_of_the_data():
     random = np.random.default_rng(1)
     spread = np.array([0.5, 3.0])
     points = (1 + spread * random.standard_normal([2000, 2])).astype(np.float32)
-    data = DataSet(points, np.zeros(len(points), int), check=lambda images: images)
+    data = DataSet(points, np.zeros(len(points), int), shape=(2,))
     trainer = start(input_std=1.0, learning_rate=0.02, **LEARNED)
     model = trainer.model
     (kernel,) = (v for v in trainer._variables if v.op.name == "vae/decode/dense/kernel")

@@ -23,7 +23,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def trainer():
-    return start_trainer(lambda params: build_hierarchical_mixture(params, 2), TINY, 0)
+    return start_trainer(build_hierarchical_mixture, {**TINY, "n_experts": 2}, 0)
 
 
 def shown(box):

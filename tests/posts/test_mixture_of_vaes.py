@@ -27,7 +27,7 @@ def small():
     """The small model of TensorFlow 1.15's trace, Adam, a session."""
     with tf.Graph().as_default():
         tf.set_random_seed(0)
-        manager = build_mixture_of_vaes(SMALL, N_SMALL)
+        manager = build_mixture_of_vaes({**SMALL, "n_experts": N_SMALL})
         step = tf.train.AdamOptimizer(0.001).minimize(manager.loss)
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
@@ -87,7 +87,7 @@ def test_variables_are_named_as_in_tensorflow_1_and_counted_afresh_in_every_grap
     expected = [f"{layer}/{part}" for layer in layers for part in ("kernel", "bias")]
     for _ in range(2):
         with tf.Graph().as_default():
-            build_mixture_of_vaes({}, 2)
+            build_mixture_of_vaes({"n_experts": 2})
             assert [variable.op.name for variable in tf.trainable_variables()] == expected
 
 
@@ -109,7 +109,7 @@ def test_losses_are_those_of_the_formulas():
     generator = np.random.default_rng(0)
     images = generator.random([7, 784]).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
-        manager = build_mixture_of_vaes({**SMALL, "balancing_weight": 0.7}, 3)
+        manager = build_mixture_of_vaes({**SMALL, "n_experts": 3, "balancing_weight": 0.7})
         session.run(tf.global_variables_initializer())
         p, losses, expected, balancing, loss = session.run(
             [getattr(manager, name) for name in RECORDED], {manager.images: images}
@@ -124,7 +124,7 @@ def test_balance_by_entropy_is_scipys_divergence_from_equal_shares():
     images = np.random.default_rng(0).random([7, 784]).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         manager = build_mixture_of_vaes(
-            {**SMALL, "routing": "balanced", "balancing_weight": 0.7}, 3
+            {**SMALL, "n_experts": 3, "routing": "balanced", "balancing_weight": 0.7}
         )
         session.run(tf.global_variables_initializer())
         p, expected, balancing, loss = session.run(

@@ -71,8 +71,8 @@ POSTS = {
     ),
     3: (
         "02_mixture_of_vaes.ipynb",
-        lambda params: mixture_of_vaes.build_mixture_of_vaes(params, n_experts=N_COLUMNS[3]),
-        {**SMALL, "manager_layers": [16]},
+        mixture_of_vaes.build_mixture_of_vaes,
+        {**SMALL, "n_experts": N_COLUMNS[3], "manager_layers": [16]},
     ),
 }
 HISTORIES = {

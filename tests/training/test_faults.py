@@ -41,7 +41,7 @@ def random_data(seed=0):
 
 
 def build_two_experts(params):
-    return build_mixture_of_vaes(params, 2)
+    return build_mixture_of_vaes({**params, "n_experts": 2})
 
 
 class Run:
@@ -176,7 +176,7 @@ def test_a_run_with_pretraining_goes_on_from_any_epoch(tmp_path, last):
     }
 
     def run(directory, kill_after=None):
-        trainer = start_trainer(lambda params: build_vade(params, n_features=2), params, seed=1)
+        trainer = start_trainer(lambda params: build_vade(params, shape=(2,)), params, seed=1)
         data = make_spiral(0, n_train=500).train
         checkpoints = Checkpoints(directory, {"params": trainer.model.params})
         checkpoints.restore(trainer, data)

@@ -27,7 +27,7 @@ SIZES = {"compressedHistograms": 0, "images": 0, "scalars": 0, "tensors": 0}  # 
 def logged(tmp_path_factory):
     """A directory that a training of three epochs was logged to, and its trainer."""
     directory = tmp_path_factory.mktemp("tensorboard")
-    trainer = start_trainer(lambda params: build_mixture_of_vaes(params, 2), PARAMS, 0)
+    trainer = start_trainer(build_mixture_of_vaes, {**PARAMS, "n_experts": 2}, 0)
     generator = np.random.default_rng(0)
     data = DataSet(generator.random([200, 784], np.float32), generator.integers(0, 10, 200))
     trainer.listeners.append(TensorBoardLog(directory, trainer))
@@ -70,7 +70,7 @@ def test_a_norm_is_that_of_the_gradients():
     images = np.full([50, 784], 0.3, np.float32)  # alike, so that their order does not matter
     with tf.Graph().as_default():
         tf.set_random_seed(7)
-        model = build_mixture_of_vaes({**PARAMS, "learning_rate": 1e-30}, 2)
+        model = build_mixture_of_vaes({**PARAMS, "n_experts": 2, "learning_rate": 1e-30})
         variables = tf.trainable_variables("encode_1")
         gradients = tf.gradients(model.loss, variables)
         key = noise_key()

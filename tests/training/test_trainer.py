@@ -34,7 +34,7 @@ def random_data(n_examples=1230):
 
 
 def build_three_experts(params):
-    return build_mixture_of_vaes(params, 3)
+    return build_mixture_of_vaes({**params, "n_experts": 3})
 
 
 @pytest.mark.parametrize(
