@@ -5,6 +5,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from moe_vae.data.chunks import count_not_finite, value_range
+from moe_vae.data.stored import as_rows
+
 __all__ = [
     "IMAGE_PIXELS",
     "IMAGE_SHAPE",
@@ -43,16 +46,15 @@ def check_images(images: ArrayLike, n_pixels: int = IMAGE_PIXELS) -> np.ndarray:
     Raises:
       DataError: the type, the shape or a value is wrong.
     """
-    images = np.asarray(images)
+    images = as_rows(images)
     if images.dtype != np.float32:
         raise DataError(f"images have dtype {images.dtype}: it must be float32")
     if images.ndim != 2 or images.shape[1] != n_pixels or len(images) == 0:
         raise DataError(
             f"images have shape {list(images.shape)}: it must be [n, {n_pixels}] with n >= 1"
         )
-    # The minimum and the maximum are NaN if any value is, so they show all three faults without
-    # a copy of the images.
-    low, high = images.min(), images.max()
+    # The minimum and the maximum are NaN if any value is, so they show all three faults.
+    low, high = value_range(images)
     if np.isnan(low):
         raise DataError("images hold NaN: every value must be in [0, 1]")
     if low < 0 or high > 1:
@@ -73,7 +75,7 @@ def check_points(points: ArrayLike, n_features: int | None = None) -> np.ndarray
     Raises:
       DataError: the type, the shape or a value is wrong.
     """
-    points = np.asarray(points)
+    points = as_rows(points)
     columns = "n_features" if n_features is None else n_features
     if points.dtype != np.float32:
         raise DataError(f"points have dtype {points.dtype}: it must be float32")
@@ -177,6 +179,6 @@ def square_side(n_pixels: int) -> int:
 
 
 def _check_finite(name: str, values: np.ndarray) -> None:
-    bad = np.count_nonzero(~np.isfinite(values))
+    bad = count_not_finite(values)
     if bad:
         raise DataError(f"{name} hold {bad} NaN or infinite values: every value must be finite")

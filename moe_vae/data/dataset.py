@@ -1,7 +1,6 @@
 """A data set that hands out shuffled batches as TensorFlow's tutorial module did."""
 
 import math
-import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from moe_vae.data.checks import (
     check_labels,
     check_targets,
 )
+from moe_vae.data.chunks import crc32
 
 __all__ = ["Batch", "DataSet", "DataSets", "Form", "Shape"]
 
@@ -200,7 +200,7 @@ class DataSet:
         crc = 0
         for array in (self.images, self.labels, self.targets):
             if array is not None:
-                crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
+                crc = crc32(array, crc)
         return crc
 
 
