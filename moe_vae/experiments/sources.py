@@ -9,7 +9,7 @@ from moe_vae.data.checks import IMAGE_SHAPE, NUM_CLASSES, DataError
 from moe_vae.data.dataset import DataSets, Form
 from moe_vae.data.digits import DIGITS_SHAPE, read_small_digits
 from moe_vae.data.mnist import read_data_sets
-from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
+from moe_vae.data.neighbours import compared_examples, nearest_neighbours, walk_steps
 from moe_vae.data.spiral import SPIRAL_ARMS, make_spiral
 from moe_vae.data.targets import add_affine_targets
 
@@ -65,6 +65,12 @@ SOURCES = {
         _MNIST_FORM,
         lambda directory: read_data_sets(directory, "sample"),
         "sample of 5,000 MNIST digits",
+    ),
+    "fashion-mnist": Source(
+        "Fashion-MNIST, from --data-dir, Debian's package or downloaded",
+        _MNIST_FORM,
+        lambda directory: read_data_sets(directory, "fashion-mnist"),
+        "Fashion-MNIST",
     ),
     "spiral": Source(
         "the paper's five arms, points in the plane",
@@ -173,7 +179,7 @@ def _with_neighbours(data_sets: DataSets, params: dict[str, Any], cache: Path | 
     if data_sets.name == "spiral":
         data_sets = data_sets.map(lambda part: part.shuffled(SHUFFLE_SEED))
     train = data_sets.train
-    compared = deskew(train.images, train.shape) if params["deskew"] else train.images
+    compared = compared_examples(train.images, train.shape, params["deskew"])
     train.neighbours = nearest_neighbours(compared, params["n_neighbours"], cache)
     train.neighbour_steps = walk_steps(compared, train.neighbours, params["neighbour_reach"])
     return data_sets

@@ -26,7 +26,7 @@ NAMES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 SAMPLE_NAME = "sample of 5,000 MNIST digits"
 # Read before `nothing_from_outside` replaces them.
 MNIST = Path(os.environ.get("MOE_VAE_DATA") or "MNIST_data").resolve()
-PUBLIC_MIRRORS = mnist.MIRRORS
+PUBLIC_MIRRORS = {name: idx_set.mirrors for name, idx_set in mnist.IDX_SETS.items()}
 # Nothing listens on port 9 (discard) of this machine.
 NO_MIRRORS = ("http://127.0.0.1:9/first/", "http://127.0.0.1:9/second/")
 
@@ -44,7 +44,9 @@ def nothing_from_outside(monkeypatch, tmp_path):
     """Keeps every test from reading or writing data outside its own folder."""
     monkeypatch.delenv("MOE_VAE_DATA", raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(mnist, "MIRRORS", NO_MIRRORS)
+    change_set(monkeypatch, "mnist", mirrors=NO_MIRRORS)
+    change_set(monkeypatch, "fashion-mnist", mirrors=NO_MIRRORS)
+    monkeypatch.setattr(mnist, "DEBIAN_FASHION", tmp_path / "not installed")
     monkeypatch.chdir(tmp_path)
 
 
@@ -56,24 +58,36 @@ def no_download(monkeypatch):
     )
 
 
-@pytest.fixture
-def tiny(monkeypatch):
-    """Makes the package expect a small MNIST of 7 and 3 images, and returns the files' contents."""
-    generator = np.random.default_rng(0)
-    contents = {}
-    constants = ("TRAIN_IMAGES", "TRAIN_LABELS", "TEST_IMAGES", "TEST_LABELS")
-    for constant, n_examples in zip(constants, (7, 7, 3, 3), strict=True):
-        file = getattr(mnist, constant)
+def change_set(monkeypatch, name, **changes):
+    monkeypatch.setitem(mnist.IDX_SETS, name, mnist.IDX_SETS[name]._replace(**changes))
+
+
+def make_tiny(monkeypatch, name, seed):
+    """Makes the package expect a small set of 7 and 3 images, and returns the files' contents."""
+    generator = np.random.default_rng(seed)
+    contents, files = {}, []
+    for file, n_examples in zip(mnist.IDX_SETS[name].files, (7, 7, 3, 3), strict=True):
         shape = (n_examples, *file.shape[1:])
         values = generator.integers(0, 256 if len(shape) > 1 else 10, shape)
         content = idx(file.magic, shape, values)
         contents[file.name] = content
-        small = file._replace(shape=shape, md5=hashlib.md5(content).hexdigest())
-        monkeypatch.setattr(mnist, constant, small)
-    monkeypatch.setattr(mnist, "IDX_FILES", [getattr(mnist, name) for name in constants])
+        files.append(file._replace(shape=shape, md5=hashlib.md5(content).hexdigest()))
+    change_set(monkeypatch, name, files=tuple(files))
     monkeypatch.setattr(mnist, "VALIDATION_SIZE", 2)
     assert tuple(contents) == NAMES
     return contents
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A small MNIST."""
+    return make_tiny(monkeypatch, "mnist", seed=0)
+
+
+@pytest.fixture
+def tiny_fashion(monkeypatch):
+    """A small Fashion-MNIST."""
+    return make_tiny(monkeypatch, "fashion-mnist", seed=1)
 
 
 def idx(magic, shape, values):
@@ -96,7 +110,7 @@ def files_in(directory):
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-def assert_holds(data_sets, contents):
+def assert_holds(data_sets, contents, name="MNIST"):
     """Checks that the data sets hold the four files, whose first two training examples validate."""
     images, test_images = (
         np.frombuffer(contents[name], np.uint8, offset=16).reshape(-1, 784)
@@ -116,7 +130,7 @@ def assert_holds(data_sets, contents):
         np.testing.assert_allclose(data_set.images, pixels / 255, rtol=1e-6)
         np.testing.assert_array_equal(data_set.labels, digits)
         assert data_set.num_examples == len(digits)
-    assert data_sets.name == "MNIST"
+    assert data_sets.name == name
 
 
 # The real files.
@@ -222,7 +236,10 @@ def test_mnist_never_falls_back(capfd, tmp_path):
 def test_an_unknown_source_is_refused(no_download):
     with pytest.raises(DataError) as caught:
         read_data_sets(data="fashion")
-    assert str(caught.value) == "data is 'fashion': it must be one of auto, mnist, sample"
+    assert (
+        str(caught.value)
+        == "data is 'fashion': it must be one of auto, mnist, sample, fashion-mnist"
+    )
 
 
 # Damaged files.
@@ -416,7 +433,7 @@ def mirrors(tiny, monkeypatch):
     monkeypatch.setattr(mnist, "CONNECT_TIMEOUT_SECONDS", 0.3)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         address = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr(mnist, "MIRRORS", (f"{address}/first/", f"{address}/second/"))
+        change_set(monkeypatch, "mnist", mirrors=(f"{address}/first/", f"{address}/second/"))
         threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield SimpleNamespace(answers=answers, asked=asked, contents=contents)
         server.shutdown()
@@ -483,9 +500,10 @@ def test_a_download_interrupted_at_the_last_moment_leaves_nothing(mirrors, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_there_are_two_mirrors_of_different_hosts():
-    assert len({url.split("/")[2] for url in PUBLIC_MIRRORS}) >= 2
-    assert all(url.startswith("https://") and url.endswith("/") for url in PUBLIC_MIRRORS)
+@pytest.mark.parametrize("name", mnist.IDX_SETS)
+def test_there_are_two_mirrors_of_different_hosts(name):
+    assert len({url.split("/")[2] for url in PUBLIC_MIRRORS[name]}) >= 2
+    assert all(url.startswith("https://") and url.endswith("/") for url in PUBLIC_MIRRORS[name])
 
 
 # Arrays.
