@@ -1,0 +1,87 @@
+"""Folders of picture files: flat, or one sub-folder a class, in parts or not."""
+
+import os
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from moe_vae.data.checks import DataError
+from moe_vae.data.parts import PART_NAMES, Examples, Parts
+from moe_vae.data.pictures import Size, read_pictures
+
+__all__ = ["is_picture", "read_picture_folder"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+
+def is_picture(path: str | Path) -> bool:
+    """Whether a file is named like a picture and is not hidden."""
+    name = os.path.basename(path)
+    return name.lower().endswith(SUFFIXES) and not _is_hidden(name)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "__"))
+
+
+def read_picture_folder(
+    folder: Path, image_size: Size | None = None, skip_bad: bool = False
+) -> Parts:
+    """Reads the pictures in a folder: PNG, JPEG, BMP, GIF, TIFF and WebP files.
+
+    The folder holds pictures; or one folder of pictures for each class, named after it; or folders
+    `train`, `validation` and `test`, each of one of these two forms, of which the last two may be
+    missing. Hidden files and other files are passed over.
+
+    Args:
+      folder: the folder.
+      image_size, skip_bad: see `read_pictures`.
+
+    Raises:
+      DataError: there are no pictures, a class has none, pictures stand beside folders of them, or
+        a picture is refused.
+    """
+    folders = _subfolders(folder)
+    parts = {
+        part: inner
+        for part, names in PART_NAMES.items()
+        for inner in folders
+        if inner.name.lower() in names
+    }
+    if "train" in parts and len(parts) == len(folders):
+        return {part: _read_classes(path, image_size, skip_bad) for part, path in parts.items()}
+    return {"train": _read_classes(folder, image_size, skip_bad)}
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not _is_hidden(path.name))
+
+
+def _read_classes(folder: Path, image_size: Size | None, skip_bad: bool) -> Examples:
+    flat = sorted(path for path in folder.iterdir() if is_picture(path) and not path.is_dir())
+    classes = {path.name: _pictures_below(path) for path in _subfolders(folder)}
+    if flat and any(classes.values()):
+        raise DataError(
+            f"{folder}: holds pictures ({flat[0].name}, ...) beside folders of pictures: it must "
+            "hold either pictures, or one folder for each class"
+        )
+    if flat:
+        return Examples(read_pictures(flat, image_size, skip_bad).pixels)
+    if not any(classes.values()):
+        raise DataError(f"{folder}: holds no pictures: there must be {', '.join(SUFFIXES)} files")
+    for name, paths in classes.items():
+        if not paths:
+            raise DataError(f"{folder / name}: holds no pictures: each class must have some")
+    pictures = read_pictures(list(chain(*classes.values())), image_size, skip_bad)
+    labels = np.repeat(list(classes), [len(paths) for paths in classes.values()])
+    return Examples(pictures.pixels, labels[pictures.kept])
+
+
+def _pictures_below(folder: Path) -> list[Path]:
+    return sorted(
+        Path(parent, name)
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if is_picture(name)
+    )
