@@ -1,24 +1,26 @@
-"""Exact nearest neighbours among the examples of a data set, in bounded memory."""
+"""Nearest neighbours among the examples of a data set, in bounded memory."""
 
 import io
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from moe_vae.data.checks import IMAGE_SHAPE, DataError
+from moe_vae.data.chunks import Rows, crc32
 from moe_vae.data.dataset import Shape
+from moe_vae.data.large import approximate_neighbours, load_faiss, principal_components
 from moe_vae.files import write_whole
 from moe_vae.params import ParameterError
 
-__all__ = ["deskew", "nearest_neighbours", "walk_steps"]
+__all__ = ["compared_examples", "deskew", "nearest_neighbours", "walk_steps"]
 
 # The number of rows whose distances to all examples are in memory at once: 0.2 GB for 55,000
 # examples.
 BLOCK_SIZE = 1000
 BLUR = 0.7  # pixels, the standard deviation
+MAX_EXACT = 100_000  # examples whose neighbours are searched exactly
 
 
 def deskew(images: np.ndarray, shape: Shape = IMAGE_SHAPE) -> np.ndarray:
@@ -74,14 +76,45 @@ def _upright_places(images: np.ndarray) -> tuple[np.ndarray, ...]:
     )
 
 
+def compared_examples(
+    examples: Rows, shape: Shape = IMAGE_SHAPE, deskewed: bool = False
+) -> np.ndarray:
+    """Returns what the neighbours of examples are searched by.
+
+    That is the examples themselves, or the images that `deskew` makes of them. Of more than 100,000
+    examples, it is the coordinates along 50 principal components, which take a fraction of the
+    memory; see `principal_components`.
+
+    Args:
+      examples: array or `StoredImages` [n, n_features].
+      shape: of one example.
+      deskewed: whether images are deskewed first.
+
+    Returns:
+      Float32 array [n, n_features], or [n, 50] at most.
+
+    Raises:
+      DataError: points are to be deskewed, or a set so large needs faiss, which is not installed.
+    """
+
+    def prepare(block: np.ndarray) -> np.ndarray:
+        return deskew(block, shape) if deskewed else block
+
+    if len(examples) <= MAX_EXACT:
+        return prepare(np.asarray(examples))
+    load_faiss(len(examples))  # missed now, not after minutes of work
+    return principal_components(examples, prepare)
+
+
 def nearest_neighbours(
     examples: np.ndarray, n_neighbours: int, cache: Path | None = None
 ) -> np.ndarray:
-    """Finds each example's nearest neighbours by Euclidean distance, exactly.
+    """Finds each example's nearest neighbours by Euclidean distance.
 
-    One matrix product gives the squared distances |x|^2 - 2 x.y + |y|^2 of a block of rows. For
-    MNIST's 55,000 training images this is several times faster than a search tree, which saves
-    nothing in 784 dimensions.
+    Among 100,000 examples at most, the search is exact. One matrix product gives the squared
+    distances |x|^2 - 2 x.y + |y|^2 of a block of rows. For MNIST's 55,000 training images this is
+    several times faster than a search tree, which saves nothing in 784 dimensions. Among more
+    examples, `approximate_neighbours` misses a few.
 
     Args:
       examples: float32 array [n, n_features].
@@ -94,19 +127,20 @@ def nearest_neighbours(
 
     Raises:
       ParameterError: `n_neighbours` is out of range.
+      DataError: there are more than 100,000 examples, and faiss is not installed.
       OSError: the cache cannot be read or written.
     """
     if not 1 <= n_neighbours < len(examples):
         raise ParameterError(
             f"parameter 'n_neighbours' is {n_neighbours}: it must be in 1 to {len(examples) - 1}"
         )
+    search = _search if len(examples) <= MAX_EXACT else approximate_neighbours
     if cache is None:
-        return _search(examples, n_neighbours)
-    checksum = zlib.crc32(np.ascontiguousarray(examples).data)
-    path = cache / f"neighbours-{len(examples)}-{checksum:08x}-{n_neighbours}.npy"
+        return search(examples, n_neighbours)
+    path = cache / f"neighbours-{len(examples)}-{crc32(examples):08x}-{n_neighbours}.npy"
     if not path.exists():
         content = io.BytesIO()
-        np.save(content, _search(examples, n_neighbours))
+        np.save(content, search(examples, n_neighbours))
         write_whole(path, content.getvalue())
     return np.load(path)
 
