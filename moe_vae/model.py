@@ -194,3 +194,19 @@ class Model(abc.ABC):
           ModelError: the model has no decoder.
         """
         raise ModelError(f"{type(self).__name__} has no decoder and reconstructs nothing")
+
+    def example_losses(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns minus each example's bound on log p(x), taken at its mean code.
+
+        Args:
+          session: a session that holds trained variables.
+          inputs: float32 array [n, n_features].
+
+        Returns:
+          Float array [n], in nats. The larger it is, the less an example is like those that the
+          model was trained on.
+
+        Raises:
+          ModelError: the model gives examples no probability.
+        """
+        raise ModelError(f"{type(self).__name__} gives no probability to an example")

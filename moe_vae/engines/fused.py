@@ -63,6 +63,7 @@ class _FusedExperts:
 
     params: dict[str, Any]
     images: Tensor
+    eps: list[Tensor]
 
     def _make_vaes(self, params: Mapping[str, Any], n_vaes: int, n_pixels: int) -> None:
         if params["output_activation"] != "sigmoid":
@@ -112,6 +113,10 @@ class _FusedExperts:
     def saver(self) -> "PlainSaver":
         """Returns a saver that uses the plain graph's names."""
         return PlainSaver(self._layers())
+
+    @property
+    def _noises(self) -> list[Tensor]:
+        return self.eps
 
     def _draw_by(self, session: Session, z: np.ndarray, number: int) -> np.ndarray:
         return run_in_chunks(session, self.drawn[number], {self.code: z})

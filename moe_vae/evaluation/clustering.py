@@ -107,8 +107,8 @@ def score_baselines(train: np.ndarray, test: DataSet, seed: int) -> dict[str, di
     """Scores K-means and Gaussian mixtures, fitted to `train`, as clusterings of `test`.
 
     Each has as many clusters as there are classes, and keeps the best of `N_STARTS` starts by its
-    own measure: K-means the least inertia, a Gaussian mixture the largest likelihood. On points in the plane, a
-    Gaussian mixture also stands there with the likeliest of `MANY_STARTS` starts.
+    own measure: K-means the least inertia, a Gaussian mixture the largest likelihood. On points in
+    the plane, a Gaussian mixture also stands there with the likeliest of `MANY_STARTS` starts.
 
     Args:
       train: float array [n, n_features].

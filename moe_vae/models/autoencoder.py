@@ -97,9 +97,11 @@ class VariationalAutoencoder(Model, abc.ABC):
         self.params = params
         self.inputs = inputs
         self.n_features = int(inputs.shape[1])
+        self._terms: list[Tensor] = []  # of each example's loss
         with tf.variable_scope(self.scope) as self._scope:
             self._build_network()
             self._build_losses()
+            self._example_losses = tf.add_n(self._terms, name="example_losses")
 
     def _build_network(self) -> None:
         with tf.name_scope("encoder"):
@@ -159,7 +161,12 @@ class VariationalAutoencoder(Model, abc.ABC):
 
     def _build_reconstruction_loss(self) -> None:
         with tf.name_scope("loss_reconstruction"):
-            self.loss_reconstruction = tf.reduce_mean(self._reconstruction_loss())
+            self.loss_reconstruction = self._mean(self._reconstruction_loss())
+
+    def _mean(self, losses: Tensor) -> Tensor:
+        """Returns the mean of losses [batch], which it adds to the examples' terms."""
+        self._terms.append(losses)
+        return tf.reduce_mean(losses)
 
     # Training.
 
@@ -245,3 +252,17 @@ class VariationalAutoencoder(Model, abc.ABC):
         """Returns the decoding of each example's mean code (eps = 0), float [n, n_features]."""
         codes = self.mean_codes(session, inputs)
         return run_in_chunks(session, self.decoded, {self.z: codes})
+
+    def example_losses(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns each example's loss at its mean code (eps = 0), float array [n], in nats."""
+        inputs = self.check(inputs)
+        feed = {
+            noise: np.zeros([len(inputs), *noise.shape.as_list()[1:]], np.float32)
+            for noise in self._noises
+        }
+        return run_in_chunks(session, self._example_losses, {self.inputs: inputs, **feed})
+
+    @property
+    def _noises(self) -> list[Tensor]:
+        """The noise of the loss, float tensors [batch, ...]."""
+        return [self.eps]

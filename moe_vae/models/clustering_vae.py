@@ -69,11 +69,11 @@ class ClusteringVAE(VariationalAutoencoder):
         kls = kl_between_gaussians(
             self.encoder_mu[:, None, :], self.encoder_var[:, None, :], self.prior.mu, self.prior.var
         )
-        return tf.reduce_mean(tf.reduce_sum(tf.exp(self.log_probs) * kls, axis=1))
+        return self._mean(tf.reduce_sum(tf.exp(self.log_probs) * kls, axis=1))
 
     def _cluster_kl(self) -> Tensor:
         """Computes the mean over the batch of KL(q(c|x) || pi)."""
-        return tf.reduce_mean(kl_between_categoricals(self.log_probs, self.prior.log_weights))
+        return self._mean(kl_between_categoricals(self.log_probs, self.prior.log_weights))
 
     # Training.
 

@@ -151,11 +151,15 @@ class DMVAE(ClusteringVAE):
 
     def _relaxed_code_kl(self) -> Tensor:
         """Computes the mean over the batch of KL(q(z|x) || p(z|zeta))."""
-        return tf.reduce_mean(
+        return self._mean(
             kl_between_gaussians(
                 self.encoder_mu, self.encoder_var, self.relaxed_mu, self.relaxed_var
             )
         )
+
+    @property
+    def _noises(self) -> list[Tensor]:
+        return [self.eps, self.gumbel]
 
     def schedule(self, phase: str, epoch: int) -> dict[Tensor, float]:
         """Returns an epoch's temperature, weight of the prior's terms, and `held`."""

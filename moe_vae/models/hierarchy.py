@@ -221,6 +221,10 @@ class HierarchicalMixture(SpecialistManager):
         vae = self.experts[expert][style]
         return run_in_chunks(session, vae.encoder_mu, {self.images: images})
 
+    @property
+    def _noises(self) -> list[Tensor]:
+        return [vae.eps for group in self.experts for vae in group]
+
     def predict_leaves(self, session: Session, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns each image's likeliest expert and style, two whole-number arrays [n]."""
         probs = run_in_chunks(session, self.leaf_probs, {self.images: self._check(images)})

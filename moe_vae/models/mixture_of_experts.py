@@ -270,6 +270,14 @@ class MixtureOfExperts(Model):
         """
         return self._drawing_gate().reconstruct(session, inputs)
 
+    def example_losses(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns a VAE gate's loss of each example, float array [n], in nats.
+
+        Raises:
+          ModelError: the gate gives examples no probability.
+        """
+        return self.gate.example_losses(session, inputs)
+
     def generate_pairs(
         self, session: Session, z: Any, column: Any
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -175,9 +175,8 @@ class SpecialistManager(Manager):
             # A router that is held gets no gradient from the experts' losses.
             held = tf.stop_gradient(self.probs)
             self._routed = self.probs if self._trains_router else held
-            self.expected_expert_loss = tf.reduce_mean(
-                tf.reduce_sum(self._routed * self.expert_losses, axis=1)
-            )
+            self._example_losses = tf.reduce_sum(self._routed * self.expert_losses, axis=1)
+            self.expected_expert_loss = tf.reduce_mean(self._example_losses)
         self.bound = log_likelihood_bound(self.probs, self.expert_losses)
         weight = self.params["information_weight"]
         self.loss = self.expected_expert_loss
@@ -309,6 +308,7 @@ class LabelManager(Manager):
         self.bound = log_likelihood_bound(self.probs, self.expert_losses)
         self.loss = self.expected_expert_loss
         self._posterior = tf.nn.softmax(-self.expert_losses)
+        self._example_losses = tf.reduce_sum(self._posterior * self.expert_losses, axis=1)
 
     @property
     def losses(self) -> dict[str, Tensor]:

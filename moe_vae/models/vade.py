@@ -119,6 +119,11 @@ class VaDE(ClusteringVAE):
             [self.loss_reconstruction, self.loss_code, self.loss_cluster], name="loss"
         )
 
+    @property
+    def _noises(self) -> list[Tensor]:
+        more = self.params["n_training_samples"] > 1
+        return [self.eps, *([self.eps_training] if more else [])]
+
     def predict_proba(
         self, session: Session, inputs: np.ndarray, n_samples: int | None = None
     ) -> np.ndarray:

@@ -66,7 +66,7 @@ class PlainVAE(VariationalAutoencoder):
         self._build_reconstruction_loss()
         with tf.name_scope("loss_code"):
             kl = kl_to_standard_normal(self.encoder_mu, self.encoder_var)
-            self.loss_code = tf.reduce_mean(kl)
+            self.loss_code = self._mean(kl)
         self.loss = tf.add(self.loss_reconstruction, self.loss_code, name="loss")
 
     def predict(self, session: Session, inputs: np.ndarray) -> np.ndarray:

@@ -133,7 +133,8 @@ class ConditionalVAE(Model):
                 self.images, self.decoded_images, self.params["decoder_std"]
             )
             prior = kl_to_standard_normal(self.encoder_mu, self.encoder_var)
-            self.loss_auto_encode = tf.reduce_mean(reconstruction + prior)
+            self._example_losses = reconstruction + prior
+            self.loss_auto_encode = tf.reduce_mean(self._example_losses)
         with tf.name_scope("loss_digit_classifier"):
             cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
                 labels=self.digits, logits=self.digit_logits
@@ -229,6 +230,14 @@ class ConditionalVAE(Model):
         no_noise = np.zeros([len(images), self.params["z_dim"]], np.float32)
         return run_in_chunks(
             session, self.decoded_images, {self.images: images, self.eps: no_noise}
+        )
+
+    def example_losses(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns each image's VAE loss at its mean code (eps = 0), float array [n], in nats."""
+        images = self._check(inputs)
+        no_noise = np.zeros([len(images), self.params["z_dim"]], np.float32)
+        return run_in_chunks(
+            session, self._example_losses, {self.images: images, self.eps: no_noise}
         )
 
     def _check(self, inputs: np.ndarray) -> np.ndarray:

@@ -177,9 +177,8 @@ class Manager(Model):
 
     def _build_mixture_losses(self) -> None:
         with tf.name_scope("expected_expert_loss"):
-            self.expected_expert_loss = tf.reduce_mean(
-                tf.reduce_sum(self.probs * self.expert_losses, axis=1)
-            )
+            self._example_losses = tf.reduce_sum(self.probs * self.expert_losses, axis=1)
+            self.expected_expert_loss = tf.reduce_mean(self._example_losses)
         with tf.name_scope("balancing_loss"):
             self.prob_sums = tf.reduce_sum(self.probs, axis=0)
             self.balancing_loss = self._calc_balancing_loss()
@@ -263,6 +262,18 @@ class Manager(Model):
     def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns p(expert | image), float array [n, experts], for float32 [n, n_features]."""
         return run_in_chunks(session, self.probs, {self.images: self._check(inputs)})
+
+    def example_losses(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns each image's expected expert loss at its mean codes, float array [n], in nats."""
+        images = self._check(inputs)
+        no_noise = np.zeros([len(images), self.params["z_dim"]], np.float32)
+        feed = {self.images: images, **dict.fromkeys(self._noises, no_noise)}
+        return run_in_chunks(session, self._example_losses, feed)
+
+    @property
+    def _noises(self) -> list[Tensor]:
+        """The noise of every expert's code, float tensors [batch, z_dim]."""
+        return [expert.eps for expert in self.experts]
 
     def _check(self, inputs: np.ndarray) -> np.ndarray:
         are_images = self.params["output_activation"] == "sigmoid"
