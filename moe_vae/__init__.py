@@ -5,6 +5,7 @@ from moe_vae.data.dataset import Batch, DataSet, DataSets
 from moe_vae.data.mnist import read_data_sets
 from moe_vae.data.spiral import make_spiral
 from moe_vae.data.targets import add_affine_targets
+from moe_vae.experiments.pretrained import load_pretrained
 from moe_vae.model import Model, ModelError
 from moe_vae.models.dmvae import DMVAE, DMVAE_PARAMS, build_dmvae
 from moe_vae.models.gates import GATES
@@ -25,8 +26,7 @@ from moe_vae.posts.conditional_vae import (
 )
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, VAE, Manager
 from moe_vae.training.trainer import Trainer, set_seeds
-
-__version__ = "0.1.0"
+from moe_vae.version import __version__
 
 __all__ = [
     "CONDITIONAL_VAE_PARAMS",
@@ -52,6 +52,7 @@ __all__ = [
     "SpecialistManager",
     "Trainer",
     "VaDE",
+    "__version__",
     "add_affine_targets",
     "build_conditional_vae",
     "build_dmvae",
@@ -60,6 +61,7 @@ __all__ = [
     "build_mixture_of_vaes",
     "build_vade",
     "build_vae",
+    "load_pretrained",
     "make_spiral",
     "mixture_of_experts_params",
     "read_data_sets",

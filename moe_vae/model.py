@@ -5,7 +5,7 @@ so that a model names only what is special about it.
 """
 
 import abc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,11 +16,26 @@ from moe_vae.schedules import Schedule
 if TYPE_CHECKING:
     from moe_vae.training.trainer import Trainer
 
-__all__ = ["Model", "ModelError"]
+__all__ = ["Model", "ModelError", "Signature"]
 
 
 class ModelError(ValueError):
     """A model was asked for something that it cannot do."""
+
+
+class Signature(NamedTuple):
+    """One thing that a trained model computes without noise: what an export is made of.
+
+    Attributes:
+      inputs: dict of name to the float tensor that is fed, its first axis the batch.
+      output: float tensor, its first axis the batch.
+      given: dict of a tensor of the graph to the tensor that takes its place, such as a noisy code
+        to its mean.
+    """
+
+    inputs: dict[str, Tensor]
+    output: Tensor
+    given: dict[Tensor, Tensor] = {}  # noqa: RUF012, never written to
 
 
 class Model(abc.ABC):
@@ -210,3 +225,30 @@ class Model(abc.ABC):
           ModelError: the model gives examples no probability.
         """
         raise ModelError(f"{type(self).__name__} gives no probability to an example")
+
+    def mean_codes(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns each example's mean code, float array [n, z_dim]; `reconstruct` decodes it.
+
+        Raises:
+          ModelError: the model has no codes.
+        """
+        raise ModelError(f"{type(self).__name__} has no codes")
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns what an export can compute, by name; none by default.
+
+        The names and the methods whose results they give:
+
+          route: from `inputs` [batch, n_features], the probabilities of the digits, experts or
+            clusters, `predict_proba`.
+          encode: from `inputs`, the mean code, `mean_codes`.
+          reconstruct: from `inputs`, its decoding, `reconstruct`.
+          generate: from `z` [batch, z_dim] and `column` [batch, n_columns], a 1 for the digit,
+            expert or cluster in rows of 0, the examples of `generate`. With a prior without parts
+            there is no `column`.
+          predict: from `inputs`, what a mixture of experts predicts.
+
+        It adds operations without noise to the current graph, which must be the model's and not be
+        finalised. A result in which the model has noise is that at the mean code.
+        """
+        return {}

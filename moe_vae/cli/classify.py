@@ -10,7 +10,6 @@ from moe_vae.cli import options
 from moe_vae.data.checks import IMAGE_PIXELS, IMAGE_SIDE
 from moe_vae.evaluation.metrics import match_clusters
 from moe_vae.experiments.run_files import read_record
-from moe_vae.experiments.runs import load_run
 from moe_vae.model import Model
 
 __all__ = ["add_command", "read_picture", "run"]
@@ -28,21 +27,25 @@ def add_command(commands: options.Commands) -> None:
         "on a dark background. Models that were trained on other data or for a regression are "
         "refused",
     )
-    options.add_run(command)
+    options.add_trained(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints the likeliest answer and its probability."""
-    record = read_record(arguments.run_dir)
+    if arguments.run_dir is not None:  # said before TensorFlow is loaded
+        _check_images(arguments.run_dir)
+    image = read_picture(arguments.image)
+    model, session, record = options.trained_by(arguments)
+    print(_answer(model, model.predict_proba(session, image)[0], record))
+
+
+def _check_images(run_dir: Path) -> None:
+    record = read_record(run_dir)
     if record["n_features"] != IMAGE_PIXELS:
         raise options.CommandError(
-            f"{arguments.run_dir} was trained on the {record['data']}, not on images of "
+            f"{run_dir} was trained on the {record['data']}, not on images of "
             f"{IMAGE_SIDE} x {IMAGE_SIDE} pixels"
         )
-    image = read_picture(arguments.image)
-    trainer, record = load_run(arguments.run_dir)
-    probabilities = trainer.model.predict_proba(trainer.session, image)[0]
-    print(_answer(trainer.model, probabilities, record))
 
 
 def _answer(model: Model, probabilities: np.ndarray, record: dict[str, Any]) -> str:

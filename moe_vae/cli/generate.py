@@ -9,7 +9,6 @@ import numpy as np
 from moe_vae.cli import options
 from moe_vae.experiments.registry import MODELS
 from moe_vae.experiments.run_files import save_figures
-from moe_vae.experiments.runs import load_run
 from moe_vae.model import Model
 from moe_vae.plots.charts import plot_image_rows, plot_points
 
@@ -19,7 +18,7 @@ __all__ = ["add_command", "run"]
 def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
     command = options.add(commands, "generate", run, "draw pictures with a trained model")
-    options.add_run(command)
+    options.add_trained(command)
     command.add_argument(
         "--which",
         type=options.whole_number(0),
@@ -47,8 +46,7 @@ def add_command(commands: options.Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Draws, and writes the picture."""
-    trainer, record = load_run(arguments.run_dir)
-    model = trainer.model
+    model, session, record = options.trained_by(arguments)
     if not model.draws:
         raise options.CommandError(
             f"{arguments.run_dir} holds a model of kind {record['model']!r}, which draws nothing"
@@ -57,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     codes = np.random.default_rng(arguments.seed).standard_normal(
         [arguments.count, model.params["z_dim"]]
     )
-    rows = [model.generate(trainer.session, codes, column) for column in columns]
+    rows = [model.generate(session, codes, column) for column in columns]
     drawn, figure = _plot(model, rows, columns, record)
     save_figures({arguments.out.stem: figure}, arguments.out.parent)
     print(f"{len(columns)} x {arguments.count} {drawn} are in {arguments.out}.")

@@ -13,11 +13,13 @@ from moe_vae.cli import (
     cluster,
     clustering,
     evaluate,
+    export,
     figures,
     generate,
     notebooks,
     options,
     posts,
+    pretrained,
     recipes,
     scaling,
     table1,
@@ -29,6 +31,8 @@ from moe_vae.cli import (
 from moe_vae.data.checks import DataError
 from moe_vae.distributed.servers import ClusterError
 from moe_vae.experiments.run_files import RunError
+from moe_vae.export.model_file import ModelFileError
+from moe_vae.export.runtimes import MissingPackageError
 from moe_vae.model import ModelError
 from moe_vae.params import ParameterError
 from moe_vae.training.checkpoints import CheckpointError
@@ -47,6 +51,8 @@ COMMANDS = (
     generate,
     classify,
     evaluate,
+    export,
+    pretrained,
     posts,
     clustering,
     table1,
@@ -64,7 +70,9 @@ ERRORS = (
     CheckpointError,
     ClusterError,
     DataError,
+    MissingPackageError,
     ModelError,
+    ModelFileError,
     ParameterError,
     RunError,
     TrainingError,

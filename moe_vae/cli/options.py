@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from moe_vae.experiments.exports import TrainedModel
+from moe_vae.experiments.pretrained import PRETRAINED, load_pretrained
+from moe_vae.experiments.runs import load_run
 from moe_vae.experiments.sources import CACHE, MNIST_SOURCES, SOURCES, DataChoice
 from moe_vae.experiments.study_runs import Study
 from moe_vae.models.gates import GATES
@@ -24,6 +27,7 @@ __all__ = [
     "add_seeds",
     "add_study",
     "add_table",
+    "add_trained",
     "assignment",
     "counted",
     "data_of",
@@ -33,6 +37,7 @@ __all__ = [
     "seconds",
     "seed",
     "study_of",
+    "trained_by",
     "whole_number",
 ]
 
@@ -200,6 +205,31 @@ def add_run(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the directory that `train --out` wrote",
     )
+
+
+def add_trained(command: argparse.ArgumentParser) -> None:
+    """Adds which trained model: one from a run's directory, or one of the package's own."""
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--run",
+        dest="run_dir",
+        type=Path,
+        metavar="DIR",
+        help="the directory that `train --out` wrote",
+    )
+    which.add_argument(
+        "--pretrained",
+        choices=PRETRAINED,
+        help="a model that comes trained on MNIST with the package",
+    )
+
+
+def trained_by(arguments: argparse.Namespace) -> TrainedModel:
+    """Returns the `TrainedModel` of a command with `add_trained`."""
+    if arguments.pretrained is not None:
+        return load_pretrained(arguments.pretrained)
+    trainer, record = load_run(arguments.run_dir)
+    return TrainedModel(trainer.model, trainer.session, record)
 
 
 def add_out(command: argparse.ArgumentParser, default: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import DataError, check_points
 from moe_vae.data.dataset import Batch, DataSet
-from moe_vae.model import Model
+from moe_vae.model import Model, Signature
 from moe_vae.nn.layers import bounded_variance, gaussian_code, hidden_layers, reparametrise
 from moe_vae.nn.losses import bernoulli_reconstruction_loss, gaussian_reconstruction_loss
 from moe_vae.nn.sessions import run_in_chunks
@@ -266,3 +266,12 @@ class VariationalAutoencoder(Model, abc.ABC):
     def _noises(self) -> list[Tensor]:
         """The noise of the loss, float tensors [batch, ...]."""
         return [self.eps]
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns what an export can compute; see `Model.signatures`."""
+        inputs = {"inputs": self.inputs}
+        return {
+            "encode": Signature(inputs, self.encoder_mu),
+            "reconstruct": Signature(inputs, self.decoded, {self.z: self.encoder_mu}),
+            "generate": Signature({"z": self.z}, self.decoded),
+        }

@@ -7,6 +7,7 @@ import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.dataset import DataSet
+from moe_vae.model import Signature
 from moe_vae.models.autoencoder import VariationalAutoencoder
 from moe_vae.nn.gaussian_mixture import GaussianMixture
 from moe_vae.nn.losses import kl_between_categoricals, kl_between_gaussians
@@ -122,3 +123,20 @@ class ClusteringVAE(VariationalAutoencoder):
     def predict(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns each example's likeliest cluster, whole-number array [n]."""
         return self.predict_proba(session, inputs).argmax(axis=1)
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns what an export can compute; see `Model.signatures`."""
+        signatures = super().signatures()
+        with tf.name_scope("signatures"):
+            z = tf.placeholder(tf.float32, [None, self.params["z_dim"]], "z")
+            column = tf.placeholder(tf.float32, [None, self.n_clusters], "column")
+            code = column @ self.prior.mu + (column @ tf.sqrt(self.prior.var)) * z
+            return {
+                "route": Signature({"inputs": self.inputs}, self._route_probs()),
+                **signatures,
+                "generate": Signature({"z": z, "column": column}, self.decoded, {self.z: code}),
+            }
+
+    @abc.abstractmethod
+    def _route_probs(self) -> Tensor:
+        """Returns q(c|x) without noise, float tensor [batch, n_clusters]."""

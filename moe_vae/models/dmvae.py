@@ -112,8 +112,9 @@ class DMVAE(ClusteringVAE):
         self.temperature = tf.placeholder_with_default(
             float(self.params["temperature"]), [], "temperature"
         )
-        encoder = ClusterEncoder(self.params, self.n_clusters)
-        logits = encoder.logits(encoder.outputs(self.inputs))
+        self._encoder = ClusterEncoder(self.params, self.n_clusters)
+        self._outputs = self._encoder.outputs(self.inputs)
+        logits = self._encoder.logits(self._outputs)
         self.held = tf.placeholder_with_default(0.0, [], "held")
         # The value is that of `logits` for any `held`; at 1 no gradient reaches their encoder.
         self.cluster_logits = logits + self.held * (tf.stop_gradient(logits) - logits)
@@ -178,6 +179,9 @@ class DMVAE(ClusteringVAE):
             session, self.predicted_log_probs, {self.inputs: self.check(inputs)}
         )
         return np.exp(log_probs)
+
+    def _route_probs(self) -> Tensor:
+        return self._encoder.probs(self._outputs)
 
 
 def build_dmvae(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> DMVAE:

@@ -10,7 +10,7 @@ import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.dataset import Batch, DataSet
-from moe_vae.model import Model
+from moe_vae.model import Model, Signature
 from moe_vae.models.autoencoder import check_inputs
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.models.dmvae import DMVAE, DMVAE_PARAMS
@@ -90,6 +90,14 @@ class Gate(Model):
     def predict(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns each example's likeliest expert, whole-number array [n]."""
         return self.predict_proba(session, inputs).argmax(axis=1)
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns what an export can compute, "route"; see `Model.signatures`."""
+        with tf.name_scope("signatures"):
+            return {"route": Signature({"inputs": self.inputs}, self._route_probs())}
+
+    def _route_probs(self) -> Tensor:
+        return tf.exp(self.predicted_log_probs)
 
 
 class SoftmaxGate(Gate):
@@ -203,10 +211,14 @@ class PretrainedGate(Gate):
     def __init__(self, params: dict[str, Any], inputs: Tensor) -> None:
         super().__init__(params, inputs)
         with tf.variable_scope("gate"):
-            encoder = ClusterEncoder(params, self.n_clusters)
-            logits = encoder.logits(encoder.outputs(inputs))
+            self._encoder = ClusterEncoder(params, self.n_clusters)
+            self._outputs = self._encoder.outputs(inputs)
+            logits = self._encoder.logits(self._outputs)
             self.log_probs = tf.nn.log_softmax(logits, name="log_probs")
         self.predicted_log_probs = self.log_probs
+
+    def _route_probs(self) -> Tensor:
+        return self._encoder.probs(self._outputs)
 
 
 class GaussianMixtureGate(Gate):

@@ -1,6 +1,6 @@
 """A mixture whose experts are mixtures of VAEs: each expert draws a digit, each VAE a style."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE
 from moe_vae.data.dataset import DataSet, Form, Shape
-from moe_vae.model import Model
+from moe_vae.model import Model, Signature
 from moe_vae.models.specialists import SPECIALIST_PARAMS, SpecialistManager, vae_params
 from moe_vae.nn.cluster_encoder import CLOSED
 from moe_vae.nn.layers import hidden_layers
@@ -126,6 +126,7 @@ class HierarchicalMixture(SpecialistManager):
         styles = tf.get_variable(
             "styles", initializer=tf.constant(evenly, tf.float32), trainable=False
         )
+        self._styles = styles
         # The trainer finalises the graph, so the assignment must be built now.
         self._new_styles = tf.placeholder(tf.float32, [n_over, self.n_styles])
         self._assign_styles = tf.assign(styles, self._new_styles)
@@ -211,6 +212,21 @@ class HierarchicalMixture(SpecialistManager):
                 drawn[turn] = self._draw(session, z[turn], column, style)
         return drawn
 
+    def mean_codes(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns each image's mean code by its likeliest expert and style, float [n, z_dim]."""
+        codes = np.empty([len(inputs), self.params["z_dim"]], np.float32)
+        for rows, number, style in self._by_leaf(session, inputs):
+            codes[rows] = self._mean_codes(session, inputs[rows], number, style)
+        return codes
+
+    def _by_leaf(
+        self, session: Session, inputs: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, int, int]]:
+        """Yields the rows, as booleans [n], that each expert and style is likeliest for."""
+        experts, styles = self.predict_leaves(session, inputs)
+        for number, style in sorted(set(zip(experts, styles, strict=True))):
+            yield (experts == number) & (styles == style), number, style
+
     def _draw(self, session: Session, z: np.ndarray, expert: int, style: int) -> np.ndarray:
         vae = self.experts[expert][style]
         return run_in_chunks(session, vae.decoded_images, {vae.z: z})
@@ -240,13 +256,37 @@ class HierarchicalMixture(SpecialistManager):
         Returns:
           Float array [n, n_features].
         """
-        experts, styles = self.predict_leaves(session, inputs)
         decoded = np.empty_like(inputs)
-        for number, style in sorted(set(zip(experts, styles, strict=True))):
-            rows = (experts == number) & (styles == style)
+        for rows, number, style in self._by_leaf(session, inputs):
             codes = self._mean_codes(session, inputs[rows], number, style)
             decoded[rows] = self._draw(session, codes, number, style)
         return decoded
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns what an export can compute; see `Model.signatures`.
+
+        "generate" has a third input, `style` [batch, n_styles], a 1 for the style in rows of 0.
+        """
+        return super().signatures()
+
+    def _choices(self) -> tuple[list[VAE], Tensor]:
+        return [vae for group in self.experts for vae in group], self.leaf_probs
+
+    def _column_inputs(self) -> tuple[dict[str, Tensor], Tensor]:
+        columns, column = super()._column_inputs()
+        style = tf.placeholder(tf.float32, [None, self.n_styles], "style")
+        by_leaf = [-1, self.n_columns * self.n_styles]
+        weights = tf.expand_dims(column, 2) * tf.expand_dims(style, 1)
+        return {**columns, "style": style}, tf.reshape(weights, by_leaf)
+
+    def _without_noise(self) -> dict[Tensor, Tensor]:
+        given = super()._without_noise()
+        if self._learns_styles:
+            return given
+        # The same probabilities in fewer operations: sums over each style's finer outputs.
+        groups = tf.expand_dims(self.router.encoder.groups, 2) * tf.expand_dims(self._styles, 1)
+        by_leaf = tf.reshape(groups, [-1, self.n_columns * self.n_styles])
+        return {**given, self.leaf_probs: tf.nn.softmax(self.router.outputs) @ by_leaf}
 
 
 def build_hierarchical_mixture(

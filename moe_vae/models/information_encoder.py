@@ -13,7 +13,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, check_points
 from moe_vae.data.dataset import Batch, DataSet, Form, Shape
-from moe_vae.model import Model
+from moe_vae.model import Model, Signature
 from moe_vae.nn.cluster_encoder import ClusterEncoder
 from moe_vae.nn.mutual_information import (
     grouped_information,
@@ -235,6 +235,10 @@ class InformationEncoder(Model):
     def predict(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns each example's likeliest cluster, whole-number array [n]."""
         return np.argmax(self.predict_proba(session, inputs), axis=1)
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns what an export can compute, "route"; see `Model.signatures`."""
+        return {"route": Signature({"inputs": self.inputs}, self.encoder.probs(self.outputs))}
 
 
 def build_information_encoder(

@@ -8,7 +8,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, DataError, check_labels, check_targets
 from moe_vae.data.dataset import Batch, DataSet, Form, Shape
-from moe_vae.model import Model, ModelError
+from moe_vae.model import Model, ModelError, Signature
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.models.experts import TASKS, RegressionExperts
 from moe_vae.models.gates import GATES, Gate
@@ -277,6 +277,25 @@ class MixtureOfExperts(Model):
           ModelError: the gate gives examples no probability.
         """
         return self.gate.example_losses(session, inputs)
+
+    def mean_codes(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns a VAE gate's mean code of each example, float array [n, z_dim].
+
+        Raises:
+          ModelError: the gate has no decoder.
+        """
+        return self._drawing_gate().mean_codes(session, inputs)
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns what an export can compute: what the gate can, and "predict".
+
+        "route" gives the gate's probabilities, `predict_gate`; "predict" gives `predict_mean`.
+        """
+        signatures = self.gate.signatures()
+        probs, means = signatures["route"].output, self.experts.means
+        with tf.name_scope("signatures"):
+            predicted = tf.reduce_sum(tf.expand_dims(probs, 2) * means, axis=1)
+        return {**signatures, "predict": Signature({"inputs": self.inputs}, predicted)}
 
     def generate_pairs(
         self, session: Session, z: Any, column: Any

@@ -153,6 +153,10 @@ class VaDE(ClusteringVAE):
         )
         return np.exp(log_probs)
 
+    def _route_probs(self) -> Tensor:
+        """Returns p(c|z) at the mean code, which `predict_proba` approaches as var falls to 0."""
+        return tf.nn.softmax(self.prior.log_joint(self.encoder_mu))
+
 
 def build_vade(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> VaDE:
     """Builds the placeholder and the model in the current graph.

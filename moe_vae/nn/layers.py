@@ -12,6 +12,7 @@ __all__ = [
     "gaussian_code",
     "hidden_layers",
     "reparametrise",
+    "weighted_sum",
 ]
 
 VARIANCE_FLOOR = 1e-5
@@ -90,3 +91,16 @@ def reparametrise(mu: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
         eps = normal_noise(tf.shape(mu), "eps")
         z = tf.add(mu, tf.sqrt(var) * eps, name="z")
     return eps, z
+
+
+def weighted_sum(weights: Tensor, values: Sequence[Tensor]) -> Tensor:
+    """Computes sum_k weights_k values_k for each example.
+
+    Args:
+      weights: float tensor [batch, n].
+      values: n float tensors [batch, features].
+
+    Returns:
+      Float tensor [batch, features].
+    """
+    return tf.reduce_sum(tf.expand_dims(weights, 2) * tf.stack(values, axis=1), axis=1)

@@ -19,7 +19,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, NUM_CLASSES, DataError, check_examples, check_labels
 from moe_vae.data.dataset import Batch, Form, Shape
-from moe_vae.model import Model
+from moe_vae.model import Model, Signature
 from moe_vae.nn.layers import activation_function, gaussian_code, hidden_layers, reparametrise
 from moe_vae.nn.losses import gaussian_reconstruction_loss, kl_to_standard_normal
 from moe_vae.nn.sessions import run_in_chunks
@@ -243,6 +243,23 @@ class ConditionalVAE(Model):
     def _check(self, inputs: np.ndarray) -> np.ndarray:
         are_images = self.params["output_activation"] == "sigmoid"
         return check_examples(inputs, self.n_features, are_images)
+
+    def mean_codes(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns each image's mean code, float array [n, z_dim], for float32 [n, n_features]."""
+        return run_in_chunks(session, self.encoder_mu, {self.images: self._check(inputs)})
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns what an export can compute; see `Model.signatures`.
+
+        The `column` of "generate" is the digit's probabilities, so it may also mix digits.
+        """
+        inputs = {"inputs": self.images}
+        return {
+            "route": Signature(inputs, self.digit_prob),
+            "encode": Signature(inputs, self.encoder_mu),
+            "reconstruct": Signature(inputs, self.decoded_images, {self.z: self.encoder_mu}),
+            "generate": Signature({"z": self.z, "column": self.digit_prob}, self.decoded_images),
+        }
 
 
 # Post 2, cell 5: the placeholders, and the model on them.

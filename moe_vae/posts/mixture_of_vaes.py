@@ -16,8 +16,14 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, check_examples
 from moe_vae.data.dataset import Batch, Form, Shape
-from moe_vae.model import Model
-from moe_vae.nn.layers import activation_function, gaussian_code, hidden_layers, reparametrise
+from moe_vae.model import Model, Signature
+from moe_vae.nn.layers import (
+    activation_function,
+    gaussian_code,
+    hidden_layers,
+    reparametrise,
+    weighted_sum,
+)
 from moe_vae.nn.losses import gaussian_reconstruction_loss, kl_to_standard_normal
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
@@ -302,6 +308,61 @@ class Manager(Model):
                 session, expert.decoded_images, {self.images: inputs[rows], expert.eps: no_noise}
             )
         return decoded
+
+    def mean_codes(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns each image's mean code by its likeliest expert.
+
+        Args:
+          session: a session that holds trained variables.
+          inputs: float32 array [n, n_features].
+
+        Returns:
+          Float array [n, z_dim].
+        """
+        chosen = self.predict(session, inputs)
+        codes = np.empty([len(inputs), self.params["z_dim"]], np.float32)
+        for number in np.unique(chosen):
+            rows, expert = chosen == number, self.experts[number]
+            codes[rows] = run_in_chunks(session, expert.encoder_mu, {self.images: inputs[rows]})
+        return codes
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns what an export can compute; see `Model.signatures`."""
+        with tf.name_scope("signatures"):
+            inputs, given = {"inputs": self.images}, self._without_noise()
+            vaes, probs = self._choices()
+            chosen = tf.one_hot(tf.argmax(probs, axis=1), len(vaes))
+            z = tf.placeholder(tf.float32, [None, self.params["z_dim"]], "z")
+            columns, weights = self._column_inputs()
+            decoded = [vae.decoded_images for vae in vaes]
+            codes = weighted_sum(chosen, [vae.encoder_mu for vae in vaes])
+            return {
+                "route": Signature(inputs, self._route_probs(), given),
+                "encode": Signature(inputs, codes, given),
+                "reconstruct": Signature(inputs, weighted_sum(chosen, decoded), given),
+                "generate": Signature(
+                    {"z": z, **columns},
+                    weighted_sum(weights, decoded),
+                    {vae.z: z for vae in vaes},
+                ),
+            }
+
+    def _without_noise(self) -> dict[Tensor, Tensor]:
+        """Returns what takes the place of which tensor in a signature: mean codes, of codes."""
+        return {vae.z: vae.encoder_mu for vae in self._choices()[0]}
+
+    def _route_probs(self) -> Tensor:
+        """Returns p(expert | image) of a trained mixture, float tensor [batch, experts]."""
+        return self.probs
+
+    def _choices(self) -> tuple[list[VAE], Tensor]:
+        """Returns the VAEs, and the probability of each, float tensor [batch, VAEs]."""
+        return self.experts, self._route_probs()
+
+    def _column_inputs(self) -> tuple[dict[str, Tensor], Tensor]:
+        """Returns the inputs that choose a VAE, and each one's weight [batch, VAEs]."""
+        column = tf.placeholder(tf.float32, [None, self.n_columns], "column")
+        return {"column": column}, column
 
 
 # Post 3, cell 6: the graph. Notebook 02 and the `Trainer` add Adam on the manager's loss.

@@ -15,6 +15,7 @@ from moe_vae.evaluation.recogniser import build_recogniser
 from moe_vae.experiments.registry import MODELS, builder, default_params, engines_of
 from moe_vae.experiments.runs import run_record
 from moe_vae.experiments.sources import SOURCES
+from moe_vae.export.frozen import checkpoint_variables, compute, freeze
 from moe_vae.model import Model, ModelError
 from moe_vae.models.gates import GATES
 from moe_vae.params import check_params
@@ -89,14 +90,18 @@ def with_neighbours(data_set):
     return related
 
 
-def start(case, schedule=None):
+def builder_and_params(case):
     name, engine, given = case
     defaults = default_params(name, SOURCES["mnist"].form, given)
     small = {key: value for key, value in SMALL.items() if key in defaults}
     build = builder(name, IMAGE_SHAPE, engine)
     if name in ("mixture-of-vaes", "hierarchy"):
         small["n_experts"] = N_CLASSES if given.get("routing") == "labels" else 2
-    return start_trainer(build, {**small, **given}, 1, schedule)
+    return build, {**small, **given}
+
+
+def start(case, schedule=None):
+    return start_trainer(*builder_and_params(case), 1, schedule)
 
 
 class Fed:
@@ -175,8 +180,9 @@ def check_drawings(trainer, data_set):
             lambda: model.generate(session, np.zeros([1, 3]), 0),
             lambda: model.generate_row(session, np.zeros([1, 3])),
             lambda: model.reconstruct(session, data_set.images),
+            lambda: model.mean_codes(session, data_set.images),
         ):
-            with pytest.raises(ModelError, match="no decoder"):
+            with pytest.raises(ModelError, match=r"no (decoder|codes)"):
                 draw()
         return
     z = np.random.default_rng(0).standard_normal([4, model.params["z_dim"]])
@@ -191,6 +197,26 @@ def check_drawings(trainer, data_set):
     np.testing.assert_allclose(row[last], expected, rtol=1e-5, atol=1e-6)
     assert model.reconstruct(session, data_set.images).shape == data_set.images.shape
     assert len(trainer.samples) == trainer.epochs_done["loss"]
+
+
+def check_signatures(case, trainer, data_set, directory):
+    """What a model can, its frozen signatures can, with the same results."""
+    model, session = trainer.model, trainer.session
+    build, params = builder_and_params((case[0], "plain", case[2]))
+    trainer.save(directory / "model.ckpt")
+    variables = checkpoint_variables(build, params, directory / "model.ckpt")
+    graphs = freeze(build, params, variables)
+    draws = {"encode", "reconstruct", "generate"} if model.draws else set()
+    routes = set() if model.answer == "code" else {"route"}
+    predicts = {"predict"} if model.answer in ("class", "value") else set()
+    assert graphs.keys() == draws | routes | predicts
+    if model.draws:
+        inputs = {"inputs": data_set.images}
+        decoded = compute(graphs["reconstruct"], inputs)
+        expected = model.reconstruct(session, data_set.images)
+        np.testing.assert_allclose(decoded, expected, atol=1e-5)
+        codes = compute(graphs["encode"], inputs)
+        np.testing.assert_allclose(codes, model.mean_codes(session, data_set.images), atol=1e-5)
 
 
 def check_record_and_figures(name, trainer, data_set):
@@ -209,6 +235,7 @@ def test_a_model_trains_predicts_and_draws_by_the_contract(case, tmp_path, data_
     check_training(trainer, train_set, tmp_path)
     check_predictions(trainer, data_set)
     check_drawings(trainer, data_set)
+    check_signatures(case, trainer, data_set, tmp_path)
     check_record_and_figures(case[0], trainer, data_set)
     trainer.session.close()
 
@@ -237,6 +264,7 @@ OWN = [
     ("conditional-vae", "predict_proba"),
     ("mixture-of-vaes", "generate"),
     ("mixture-of-vaes", "reconstruct"),
+    ("dmvae", "signatures"),
     ("information", "phases"),
     ("vade", "predict_proba"),
     ("moe", "predict_proba"),

@@ -1,0 +1,153 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from moe_vae import load_pretrained
+from moe_vae.cli.main import main
+from moe_vae.experiments.exports import load_model
+from moe_vae.experiments.pretrained import read_sample
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The directory of a small trained conditional VAE; not to be written to."""
+    directory = tmp_path_factory.mktemp("runs") / "run"
+    small = ["encoder_layers=[8]", "decoder_layers=[8]", "digit_classification_layers=[8]"]
+    words = ["--data", "sample", "--epochs", "1", "--out", str(directory)]
+    main(["train", "conditional-vae", *words, "--set", *small])
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def empty_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def printed(capfd, *words):
+    capfd.readouterr()
+    main([str(word) for word in words])
+    return capfd.readouterr().out
+
+
+def error_line(capfd, *words):
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    error = capfd.readouterr().err
+    assert caught.value.code == 2
+    assert re.fullmatch(r"python -m moe_vae.*: error: .+\n", error), error
+    return error
+
+
+def test_export_writes_each_form_and_says_where_it_is(run, capfd):
+    for to, written in {"savedmodel": "saved_model.pb", "onnx": "route.onnx"}.items():
+        if to == "onnx":
+            pytest.importorskip("tf2onnx")
+        line = printed(capfd, "export", "--run", run, "--to", to, "--out", f"new/{to}")
+        assert line == (
+            f"conditional-vae is in new/{to}, with the signatures route, encode, reconstruct, "
+            "generate.\n"
+        )
+        assert Path("new", to, written).exists()
+
+
+def test_export_to_half_precision_counts_the_answers_that_change(run, capfd):
+    line = printed(capfd, "export", "--run", run, "--to", "npz", "--half", "--out", "half.npz")
+    assert line == (
+        "conditional-vae is in half.npz, in half precision, which changes 0 of 714 answers on the "
+        "test set (sample of 5,000 MNIST digits).\n"
+    )
+    printed(capfd, "export", "--run", run, "--to", "npz", "--out", "full.npz")
+    assert Path("half.npz").stat().st_size < 0.6 * Path("full.npz").stat().st_size
+    half, full = (load_model(Path(f"{name}.npz")) for name in ("half", "full"))
+    images = read_sample().images[:100]
+    found, expected = (each.model.predict_proba(each.session, images) for each in (half, full))
+    np.testing.assert_allclose(found, expected, atol=1e-2)
+    assert (found != expected).any()
+
+
+def test_export_writes_to_the_runs_directory_by_default(run, capfd, tmp_path):
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    for path in run.iterdir():
+        if path.is_file():
+            (copied / path.name).write_bytes(path.read_bytes())
+    assert "copied/model.npz" in printed(capfd, "export", "--run", copied, "--to", "npz")
+    assert (copied / "model.npz").exists()
+
+
+REFUSED = {
+    "no run": (["--run", "nowhere", "--to", "npz"], "nowhere/metrics.json does not exist"),
+    "no form": (["--run", "nowhere"], "the following arguments are required: --to"),
+    "half": (["--run", "nowhere", "--to", "onnx", "--half"], "--half does not go with --to onnx"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_export_refuses_what_it_cannot_do_in_one_line(case, capfd):
+    words, message = REFUSED[case]
+    assert message in error_line(capfd, "export", *words)
+    assert list(Path().iterdir()) == []
+
+
+def test_export_does_not_overwrite_a_directory(run, capfd):
+    Path("taken").mkdir()
+    words = ["--run", run, "--to", "savedmodel", "--out", "taken"]
+    assert "error: taken: exists already: name another\n" in error_line(capfd, "export", *words)
+
+
+def test_export_says_what_to_install(run, capfd, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "tf2onnx", None)
+    error = error_line(capfd, "export", "--run", run, "--to", "onnx", "--out", "new")
+    assert "pip install 'moe_vae[export]'" in error
+
+
+# Pretrained models.
+
+
+def test_classify_reads_a_picture_with_a_pretrained_model(capfd):
+    sample = read_sample()
+    model, session, _ = load_pretrained("conditional-vae")
+    probabilities = model.predict_proba(session, sample.images[:1])[0]
+    pixels = np.rint(255 * sample.images[0]).astype(np.uint8).reshape(28, 28)
+    Image.fromarray(pixels).save("digit.png")
+    line = printed(capfd, "classify", "digit.png", "--pretrained", "conditional-vae")
+    likeliest = probabilities.argmax()
+    assert line == f"digit {likeliest} (probability {probabilities[likeliest]:.3f})\n"
+    line = printed(capfd, "classify", "digit.png", "--pretrained", "specialists")
+    digit = sample.labels[0]
+    assert re.fullmatch(rf"expert \d \(probability \d\.\d+\), matched with digit {digit}\n", line)
+
+
+def test_generate_draws_with_a_pretrained_model(capfd):
+    words = ["--pretrained", "conditional-vae", "--which", "3", "--count", "2", "--out", "new.png"]
+    assert printed(capfd, "generate", *words) == "1 x 2 pictures are in new.png.\n"
+    assert Path("new.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["generate"], "one of the arguments --run --pretrained is required"),
+        (["generate", "--pretrained", "gan"], "invalid choice: 'gan'"),
+        (["generate", "--pretrained", "specialists", "--run", "x"], "not allowed with argument"),
+    ],
+)
+def test_generate_asks_for_one_trained_model(words, message, capfd):
+    assert message in error_line(capfd, *words)
+
+
+def test_pretrained_makes_the_files_from_runs(capfd, monkeypatch):
+    monkeypatch.setattr("moe_vae.cli.pretrained.DataChoice.read", lambda self: self.name)
+    calls = []
+    monkeypatch.setattr(
+        "moe_vae.cli.pretrained.make_pretrained", lambda *words: calls.append(words) or "made"
+    )
+    words = ["--runs", "some", "--models", "specialists", "--out", "out"]
+    assert printed(capfd, "pretrained", *words) == "made\n"
+    assert calls == [("specialists", Path("some/specialists"), "mnist", Path("out"))]

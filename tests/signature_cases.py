@@ -1,0 +1,103 @@
+"""Small models of every kind, and what each of their signatures must return."""
+
+import functools
+
+import numpy as np
+
+from moe_vae.compat import tf
+from moe_vae.experiments.registry import builder, default_params
+from moe_vae.models.gates import GATES
+from moe_vae.models.vade import VaDE
+
+N_EXPERTS = 2  # of mixtures of VAEs
+COLUMN = 1  # that `generate` draws
+SMALL = {
+    "encoder_layers": [8],
+    "decoder_layers": [8],
+    "digit_classification_layers": [8],
+    "manager_layers": [8],
+    "cluster_encoder_layers": [8],
+    "gate_layers": [8],
+    "n_over_clusters": 20,
+    "n_samples": 2,
+    "z_dim": 3,
+}
+# Name of the case: the model and its parameters.
+CASES = {
+    "conditional-vae": ("conditional-vae", {}),
+    "mixture-of-vaes": ("mixture-of-vaes", {}),
+    "balanced": ("mixture-of-vaes", {"routing": "balanced"}),
+    "specialists": ("mixture-of-vaes", {"routing": "information"}),
+    "labels": ("mixture-of-vaes", {"routing": "labels"}),
+    "hierarchy": ("hierarchy", {}),
+    "hierarchy by information": ("hierarchy", {"style_routing": "information"}),
+    "information": ("information", {}),
+    "vae": ("vae", {}),
+    "gaussian vae": ("vae", {"likelihood": "gaussian", "decoder_variance": "learned"}),
+    "vade": ("vade", {}),
+    "dmvae": ("dmvae", {}),
+    **{f"moe {gate}": ("moe", {"gate": gate, "n_outputs": 2}) for gate in GATES},
+    "moe full": ("moe", {"gate": "gmm", "covariance": "full"}),
+    "moe classes": ("moe", {"gate": "dmvae", "task": "classification", "n_outputs": 4}),
+}
+
+
+def build_and_params(name):
+    """Returns the builder of a case, and its parameters."""
+    model, given = CASES[name]
+    defaults = default_params(model, "mnist", given)
+    small = {key: value for key, value in SMALL.items() if key in defaults}
+    build = builder(model, 784)
+    if model in ("mixture-of-vaes", "hierarchy"):
+        build = functools.partial(build, n_experts=N_EXPERTS)
+    return build, {**small, **given}
+
+
+def some_variables(build, params):
+    """Returns values for all variables: the initial ones, changed a little."""
+    random = np.random.default_rng(0)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)
+        build(params)
+        session.run(tf.global_variables_initializer())
+        values = {each.op.name: session.run(each) for each in tf.global_variables()}
+    return {
+        name: value
+        if name.endswith(("groups", "styles", "precision_factors"))
+        else (value + random.normal(0, 0.05, value.shape)).astype(np.float32)
+        for name, value in values.items()
+    }
+
+
+def some_inputs(model, n_examples):
+    """Returns the arrays that signatures read, by the name of the input."""
+    random = np.random.default_rng(n_examples)
+    one_hot = np.zeros([n_examples, model.n_columns], np.float32)
+    one_hot[:, min(COLUMN, model.n_columns - 1)] = 1
+    styles = np.eye(model.n_styles, dtype=np.float32)[np.arange(n_examples) % model.n_styles]
+    return {
+        "inputs": random.random([n_examples, model.n_features]).astype(np.float32),
+        "z": random.standard_normal([n_examples, SMALL["z_dim"]]).astype(np.float32),
+        "column": one_hot,
+        "style": styles,
+    }
+
+
+def expected_output(model, session, signature, arrays):
+    """Returns what a model's own method returns for a signature's inputs."""
+    inputs, gate = arrays["inputs"], getattr(model, "gate", model)
+    if isinstance(gate, VaDE) and signature in ("route", "predict"):
+        no_noise = np.zeros([len(inputs), gate.params["n_samples"], SMALL["z_dim"]])
+        feed = {gate.inputs: inputs, gate.eps_samples: no_noise}
+        if signature == "predict":
+            return session.run(model.predicted, feed)
+        return np.exp(session.run(gate.predicted_log_probs, feed))
+    methods = {
+        "route": model.predict_gate if gate is not model else model.predict_proba,
+        "encode": model.mean_codes,
+        "reconstruct": model.reconstruct,
+        "predict": getattr(model, "predict_mean", None),
+    }
+    if signature == "generate":
+        return model.generate(session, arrays["z"], min(COLUMN, model.n_columns - 1))
+    return methods[signature](session, inputs)
