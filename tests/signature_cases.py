@@ -1,17 +1,17 @@
 """Small models of every kind, and what each of their signatures must return."""
 
-import functools
-
 import numpy as np
 
 from moe_vae.compat import tf
+from moe_vae.data.checks import IMAGE_SHAPE
 from moe_vae.experiments.registry import builder, default_params
+from moe_vae.experiments.sources import SOURCES
 from moe_vae.models.gates import GATES
 from moe_vae.models.vade import VaDE
 
-N_EXPERTS = 2  # of mixtures of VAEs
 COLUMN = 1  # that `generate` draws
 SMALL = {
+    "n_experts": 2,
     "encoder_layers": [8],
     "decoder_layers": [8],
     "digit_classification_layers": [8],
@@ -45,12 +45,9 @@ CASES = {
 def build_and_params(name):
     """Returns the builder of a case, and its parameters."""
     model, given = CASES[name]
-    defaults = default_params(model, "mnist", given)
+    defaults = default_params(model, SOURCES["mnist"].form, given)
     small = {key: value for key, value in SMALL.items() if key in defaults}
-    build = builder(model, 784)
-    if model in ("mixture-of-vaes", "hierarchy"):
-        build = functools.partial(build, n_experts=N_EXPERTS)
-    return build, {**small, **given}
+    return builder(model, IMAGE_SHAPE), {**small, **given}
 
 
 def some_variables(build, params):

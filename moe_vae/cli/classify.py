@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from moe_vae.cli import options
-from moe_vae.data.checks import IMAGE_PIXELS, IMAGE_SIDE
+from moe_vae.data.checks import IMAGE_SHAPE, IMAGE_SIDE
 from moe_vae.evaluation.metrics import match_clusters
 from moe_vae.experiments.run_files import read_record
 from moe_vae.model import Model
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _check_images(run_dir: Path) -> None:
     record = read_record(run_dir)
-    if record["n_features"] != IMAGE_PIXELS:
+    if tuple(record["shape"]) != IMAGE_SHAPE:
         raise options.CommandError(
             f"{run_dir} was trained on the {record['data']}, not on images of "
             f"{IMAGE_SIDE} x {IMAGE_SIDE} pixels"

@@ -8,16 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from moe_vae.compat import Session, tf
-from moe_vae.data.checks import IMAGE_PIXELS, SMALL_PIXELS, square_side
 from moe_vae.experiments.registry import MODELS, builder
 from moe_vae.experiments.run_files import CHECKPOINT, Record, RunError, read_record
 from moe_vae.export.frozen import (
     Build,
     FrozenGraph,
     build_model,
-    checkpoint_variables,
     compute,
     freeze,
+    read_checkpoint,
 )
 from moe_vae.export.model_file import (
     ModelFile,
@@ -45,7 +44,7 @@ __all__ = [
 ]
 
 # What a model's file has under names of its own; the rest of a run's record is its metadata.
-_OWN = ("model", "params", "seed", "shape", "n_features", "n_classes", "class_names")
+_OWN = ("model", "params", "seed", "shape", "n_classes", "class_names")
 # What it does not keep: they are long, and no trained model needs them.
 _LEFT_OUT = ("history", "seconds")
 
@@ -79,7 +78,7 @@ class Target(NamedTuple):
 
 
 def _build(content: ModelFile) -> Build:
-    return builder(content.model, int(np.prod(content.shape)))
+    return builder(content.model, content.shape)
 
 
 def read_run(directory: Path) -> ModelFile:
@@ -93,11 +92,11 @@ def read_run(directory: Path) -> ModelFile:
         raise RunError(f"{path} cannot be restored: {path}.index does not exist")
     content = _content(record)
     try:
-        variables = checkpoint_variables(_build(content), content.params, path)
+        params, variables = read_checkpoint(_build(content), content.params, path)
     except (tf.errors.OpError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"{path} cannot be restored ({reason})") from error
-    return dataclasses.replace(content, variables=variables)
+    return dataclasses.replace(content, params=params, variables=variables)
 
 
 def _content(record: Record) -> ModelFile:
@@ -106,22 +105,13 @@ def _content(record: Record) -> ModelFile:
     return ModelFile(
         record["model"],
         record["params"],
-        _shape(record),
+        tuple(record["shape"]),
         record["seed"],
         {},
         record.get("n_classes"),
         None if names is None else tuple(names),
         kept,
     )
-
-
-def _shape(record: Record) -> tuple[int, ...]:
-    """Returns the shape of one example; records of older versions have the number of features."""
-    if "shape" in record:
-        return tuple(record["shape"])
-    n_features = record["n_features"]
-    is_square = n_features in (IMAGE_PIXELS, SMALL_PIXELS)
-    return (square_side(n_features),) * 2 if is_square else (n_features,)
 
 
 def write_model(path: Path, content: ModelFile, half: bool = False) -> None:
@@ -173,8 +163,7 @@ def restore_model(content: ModelFile) -> TrainedModel:
     model, session = build_model(_build(content), content.params, content.variables)
     record = {
         **content.metadata,
-        **{name: getattr(content, name) for name in _OWN if name != "n_features"},
-        "n_features": int(np.prod(content.shape)),
+        **{name: getattr(content, name) for name in _OWN},
     }
     return TrainedModel(model, session, record)
 

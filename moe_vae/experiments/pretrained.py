@@ -100,19 +100,20 @@ def read_sample() -> DataSet:
     parts = read_data_sets(data="sample")
     sets = (parts.train, parts.validation, parts.test)
     return DataSet(
-        np.concatenate([each.images for each in sets]),
-        np.concatenate([each.labels for each in sets]),
+        np.concatenate([np.asarray(each.images) for each in sets]),
+        np.concatenate([np.asarray(each.labels) for each in sets]),
     )
 
 
 def score_sample(trained: TrainedModel) -> float:
     """Returns the accuracy on the bundled sample; of a clustering, under the best matching."""
     sample = read_sample()
+    labels = np.asarray(sample.labels)
     predicted = trained.model.predict(trained.session, sample.images)
     if trained.model.answer == "digit":
-        return float((predicted == sample.labels).mean())
-    n_classes = int(sample.labels.max()) + 1
-    scores = clustering_scores(sample.labels, predicted, n_classes, trained.model.n_columns)
+        return float((predicted == labels).mean())
+    n_classes = int(labels.max()) + 1
+    scores = clustering_scores(labels, predicted, n_classes, trained.model.n_columns)
     return scores["accuracy"]
 
 

@@ -18,9 +18,9 @@ __all__ = [
     "Build",
     "FrozenGraph",
     "build_model",
-    "checkpoint_variables",
     "compute",
     "freeze",
+    "read_checkpoint",
 ]
 
 # A function of parameters that builds a model in the current graph.
@@ -59,9 +59,9 @@ class FrozenGraph(NamedTuple):
     variables: tuple[str, ...]
 
 
-def checkpoint_variables(
+def read_checkpoint(
     build: Build, params: Mapping[str, Any], path: Path
-) -> dict[str, np.ndarray]:
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Reads a model's own variables from a checkpoint, which has its optimiser's as well.
 
     Args:
@@ -70,7 +70,7 @@ def checkpoint_variables(
       path: a checkpoint that `Trainer.save` wrote, with any engine.
 
     Returns:
-      Dict of a variable's name to its value.
+      All parameters of the model, and a dict of a variable's name to its value.
 
     Raises:
       tf.errors.OpError: the checkpoint cannot be read, or lacks a variable.
@@ -78,11 +78,11 @@ def checkpoint_variables(
     """
     reader = tf.train.load_checkpoint(str(path))
     with tf.Graph().as_default():
-        build(params)
+        model = build(params)
         variables = tf.global_variables()
     values = {each.op.name: reader.get_tensor(each.op.name) for each in variables}
     _check_variables(values, variables)
-    return values
+    return model.params, values
 
 
 def build_model(

@@ -23,7 +23,7 @@ from moe_vae.experiments.pretrained import DIRECTORY, PRETRAINED, make_pretraine
 from moe_vae.experiments.registry import builder, default_params
 from moe_vae.experiments.run_files import METRICS, RunError
 from moe_vae.experiments.runs import load_run, train_run
-from moe_vae.experiments.sources import DataChoice
+from moe_vae.experiments.sources import SOURCES, DataChoice
 from moe_vae.export.model_file import ModelFile, ModelFileError, write_model_file
 from moe_vae.export.runtimes import MissingPackageError
 from moe_vae.model import ModelError
@@ -37,10 +37,10 @@ POINTS = np.random.default_rng(0).normal(0, 5, [50, 2]).astype(np.float32)
 
 def small_model(name="dmvae", **given):
     sizes = {"encoder_layers": [4], "decoder_layers": [4], "cluster_encoder_layers": [4]}
-    defaults = default_params(name, "spiral", given)
+    defaults = default_params(name, SOURCES["spiral"].form, given)
     small = {key: value for key, value in sizes.items() if key in defaults}
     params = check_params({**small, "z_dim": 2, **given}, defaults)
-    return ModelFile(name, params, (2,), 1, some_variables(builder(name, 2), params))
+    return ModelFile(name, params, (2,), 1, some_variables(builder(name, (2,)), params))
 
 
 @pytest.mark.parametrize("path", sorted(RECORDED.glob("*.npz")), ids=lambda path: path.stem)

@@ -4,7 +4,7 @@ from signature_cases import build_and_params, some_inputs, some_variables
 
 from moe_vae.compat import tf
 from moe_vae.evaluation.recogniser import build_recogniser
-from moe_vae.export.frozen import build_model, checkpoint_variables, freeze
+from moe_vae.export.frozen import build_model, freeze, read_checkpoint
 from moe_vae.model import ModelError, Signature
 from moe_vae.posts.conditional_vae import ConditionalVAE
 from moe_vae.training.trainer import start_trainer
@@ -66,7 +66,8 @@ def test_a_checkpoints_own_variables_are_read_without_the_optimisers(tmp_path):
     build, params = build_and_params("conditional-vae")
     trainer = start_trainer(build, params, 0)
     trainer.save(tmp_path / "model.ckpt")
-    read = checkpoint_variables(build, params, tmp_path / "model.ckpt")
+    complete, read = read_checkpoint(build, params, tmp_path / "model.ckpt")
+    assert complete == trainer.model.params
     model, session = build_model(build, params, read)
     images = some_inputs(model, 3)["inputs"]
     found, expected = (

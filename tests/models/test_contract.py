@@ -15,7 +15,7 @@ from moe_vae.evaluation.recogniser import build_recogniser
 from moe_vae.experiments.registry import MODELS, builder, default_params, engines_of
 from moe_vae.experiments.runs import run_record
 from moe_vae.experiments.sources import SOURCES
-from moe_vae.export.frozen import checkpoint_variables, compute, freeze
+from moe_vae.export.frozen import compute, freeze, read_checkpoint
 from moe_vae.model import Model, ModelError
 from moe_vae.models.gates import GATES
 from moe_vae.params import check_params
@@ -204,7 +204,7 @@ def check_signatures(case, trainer, data_set, directory):
     model, session = trainer.model, trainer.session
     build, params = builder_and_params((case[0], "plain", case[2]))
     trainer.save(directory / "model.ckpt")
-    variables = checkpoint_variables(build, params, directory / "model.ckpt")
+    params, variables = read_checkpoint(build, params, directory / "model.ckpt")
     graphs = freeze(build, params, variables)
     draws = {"encode", "reconstruct", "generate"} if model.draws else set()
     routes = set() if model.answer == "code" else {"route"}
