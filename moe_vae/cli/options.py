@@ -1,15 +1,17 @@
 """What the commands share: the parser, types of options, and options that several commands have."""
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from moe_vae.data.own import ReadOptions
 from moe_vae.experiments.exports import TrainedModel
 from moe_vae.experiments.pretrained import PRETRAINED, load_pretrained
 from moe_vae.experiments.runs import load_run
-from moe_vae.experiments.sources import CACHE, MNIST_SOURCES, SOURCES, DataChoice
+from moe_vae.experiments.sources import CACHE, MNIST_SOURCES, SOURCES, DataChoice, is_path
 from moe_vae.experiments.study_runs import Study
 from moe_vae.models.gates import GATES
 
@@ -18,11 +20,13 @@ __all__ = [
     "Commands",
     "Parser",
     "add",
+    "add_any_data",
     "add_cache",
     "add_data",
     "add_data_dir",
     "add_epochs_and_seed",
     "add_out",
+    "add_reading",
     "add_run",
     "add_seeds",
     "add_study",
@@ -30,12 +34,15 @@ __all__ = [
     "add_trained",
     "assignment",
     "counted",
+    "data_name",
     "data_of",
+    "image_size",
     "png",
     "positive",
     "process_count",
     "seconds",
     "seed",
+    "share_or_path",
     "study_of",
     "trained_by",
     "whole_number",
@@ -133,6 +140,36 @@ def seconds(text: str) -> float:
     return value
 
 
+def data_name(text: str) -> str:
+    """Reads a key of `SOURCES`, or the path of your own data."""
+    if text not in SOURCES and not is_path(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not one of {', '.join(SOURCES)}, or the path of your own data"
+        )
+    return text
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Reads height and width, as in 28x28."""
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(
+        side.isascii() and side.isdigit() and int(side) for side in sides
+    ):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, as in 28x28")
+    return int(sides[0]), int(sides[1])
+
+
+def share_or_path(text: str) -> float | Path:
+    """Reads a share above 0 and below 1, or a path."""
+    try:
+        share = float(text)
+    except ValueError:
+        return Path(text)
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0 and below 1, or a path")
+    return share
+
+
 def png(text: str) -> Path:
     """Reads the path of a PNG file."""
     if not text.endswith(".png"):
@@ -144,13 +181,63 @@ def png(text: str) -> Path:
 
 
 def add_data(command: argparse.ArgumentParser, names: Iterable[str] = MNIST_SOURCES) -> None:
-    """Adds which data set, keys of `SOURCES`, and where it is."""
+    """Adds which data set, one of some keys of `SOURCES`, and where it is."""
     names = tuple(names)
-    explained = "; ".join(
-        f"{name}{' (default)' if name == 'auto' else ''}: {SOURCES[name].help}" for name in names
-    )
+    explained = _explained(names)
     command.add_argument("--data", choices=names, default="auto", help=f"the data set. {explained}")
     add_data_dir(command)
+
+
+def add_any_data(command: argparse.ArgumentParser) -> None:
+    """Adds which data set, a key of `SOURCES` or your own, where it is and how it is read."""
+    command.add_argument(
+        "--data",
+        type=data_name,
+        default="auto",
+        metavar="DATA",
+        help=f"the data set. {_explained(SOURCES)}; or the PATH of your own: a folder of pictures, "
+        "a folder of IDX files, a .npz or .npy file, or a table (.csv, .tsv, .parquet)",
+    )
+    add_data_dir(command)
+    add_reading(command)
+
+
+def _explained(names: Iterable[str]) -> str:
+    return "; ".join(
+        f"{name}{' (default)' if name == 'auto' else ''}: {SOURCES[name].help}" for name in names
+    )
+
+
+def add_reading(command: argparse.ArgumentParser) -> None:
+    """Adds how your own data are read."""
+    group = command.add_argument_group("your own data", "how the data at a PATH are read")
+    group.add_argument(
+        "--kind",
+        choices=("images", "points"),
+        help="what they are; default: images if an example has two or more dimensions",
+    )
+    group.add_argument(
+        "--image-size",
+        type=image_size,
+        metavar="HxW",
+        help="height and width to which pictures are scaled, as in 28x28; default: their own",
+    )
+    group.add_argument(
+        "--invert",
+        action=argparse.BooleanOptionalAction,
+        help="exchange black and white; default: if the training images are dark on light",
+    )
+    for part, share in (("validation", 0.1), ("test", 0.2)):
+        group.add_argument(
+            f"--{part}",
+            type=share_or_path,
+            default=share,
+            metavar="SHARE|PATH",
+            help=f"the share of the examples, or the file or folder, for {part}; default: {share}",
+        )
+    group.add_argument(
+        "--skip-bad", action="store_true", help="leave out pictures that cannot be read"
+    )
 
 
 def add_data_dir(command: argparse.ArgumentParser) -> None:
@@ -175,8 +262,18 @@ def add_cache(command: argparse.ArgumentParser) -> None:
 
 def data_of(arguments: argparse.Namespace) -> DataChoice:
     """Returns the `DataChoice` of a command with `add_data`, and perhaps `add_cache`."""
-    cache = vars(arguments).get("cache", CACHE)
-    return DataChoice(arguments.data, arguments.data_dir, cache)
+    given = vars(arguments)
+    reading = {
+        field.name: given[field.name]
+        for field in dataclasses.fields(ReadOptions)
+        if field.name in given
+    }
+    return DataChoice(
+        arguments.data or "auto",
+        arguments.data_dir,
+        given.get("cache", CACHE),
+        ReadOptions(**reading),
+    )
 
 
 def add_epochs_and_seed(command: argparse.ArgumentParser) -> None:

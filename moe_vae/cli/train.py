@@ -18,7 +18,6 @@ from moe_vae.experiments.runs import (
     run_params,
     train_run,
 )
-from moe_vae.experiments.sources import SOURCES
 from moe_vae.models.specialists import ROUTINGS
 from moe_vae.schedules import SCHEDULES
 
@@ -42,7 +41,7 @@ def add_command(commands: options.Commands) -> None:
 def add_options(command: argparse.ArgumentParser) -> None:
     """Adds what `train` and `cluster` have in common."""
     command.add_argument("model", choices=MODELS, help="which model")
-    options.add_data(command, SOURCES)
+    options.add_any_data(command)
     options.add_epochs_and_seed(command)
     _add_settings(command)
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
@@ -64,6 +63,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
+    for name in ("experts", "clusters"):
+        command.add_argument(
+            f"--{name}",
+            type=options.positive,
+            metavar="N",
+            help=f"number of {name}; default: that of the data's classes, or else 10 (images) or "
+            "5 (points)",
+        )
     command.add_argument(
         "--set",
         type=options.assignment,
@@ -185,8 +192,21 @@ def check(arguments: argparse.Namespace) -> dict[str, Any]:
         if arguments.model != ROUTED:
             raise options.CommandError(f"--routing is for {ROUTED}, not for {arguments.model}")
         given["routing"] = arguments.routing
+    for name in ("experts", "clusters"):
+        if (number := getattr(arguments, name)) is not None:
+            given[_counter(arguments.model, name)] = number
     check_directory(arguments.out)
     return run_params(arguments.model, options.data_of(arguments).form, given, arguments.start)
+
+
+def _counter(model: str, option: str) -> str:
+    """Returns the parameter that `--experts` or `--clusters` sets."""
+    counter = MODELS[model].counter
+    if counter != f"n_{option}":
+        raise options.CommandError(
+            f"--{option} is not for {model}, whose number is the parameter {counter!r}"
+        )
+    return counter
 
 
 def _join_cluster(arguments: argparse.Namespace) -> "Member | None":

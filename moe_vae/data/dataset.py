@@ -168,7 +168,7 @@ class DataSet:
             raise DataError("the data have no labels, which are needed here")
         return self.labels
 
-    def with_targets(self, targets: np.ndarray) -> "DataSet":
+    def with_targets(self, targets: np.ndarray | None) -> "DataSet":
         """Returns a data set of the same images and labels with other `targets`."""
         return DataSet(self.images, self.labels, targets, self.shape)
 

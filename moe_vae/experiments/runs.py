@@ -190,6 +190,7 @@ def train_run(
     with locked(directory), _starter(member) as starter:
         data_sets = data.prepared(params)
         trainer, record = fit_model(model, params, data_sets, directory, options, starter)
+        record |= {"source": data.record()}
         if member is not None:
             record |= cluster_record(member, cast("ClusterTrainer", trainer))
         _save_run(directory, trainer, record, data_sets)

@@ -1,5 +1,8 @@
 """Data sets by name, and what a model needs of them beside images and labels."""
 
+import dataclasses
+import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +13,7 @@ from moe_vae.data.dataset import DataSets, Form
 from moe_vae.data.digits import DIGITS_SHAPE, read_small_digits
 from moe_vae.data.mnist import read_data_sets
 from moe_vae.data.neighbours import compared_examples, nearest_neighbours, walk_steps
+from moe_vae.data.own import ReadOptions, read_own
 from moe_vae.data.spiral import SPIRAL_ARMS, make_spiral
 from moe_vae.data.targets import add_affine_targets
 
@@ -19,6 +23,7 @@ __all__ = [
     "SOURCES",
     "DataChoice",
     "Source",
+    "is_path",
     "is_points",
     "prepare_data",
     "read_data",
@@ -89,29 +94,65 @@ SOURCES = {
 MNIST_SOURCES = tuple(name for name, source in SOURCES.items() if source.form == _MNIST_FORM)
 
 
+AS_IT_IS = ReadOptions()
+
+
 @dataclass(frozen=True)
 class DataChoice:
     """Which data set to read, and from where.
 
     Attributes:
-      name: a key of `SOURCES`.
+      name: a key of `SOURCES`, or the path of your own data; see `read_own`.
       directory: where MNIST's four files are or go; None means the environment variable
         `MOE_VAE_DATA`, or else `MNIST_data`.
       cache: directory that keeps the nearest neighbours that some models need; None keeps nothing.
+      reading: how your own data are read.
     """
 
     name: str = "auto"
     directory: str | Path | None = None
     cache: Path | None = CACHE
+    reading: ReadOptions = AS_IT_IS
 
     @property
     def form(self) -> Form:
-        """The examples' shape and the number of classes."""
-        return SOURCES[self.name].form
+        """The examples' shape and the number of classes; your own data are read for it.
+
+        Raises:
+          DataError: the data cannot be read.
+        """
+        return SOURCES[self.name].form if self.name in SOURCES else self._own.form
 
     def read(self) -> DataSets:
-        """Returns the data sets as they are; see `read_data`."""
-        return read_data(self.name, self.directory)
+        """Returns new data sets, no batch of them taken; see `read_data`."""
+        if self.name in SOURCES:
+            return read_data(self.name, self.directory)
+        return self._own.map(lambda part: part.with_targets(part.targets))
+
+    @functools.cached_property
+    def _own(self) -> DataSets:
+        return read_data(self.name, self.directory, self.reading)
+
+    def record(self) -> dict[str, Any]:
+        """Returns what a run's record keeps, from which `recorded` makes the choice again."""
+        own = self.name not in SOURCES
+        reading = dataclasses.asdict(self.reading) if own else {}
+        given = {key: value for key, value in reading.items() if value is not None}
+        return {"name": self.name, **{key: _plain(value) for key, value in given.items()}}
+
+    def recorded(self, record: dict[str, Any]) -> "DataChoice":
+        """Returns the choice of a run's record, with this one's directories.
+
+        Raises:
+          DataError: the record names no source.
+        """
+        source = record.get("source")
+        if source is None:  # a run of version 0.1
+            return dataclasses.replace(self, name=source_titled(record.get("data", "")))
+        size = source.get("image_size")
+        options = {key: value for key, value in source.items() if key != "name"}
+        options |= {} if size is None else {"image_size": tuple(size)}
+        return dataclasses.replace(self, name=source["name"], reading=ReadOptions(**options))
 
     def prepared(self, params: dict[str, Any]) -> DataSets:
         """Returns the data sets with what a model of these parameters needs; see `prepare_data`."""
@@ -135,12 +176,21 @@ def source_titled(title: str) -> str:
     raise DataError(f"data are {title!r}, which no source has: name one of {', '.join(SOURCES)}")
 
 
-def read_data(name: str = "auto", directory: str | Path | None = None) -> DataSets:
-    """Reads a data set by its name.
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def read_data(
+    name: str = "auto",
+    directory: str | Path | None = None,
+    reading: ReadOptions | None = None,
+) -> DataSets:
+    """Reads a data set by its name, or your own data by their path.
 
     Args:
-      name: a key of `SOURCES`.
+      name: a key of `SOURCES`, or a path; see `read_own`.
       directory: where MNIST's four files are or go; see `DataChoice`.
+      reading: how your own data are read; None means the defaults.
 
     Returns:
       A new `DataSets`, no batch of it taken.
@@ -148,9 +198,19 @@ def read_data(name: str = "auto", directory: str | Path | None = None) -> DataSe
     Raises:
       DataError: the name is unknown, or the data cannot be had.
     """
-    if name not in SOURCES:
-        raise DataError(f"data is {name!r}: it must be one of {', '.join(SOURCES)}")
-    return SOURCES[name].read(directory)
+    if name in SOURCES:
+        return SOURCES[name].read(directory)
+    if not is_path(name):
+        raise DataError(
+            f"data is {name!r}: it must be one of {', '.join(SOURCES)}, or the path of your own "
+            "data"
+        )
+    return read_own(name, reading)
+
+
+def is_path(name: str) -> bool:
+    """Whether a data set's name is no key of `SOURCES` but a path, of which there is something."""
+    return name not in SOURCES and (os.sep in name or os.path.lexists(name))
 
 
 def prepare_data(
@@ -164,11 +224,12 @@ def prepare_data(
       cache: see `nearest_neighbours`.
 
     Returns:
-      For a regression a new `DataSets` with targets by `add_affine_targets`. For a model with the
-      parameter `n_neighbours` above 0 the same one, its training set with `neighbours`; the
-      spiral, which is sorted by arm, is a shuffled copy then. For other models the same one.
+      For a regression on data without targets a new `DataSets` with those of
+      `add_affine_targets`. For a model with the parameter `n_neighbours` above 0 the same one, its
+      training set with `neighbours`; the spiral, which is sorted by arm, is a shuffled copy then.
+      For other models the same one.
     """
-    if params.get("task") == "regression":
+    if params.get("task") == "regression" and data_sets.train.targets is None:
         return add_affine_targets(data_sets, params["n_outputs"], params["targets_seed"])
     if params.get("n_neighbours"):
         return _with_neighbours(data_sets, params, cache)
