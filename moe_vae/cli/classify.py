@@ -1,89 +1,174 @@
-"""`classify`: which digit, expert or cluster a picture belongs to."""
+"""`classify`: which digit, class, expert or cluster pictures belong to."""
 
 import argparse
+import csv
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from moe_vae.cli import options
-from moe_vae.data.checks import IMAGE_SHAPE, IMAGE_SIDE
+from moe_vae.data.checks import DataError
+from moe_vae.data.folders import pictures_below
+from moe_vae.data.notices import notice
+from moe_vae.data.pictures import counted, read_pictures
+from moe_vae.data.pixels import is_dark_on_light
+from moe_vae.data.stored import scaled
+from moe_vae.evaluation.familiarity import QUANTILES, measure_losses
 from moe_vae.evaluation.metrics import match_clusters
+from moe_vae.experiments.exports import TrainedModel
 from moe_vae.experiments.run_files import read_record
-from moe_vae.model import Model
 
-__all__ = ["add_command", "read_picture", "run"]
+__all__ = ["add_command", "run"]
+
+Record = dict[str, Any]
 
 
 def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
     command = options.add(
-        commands, "classify", run, "say which digit, expert or cluster a picture belongs to"
+        commands, "classify", run, "say which digit, expert or cluster pictures belong to"
     )
     command.add_argument(
-        "image",
+        "pictures",
         type=Path,
-        help="a PNG, JPEG or other picture file that Pillow reads: 28 x 28 pixels, a light digit "
-        "on a dark background. Models that were trained on other data or for a regression are "
-        "refused",
+        nargs="+",
+        metavar="PICTURE",
+        help="PNG, JPEG or other picture files that Pillow reads, or folders of them, of any size "
+        "and colour",
     )
     options.add_trained(command)
+    command.add_argument(
+        "--invert",
+        action=argparse.BooleanOptionalAction,
+        help="exchange black and white; default: of each picture that is dark on light",
+    )
+    command.add_argument(
+        "--skip-bad", action="store_true", help="leave out pictures that cannot be read"
+    )
+    command.add_argument(
+        "--unlike",
+        choices=QUANTILES,
+        default="0.99",
+        metavar="Q",
+        help="say of a picture that it is unlike the training set if its loss is above the "
+        f"quantile Q of the training losses, one of {', '.join(QUANTILES)}; default: 0.99",
+    )
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print a JSON list, one entry a picture")
+    form.add_argument("--csv", action="store_true", help="print a table, one row a picture")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Prints the likeliest answer and its probability."""
+    """Prints each picture's likeliest answer, its probability, and what else is known of it."""
     if arguments.run_dir is not None:  # said before TensorFlow is loaded
-        _check_images(arguments.run_dir)
-    image = read_picture(arguments.image)
-    model, session, record = options.trained_by(arguments)
-    print(_answer(model, model.predict_proba(session, image)[0], record))
+        _check_shape(arguments.run_dir, read_record(arguments.run_dir))
+    files = _files(arguments.pictures)
+    for path in files:
+        if not path.is_file():
+            raise DataError(f"{path}: is no file, or does not exist")
+    trained = options.trained_by(arguments)
+    shape = tuple(trained.record["shape"])
+    images, kept = _read(files, shape, arguments.invert, arguments.skip_bad)
+    rows = _rows([files[number] for number in kept], images, trained, arguments.unlike)
+    if arguments.json:
+        print(json.dumps(rows, indent=1))
+    elif arguments.csv:
+        table = csv.DictWriter(sys.stdout, rows[0], lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    else:
+        for row in rows:
+            where = f"{row['file']}: " if len(files) > 1 else ""
+            print(where + _sentence(row, trained))
 
 
-def _check_images(run_dir: Path) -> None:
-    record = read_record(run_dir)
-    if tuple(record["shape"]) != IMAGE_SHAPE:
+def _check_shape(run_dir: Path, record: Record) -> None:
+    if len(record["shape"]) != 2:
         raise options.CommandError(
-            f"{run_dir} was trained on the {record['data']}, not on images of "
-            f"{IMAGE_SIDE} x {IMAGE_SIDE} pixels"
+            f"{run_dir} was trained on the {record['data']}, which are points: classify reads "
+            "pictures"
         )
 
 
-def _answer(model: Model, probabilities: np.ndarray, record: dict[str, Any]) -> str:
-    likeliest = int(probabilities.argmax())
-    sure = f"(probability {probabilities[likeliest]:.3f})"
+def _files(paths: list[Path]) -> list[Path]:
+    """Returns the files themselves, and the pictures in and below the folders."""
+    files: list[Path] = []
+    for path in paths:
+        found = pictures_below(path) if path.is_dir() else [path]
+        if not found:
+            raise DataError(f"{path}: holds no pictures")
+        files += found
+    return files
+
+
+def _read(
+    files: list[Path], shape: tuple[int, ...], invert: bool | None, skip_bad: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the pictures as float32 images [n, height * width], and which files they are."""
+    pixels, kept = read_pictures(files, (shape[0], shape[1]), skip_bad)
+    images = scaled(pixels).reshape(len(kept), -1)
+    dark = np.full(len(images), invert)
+    if invert is None:
+        dark = np.array([is_dark_on_light(image[None]) for image in images])
+        if dark.any():
+            n_inverted = counted(int(dark.sum()), "picture")
+            notice(f"{n_inverted} dark on light and inverted; --no-invert keeps them as they are.")
+    images[dark.astype(bool)] = 1 - images[dark.astype(bool)]
+    return images, kept
+
+
+def _rows(
+    files: list[Path], images: np.ndarray, trained: TrainedModel, quantile: str
+) -> list[Record]:
+    """Returns what is known of each picture."""
+    model, session, record = trained
+    probabilities = model.predict_proba(session, images)
+    likeliest = probabilities.argmax(axis=1)
+    losses = measure_losses(model, session, images)
+    limit = record.get("loss_quantiles", {}).get(quantile)
+    classes = _classes(trained)
+    rows = []
+    for number, (path, answer) in enumerate(zip(files, likeliest.tolist(), strict=True)):
+        row: Record = {
+            "file": str(path),
+            model.answer: answer,
+            "probability": round(float(probabilities[number, answer]), 4),
+            "class": classes.get(answer),
+        }
+        if losses is not None:
+            row["loss"] = round(float(losses[number]), 3)
+            row["unlike"] = None if limit is None else bool(losses[number] > limit)
+        rows.append(row)
+    return rows
+
+
+def _classes(trained: TrainedModel) -> dict[int, str]:
+    """Returns the name of each answer's class, as far as there are labels."""
+    model, _, record = trained
+    names = record.get("class_names")
     if model.answer in ("digit", "class"):
-        return f"digit {likeliest} {sure}"
-    digit = match_clusters(np.array(record["test"]["confusion"])).get(likeliest)
-    drawn = "no digit" if digit is None else f"digit {digit}"
-    return f"{model.answer} {likeliest} {sure}, matched with {drawn}"
+        labels = {number: number for number in range(model.n_columns)}
+    else:
+        confusion = record["test"].get("confusion")
+        labels = {} if confusion is None else match_clusters(np.array(confusion))
+    return {key: str(value) if names is None else names[value] for key, value in labels.items()}
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """Reads a picture as one image: grey, 28 x 28, a light digit on a dark background.
-
-    Returns:
-      Float32 array [1, 784] in [0, 1].
-
-    Raises:
-      CommandError: the file is damaged, no picture, or of another size.
-      OSError: it cannot be read.
-    """
-    with path.open("rb"):  # said before a library is loaded
-        pass
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("L"), np.float32) / 255
-    except UnidentifiedImageError as error:
-        raise options.CommandError(f"{path} is not a picture") from error
-    except OSError as error:
-        if error.filename:
-            raise
-        raise options.CommandError(f"{path} is damaged ({error})") from error
-    if pixels.shape != (IMAGE_SIDE, IMAGE_SIDE):
-        height, width = pixels.shape
-        raise options.CommandError(
-            f"{path} is {width} x {height} pixels: it must be {IMAGE_SIDE} x {IMAGE_SIDE}"
-        )
-    return pixels.reshape(1, -1)
+def _sentence(row: Record, trained: TrainedModel) -> str:
+    """Says in words what a row holds."""
+    model, _, record = trained
+    sure = f"(probability {row['probability']:.3f})"
+    named = record.get("class_names") is not None
+    unlike = ", unlike anything in the training set" if row.get("unlike") else ""
+    if model.answer in ("digit", "class"):
+        return f"{row['class'] if named else 'digit ' + row['class']} {sure}{unlike}"
+    said = f"{model.answer} {row[model.answer]} {sure}"
+    if "confusion" not in record["test"]:
+        return said + unlike
+    matched = "no " + ("class" if named else "digit")
+    if row["class"] is not None:
+        matched = row["class"] if named else f"digit {row['class']}"
+    return f"{said}, matched with {matched}{unlike}"

@@ -11,6 +11,7 @@ from moe_vae.experiments.registry import MODELS
 from moe_vae.experiments.run_files import save_figures
 from moe_vae.model import Model
 from moe_vae.plots.charts import plot_image_rows, plot_points
+from moe_vae.plots.common import pictures, plane, principal_axes
 
 __all__ = ["add_command", "run"]
 
@@ -75,12 +76,13 @@ def _plot(
     """Returns what was drawn, pictures or points, and the figure of it."""
     if len(record["shape"]) == 1:
         count = len(rows[0])
-        points = np.concatenate(rows), np.repeat(columns, count)
+        drawn = np.concatenate(rows)
+        points = plane(drawn, principal_axes(drawn)), np.repeat(columns, count)
         each = "each" if model.n_columns > 1 else "the"
         title = f"{count} points of {each} {model.column}"
         return "points", plot_points({title: points}, _title(record))
     labels = [f"{model.column} {column}" if model.n_columns > 1 else "" for column in columns]
-    return "pictures", plot_image_rows(rows, labels, _title(record))
+    return "pictures", plot_image_rows(pictures(rows, record), labels, _title(record))
 
 
 def _title(record: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from moe_vae.data.checks import DataError
 from moe_vae.data.parts import PART_NAMES, Examples, Parts
 from moe_vae.data.pictures import Size, read_pictures
 
-__all__ = ["is_picture", "read_picture_folder"]
+__all__ = ["is_picture", "pictures_below", "read_picture_folder"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
@@ -60,7 +60,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 def _read_classes(folder: Path, image_size: Size | None, skip_bad: bool) -> Examples:
     flat = sorted(path for path in folder.iterdir() if is_picture(path) and not path.is_dir())
-    classes = {path.name: _pictures_below(path) for path in _subfolders(folder)}
+    classes = {path.name: pictures_below(path) for path in _subfolders(folder)}
     if flat and any(classes.values()):
         raise DataError(
             f"{folder}: holds pictures ({flat[0].name}, ...) beside folders of pictures: it must "
@@ -78,7 +78,8 @@ def _read_classes(folder: Path, image_size: Size | None, skip_bad: bool) -> Exam
     return Examples(pictures.pixels, labels[pictures.kept])
 
 
-def _pictures_below(folder: Path) -> list[Path]:
+def pictures_below(folder: Path) -> list[Path]:
+    """Returns the pictures in a folder and in those below it, sorted."""
     return sorted(
         Path(parent, name)
         for parent, _, names in os.walk(folder)

@@ -17,6 +17,7 @@ from moe_vae.compat import tf
 from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSets, Form
 from moe_vae.distributed.processes import chief_of, cluster_record, take_part
+from moe_vae.evaluation.familiarity import loss_quantiles
 from moe_vae.experiments.registry import MODELS, builder, default_params, inherited_params
 from moe_vae.experiments.run_files import (
     CHECKPOINT,
@@ -331,6 +332,7 @@ def run_record(
         "history": trainer.history,
         "seconds": trainer.seconds,
         "test": MODELS[name].score(trainer, data_sets.test),
+        **loss_quantiles(trainer.model, trainer.session, data_sets.train),
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
