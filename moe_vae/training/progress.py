@@ -21,13 +21,15 @@ class EpochBar:
     Args:
       n_done: number of epochs that were trained before.
       n_epochs: number of epochs to come; with 0 nothing is shown.
+      shows: whether anything is shown.
     """
 
-    def __init__(self, n_done: int, n_epochs: int) -> None:
+    def __init__(self, n_done: int, n_epochs: int, shows: bool = True) -> None:
+        self._shows = shows
         self._n_done = n_done
         self._total = n_done + n_epochs
         self._bar = None
-        if n_epochs and _is_redrawn():
+        if n_epochs and shows and _is_redrawn():
             self._bar = tqdm(initial=n_done, total=self._total, unit="epoch", file=sys.stdout)
 
     def __enter__(self) -> "EpochBar":
@@ -41,6 +43,8 @@ class EpochBar:
           losses: dict of loss name to its value over the training set.
         """
         self._n_done += 1
+        if not self._shows:
+            return
         shown = {name: f"{value:.3f}" for name, value in losses.items()}
         if self._bar is not None:
             self._bar.set_postfix(shown, refresh=False)

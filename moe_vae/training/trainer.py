@@ -23,11 +23,15 @@ from moe_vae.schedules import Schedule, check_schedule
 from moe_vae.training.gradients import gradient_norms, trained_by
 from moe_vae.training.progress import EpochBar
 
-__all__ = ["Trainer", "TrainingError", "set_seeds", "start_trainer"]
+__all__ = ["StopTraining", "Trainer", "TrainingError", "set_seeds", "start_trainer"]
 
 
 class TrainingError(RuntimeError):
     """A training cannot continue: a loss is infinite or not a number."""
+
+
+class StopTraining(Exception):  # noqa: N818, no fault
+    """Raised by a listener to end the training after this epoch."""
 
 
 def set_seeds(seed: int) -> None:
@@ -59,7 +63,9 @@ class Trainer:
       gradient_norms: dict of a part of the network (the first word of its variables' names) to
         the Euclidean norm of the loss's gradient there, in the last step of the last epoch.
       listeners: list of functions of the trainer and its training set; each is called after
-        every epoch. An exception in one of them ends the training.
+        every epoch. `StopTraining` in one of them ends the training, as any exception does, but
+        is no fault.
+      shows_progress: whether a training shows its epochs on standard output.
       interrupted: whether Ctrl-C ended the last `fit`.
       data_note: what checkpoints add to the name of the data.
 
@@ -103,6 +109,7 @@ class Trainer:
         self.gradient_norms: dict[str, float] = {}
         self.listeners: list[Callable[[Trainer, DataSet], None]] = []
         self.interrupted = False
+        self.shows_progress = True
 
     def _build_steps(self, phase: str, loss: Tensor) -> None:
         optimizer = self._optimizer()
@@ -201,11 +208,13 @@ class Trainer:
             )
         self.interrupted = False
         try:
-            with EpochBar(self.epochs_done[phase], epochs) as bar:
+            with EpochBar(self.epochs_done[phase], epochs, self.shows_progress) as bar:
                 for _ in range(epochs):
                     bar.update(self._fit_epoch(train_set, phase, sample and self.model.draws))
                     for listener in self.listeners:
                         listener(self, train_set)
+        except StopTraining:
+            pass
         except KeyboardInterrupt:
             self.interrupted = True
         return self
@@ -346,6 +355,23 @@ class Trainer:
     def restore(self, path: "os.PathLike[str] | str") -> None:
         """Reads all variables from a checkpoint, TensorFlow 1's own included."""
         self._saver.restore(self.session, os.fspath(path))
+
+    def variables(self) -> dict[str, np.ndarray]:
+        """Returns the values of the model's own variables, without Adam's, by name."""
+        values = self.session.run(self._variables)
+        return {v.op.name: value for v, value in zip(self._variables, values, strict=True)}
+
+    def load_variables(self, values: Mapping[str, np.ndarray]) -> None:
+        """Sets the model's own variables, from what `variables` returned.
+
+        Raises:
+          ParameterError: the names are not those of this model.
+        """
+        names = {variable.op.name for variable in self._variables}
+        for name in sorted(names ^ values.keys()):
+            raise ParameterError(f"variable {name!r} is not in both, the model and the values")
+        for variable in self._variables:
+            variable.load(values[variable.op.name], self.session)
 
     def begin_with(self, path: "os.PathLike[str] | str") -> list[str]:
         """Copies the variables that another model's checkpoint has under the same name.

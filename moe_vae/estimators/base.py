@@ -1,0 +1,371 @@
+"""What all estimators share: parameters, scales, the training, and what a fitted one keeps."""
+
+import contextlib
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from moe_vae.data.dataset import DataSet, DataSets, Form, Shape
+from moe_vae.experiments.registry import MODELS, builder, default_params
+from moe_vae.experiments.sources import prepare_data
+from moe_vae.model import Model
+from moe_vae.models.mixture_of_experts import MixtureOfExperts
+from moe_vae.models.vade import VaDE
+from moe_vae.params import ParameterError, check_params
+from moe_vae.training.trainer import StopTraining, Trainer, start_trainer
+
+__all__ = ["Coder", "ModelEstimator"]
+
+MAX_SEED = 2**32 - 1
+# A batch of one row is multiplied in another order than a larger one. With at least this many rows
+# an example's result does not depend on the other examples.
+MIN_ROWS = 32
+
+# Trainings take turns, since NumPy's global generator gives the batches their order.
+_TRAINING = threading.RLock()
+
+
+@contextlib.contextmanager
+def _own_generator() -> Iterator[None]:
+    """Leaves NumPy's global generator as it was."""
+    with _TRAINING:
+        state = np.random.get_state()
+        try:
+            yield
+        finally:
+            np.random.set_state(state)
+
+
+class ModelEstimator(BaseEstimator):
+    """A model as an estimator; see the classes derived from it.
+
+    A subclass names its model, lists the parameters that it hands on, and trains by `_train`.
+
+    Attributes:
+      history_: dict of loss name to a list with one value an epoch.
+      n_features_in_, feature_names_in_: as in scikit-learn.
+      model_: the fitted `Model`; `session_` holds its variables.
+    """
+
+    _model: ClassVar[str]
+    # The parameters of the estimator that are parameters of the model.
+    _handed_on: ClassVar[tuple[str, ...]]
+
+    # Named by every subclass.
+    epochs: int | None
+    batch_size: int | None
+    learning_rate: float | None
+    image_shape: tuple[int, int] | None
+    random_state: Any
+    warm_start: bool
+    verbose: int
+    callbacks: Any
+    engine: str
+    params: Mapping[str, Any] | None
+
+    trainer_: Trainer
+
+    # Training.
+
+    def _read(self, X: Any, reset: bool = False) -> np.ndarray:  # noqa: N803
+        """Returns checked inputs in the model's scale, float32 array [n, n_features]."""
+        X = validate_data(self, X, dtype=np.float32, reset=reset, ensure_min_samples=1 + reset)  # noqa: N806
+        if reset:
+            self._set_scale(X)
+        return np.ascontiguousarray((X - self._mean) / self._scale, np.float32)
+
+    def _set_scale(self, X: np.ndarray) -> None:  # noqa: N803
+        n_features = X.shape[1]
+        if self.image_shape is None:
+            self.shape_: Shape = (n_features,)
+            self._mean = X.mean(axis=0, dtype=np.float64)
+            spread = X.std(axis=0, dtype=np.float64)
+            self._scale = np.where(spread > 0, spread, 1.0)
+            return
+        self.shape_ = tuple(int(side) for side in self.image_shape)
+        if len(self.shape_) != 2 or math.prod(self.shape_) != n_features:
+            raise ValueError(
+                f"image_shape is {self.image_shape}: it must be (height, width) with a product of "
+                f"{n_features}, the number of features of X"
+            )
+        low, high = float(X.min()), float(X.max())
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"X ranges from {low:g} to {high:g}: with image_shape every value must be in 0 to 1"
+            )
+        self._mean, self._scale = np.zeros(n_features), np.ones(n_features)
+
+    def _written(self, examples: np.ndarray) -> np.ndarray:
+        """Returns the model's examples in the scale of X."""
+        return (examples * self._scale + self._mean).astype(np.float32)
+
+    def _train(
+        self,
+        inputs: np.ndarray,
+        labels: np.ndarray | None = None,
+        targets: np.ndarray | None = None,
+        **decided: Any,
+    ) -> None:
+        """Trains the model on checked inputs.
+
+        Args:
+          inputs: what `_read` returned.
+          labels, targets: as for `DataSet`.
+          decided: parameters of the model that follow from the data.
+        """
+        random = check_random_state(self.random_state)
+        seed = int(random.randint(MAX_SEED, dtype=np.uint32))
+        params = self._model_params(len(inputs), decided)
+        data = DataSet(inputs, labels, targets, self.shape_)
+        with _own_generator():
+            train_set = prepare_data(DataSets(data, data, data, "X"), params).train
+            if not (self.warm_start and self._can_go_on(params)):
+                self._params, self._seed = params, seed
+                self.trainer_ = self._start()
+            self._go_on(train_set)
+        self.n_iter_ = self.trainer_.n_epochs
+
+    def _model_params(self, n_examples: int, decided: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns all parameters of the model, checked."""
+        named = {name: getattr(self, name) for name in self._handed_on}
+        given = {name: value for name, value in named.items() if value is not None}
+        given = {**self._defaults(), **decided, **given, **(self.params or {})}
+        labelled = int(decided["n_classes"]) if "n_classes" in decided else None
+        form = Form(self.shape_, labelled)
+        counter = MODELS[self._model].counter
+        if given.get(counter, 0) > n_examples:
+            raise ParameterError(
+                f"parameter {counter!r} is {given[counter]}: with n_samples={n_examples} it must "
+                "be at most that"
+            )
+        defaults = default_params(self._model, form, given)
+        params = check_params({k: v for k, v in given.items() if k in defaults}, defaults)
+        for name in ("batch_size", "routing_batch_size"):
+            if name in params:
+                params[name] = min(params[name], n_examples)
+        if "n_neighbours" in params:
+            params["n_neighbours"] = min(params["n_neighbours"], n_examples - 1)
+        return params
+
+    def _defaults(self) -> dict[str, Any]:
+        """Returns the parameters that differ from the model's defaults for every data set."""
+        if self.image_shape is not None:
+            return {}
+        return {"input_std": 1.0}  # the points have been scaled
+
+    def _start(self) -> Trainer:
+        build = builder(self._model, self.shape_, self.engine)
+        trainer = start_trainer(build, self._params, self._seed)
+        trainer.shows_progress = bool(self.verbose)
+        trainer.listeners.append(self._after_epoch)
+        return trainer
+
+    def _can_go_on(self, params: Mapping[str, Any]) -> bool:
+        """Whether a fitted model has these parameters, the number of epochs apart."""
+        if "trainer_" not in vars(self):
+            return False
+        theirs = {**self.trainer_.model.params, "epochs": params["epochs"]}
+        return theirs == {**params}
+
+    def _go_on(self, train_set: DataSet) -> None:
+        for callback in self.callbacks or ():
+            if callable(begin := getattr(callback, "begin", None)):
+                begin()
+        trainer = self.trainer_
+        before = trainer.epochs_done["loss"]
+        if before:
+            trainer.fit(train_set, self._params["epochs"], sample=False)
+        else:
+            trainer.fit_to_the_end(train_set)
+
+    def _after_epoch(self, trainer: Trainer, train_set: DataSet) -> None:
+        del train_set
+        trainer.samples.clear()  # what each epoch draws is not kept
+        self.trainer_ = trainer
+        if trainer.epochs_done["loss"]:
+            stops = [callback(self) for callback in self.callbacks or ()]
+            if any(stops):
+                raise StopTraining
+
+    # What a fitted estimator keeps.
+
+    @property
+    def model_(self) -> Model:
+        """The fitted model."""
+        return self.trainer_.model
+
+    @property
+    def session_(self) -> Any:
+        """The session of its variables."""
+        return self.trainer_.session
+
+    @property
+    def history_(self) -> dict[str, list[float]]:
+        """Dict of loss name to a list with one value an epoch."""
+        return self.trainer_.history
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        trainer = state.pop("trainer_", None)
+        if trainer is not None:
+            state["_variables"] = trainer.variables()
+            state["_history"] = trainer.history
+            state["_epochs_done"] = trainer.epochs_done
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        kept = {name: state.pop(name, None) for name in ("_variables", "_history", "_epochs_done")}
+        super().__setstate__(state)
+        if kept["_variables"] is not None:
+            self._restore(kept["_variables"])
+            self.trainer_.history = kept["_history"]
+            self.trainer_.epochs_done = kept["_epochs_done"]
+
+    def _restore(self, variables: Mapping[str, np.ndarray]) -> None:
+        with _own_generator():
+            self.trainer_ = self._start()
+        self.trainer_.load_variables(variables)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the fitted estimator to one file, which `moe_vae.estimators.load` reads.
+
+        The file holds no pickle. It also is a model file as `moe_vae export --to npz` writes.
+
+        Args:
+          path: the file; its name should end in `.npz`.
+
+        Raises:
+          sklearn.exceptions.NotFittedError: the estimator is not fitted.
+          OSError: the file cannot be written.
+        """
+        from moe_vae.estimators.files import save
+
+        save(self, Path(path))
+
+    def export(self, path: str | Path, to: str = "savedmodel") -> list[str]:
+        """Exports the fitted model, for programs without this package; see `export_model`.
+
+        Points are read and returned in the model's own scale, mean 0 and standard deviation 1.
+
+        Args:
+          path: the file or directory to write.
+          to: "savedmodel", "onnx" or "npz".
+
+        Returns:
+          The names of the signatures.
+        """
+        from moe_vae.estimators.files import export
+
+        return export(self, Path(path), to)
+
+    # What a fitted estimator can do.
+
+    def _of(self, function: Callable[[np.ndarray], np.ndarray], X: Any) -> np.ndarray:  # noqa: N803
+        """Returns a function's rows for checked inputs, the same for any company of examples."""
+        check_is_fitted(self, "trainer_")
+        inputs = self._read(X)
+        n = len(inputs)
+        if n < MIN_ROWS:
+            inputs = np.resize(inputs, [MIN_ROWS, inputs.shape[1]])
+        return function(inputs)[:n]
+
+    @property
+    def _quiet_session(self) -> Any:
+        """The session, in which VaDE's predictions are taken at the mean code."""
+        model = self.model_
+        candidates = [
+            model,
+            *([cast(MixtureOfExperts, model).gate] if self._model == "moe" else []),
+        ]
+        for each in candidates:
+            if isinstance(each, VaDE):
+                return _QuietSession(self.session_, each)
+        return self.session_
+
+    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Returns the probability of each class, expert or cluster, float array [n, n_columns]."""
+        return self._of(lambda x: self.model_.predict_proba(self._quiet_session, x), X)
+
+    def score_samples(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Returns each example's bound on log p(x) at its mean code, float array [n], in nats.
+
+        It leaves out the noise of the code. For points it counts the scaled features.
+        """
+        return self._of(lambda x: -self.model_.example_losses(self.session_, x), X)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = False
+        tags.input_tags.positive_only = self.image_shape is not None
+        return tags
+
+
+class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """An estimator with codes: `transform`, `inverse_transform`, `sample` and `score`."""
+
+    def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
+        """Returns the mean of `score_samples`: minus the mean loss, in nats an example."""
+        del y
+        return float(np.mean(self.score_samples(X)))
+
+    def transform(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Returns each example's mean code, float array [n, z_dim]."""
+        return self._of(lambda x: self.model_.mean_codes(self.session_, x), X)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.model_.params["z_dim"]
+
+    def sample(
+        self, n_samples: int = 1, column: int | None = None, random_state: Any = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draws examples.
+
+        Args:
+          n_samples: number of examples, at least 1.
+          column: number of the class, expert or cluster to draw from, from 0; None takes each in
+            turn.
+          random_state: seed or generator of the codes; None takes new ones.
+
+        Returns:
+          The examples, float array [n_samples, n_features], and the columns [n_samples].
+
+        Raises:
+          ValueError: an argument is out of range.
+        """
+        check_is_fitted(self, "trainer_")
+        model = self.model_
+        if n_samples < 1:
+            raise ValueError(f"n_samples is {n_samples}: it must be at least 1")
+        if column is not None and not 0 <= column < model.n_columns:
+            raise ValueError(f"column is {column}: it must be in 0 to {model.n_columns - 1}")
+        columns = (
+            np.arange(n_samples) % model.n_columns if column is None else np.full(n_samples, column)
+        )
+        z = check_random_state(random_state).standard_normal([n_samples, model.params["z_dim"]])
+        drawn = np.empty([n_samples, model.n_features], np.float32)
+        for each in np.unique(columns):
+            rows = columns == each
+            drawn[rows] = model.generate(self.session_, z[rows], int(each))
+        return self._written(drawn), columns
+
+
+class _QuietSession:
+    """A session in which VaDE's q(c|x) is p(c|z) at the mean code, without noise."""
+
+    def __init__(self, session: Any, model: VaDE) -> None:
+        self._session, self._model = session, model
+
+    def run(self, fetches: Any, feed: Mapping[Any, Any]) -> Any:
+        n = len(feed[self._model.inputs])
+        no_noise = np.zeros([n, 1, self._model.params["z_dim"]], np.float32)
+        quiet = {self._model.n_samples: 1, self._model.eps_samples: no_noise}
+        return self._session.run(fetches, {**feed, **quiet})
