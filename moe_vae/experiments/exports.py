@@ -1,6 +1,7 @@
 """Trained models as files: from a run's directory to a file, and from a file to a model."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -161,10 +162,8 @@ def restore_model(content: ModelFile) -> TrainedModel:
       ParameterError: a parameter is unknown or impossible.
     """
     model, session = build_model(_build(content), content.params, content.variables)
-    record = {
-        **content.metadata,
-        **{name: getattr(content, name) for name in _OWN},
-    }
+    own = {name: getattr(content, name) for name in _OWN}
+    record = {**content.metadata, **json.loads(json.dumps(own))}  # tuples are lists, as in JSON
     return TrainedModel(model, session, record)
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from signature_cases import (
     CASES,
@@ -151,8 +152,6 @@ def test_the_shapes_in_an_npz_are_those_of_the_results(tmp_path):
 
 @each_case
 def test_onnxruntime_computes_the_onnx_files(case, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("tf2onnx")
     model = exported(case)
     write_onnx(tmp_path / "onnx", model.graphs, DESCRIPTION)
     files = {path.name for path in (tmp_path / "onnx").iterdir()}

@@ -1,8 +1,11 @@
+import functools
+
 import numpy as np
 import pytest
 from signature_cases import build_and_params, some_inputs, some_variables
 
 from moe_vae.compat import tf
+from moe_vae.data.checks import IMAGE_SHAPE, NUM_CLASSES
 from moe_vae.evaluation.recogniser import build_recogniser
 from moe_vae.export.frozen import build_model, freeze, read_checkpoint
 from moe_vae.model import ModelError, Signature
@@ -40,9 +43,10 @@ def test_a_signature_that_reads_noise_or_labels_is_refused(monkeypatch):
 
 
 def test_a_model_without_signatures_cannot_be_exported():
-    variables = some_variables(build_recogniser, {})
+    build = functools.partial(build_recogniser, shape=IMAGE_SHAPE, n_classes=NUM_CLASSES)
+    variables = some_variables(build, {})
     with pytest.raises(ModelError, match="Recogniser has no signatures and cannot be exported"):
-        freeze(build_recogniser, {}, variables)
+        freeze(build, {}, variables)
 
 
 CHANGES = {
