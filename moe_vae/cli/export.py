@@ -11,7 +11,6 @@ from moe_vae.experiments.exports import (
     read_run,
     write_model,
 )
-from moe_vae.experiments.sources import SOURCES, source_titled
 from moe_vae.export.model_file import ModelFile
 
 __all__ = ["add_command", "run"]
@@ -35,15 +34,11 @@ def add_command(commands: options.Commands) -> None:
     command.add_argument(
         "--half",
         action="store_true",
-        help="store the weights of an npz in half precision, and count the examples of the test "
-        "set whose likeliest answer this changes",
-    )
-    command.add_argument(
-        "--data",
-        choices=SOURCES,
-        help="with --half: the data set; default: what the run was trained on",
+        help="store the weights of an npz in half precision, and count the examples of the run's "
+        "test set whose likeliest answer this changes",
     )
     options.add_data_dir(command)
+    command.set_defaults(data=None)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -62,9 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _changed(arguments: argparse.Namespace, content: ModelFile) -> str:
-    if arguments.data is None:
-        arguments.data = source_titled(content.metadata.get("data", ""))
-    data_sets = options.data_of(arguments).read()
+    data_sets = options.data_of(arguments).recorded(content.metadata).read()
     images = data_sets.test.images
     changed = changed_decisions(content, images)
     return f"{changed:,} of {len(images):,} answers on the test set ({data_sets.name})"

@@ -1,5 +1,6 @@
 """The trained models that come with the package, each with a card."""
 
+import dataclasses
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.data.mnist import read_data_sets
+from moe_vae.evaluation.familiarity import loss_quantiles
 from moe_vae.evaluation.metrics import clustering_scores
 from moe_vae.experiments.exports import (
     TrainedModel,
@@ -144,12 +146,15 @@ def make_pretrained(name: str, run: Path, data_sets: DataSets, directory: Path) 
     n_changed = changed_decisions(content, data_sets.test.images)
     stored = content if n_changed else in_half_precision(content)
     path = directory / f"{name}.npz"
+    trained = restore_model(stored)
+    quantiles = loss_quantiles(trained.model, trained.session, data_sets.train)
+    content = dataclasses.replace(content, metadata={**content.metadata, **quantiles})
     write_model(path, content, half=not n_changed)
     facts = _Facts(
         n_changed,
         len(data_sets.test.images),
         path.stat().st_size,
-        score_sample(restore_model(stored)),
+        score_sample(trained),
         _n_shared(read_sample().images, data_sets.train.images),
     )
     write_whole(path.with_suffix(".md"), _card(name, content, facts).encode())

@@ -950,7 +950,7 @@ OPTIONS = {
     ],
     "generate": ["--run", "--pretrained", "--which", "--count", "--seed", "--out"],
     "classify": ["image", "--run", "--pretrained"],
-    "export": ["--run", "--to", "--out", "--half", "--data", "--data-dir"],
+    "export": ["--run", "--to", "--out", "--half", "--data-dir"],
     "pretrained": ["--runs", "--models", "--out", "--data-dir"],
     "evaluate": ["--run", "--data", "--data-dir", "--cache"],
     "posts": ["--models", "--data", "--data-dir", "--seeds", "--runs", "--out"],
