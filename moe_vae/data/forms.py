@@ -115,7 +115,7 @@ def as_point_values(values: np.ndarray, source: str | Path) -> np.ndarray:
             f"{source}: has shape {list(values.shape)}: points must have the shape [n, n_features]"
         )
     check_features(int(np.prod(values.shape[1:])), source)
-    with np.errstate(over="ignore"):  # they become infinite, which is refused
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
         bad = count_not_finite(StoredImages(values, largest=1))
     if bad:
         raise DataError(f"{source}: holds {bad} NaN or infinite values: all must be finite")
@@ -185,10 +185,11 @@ def _as_list(labels: np.ndarray, source: str | Path) -> np.ndarray:
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise DataError(f"{source}: labels have shape {list(labels.shape)}: it must be [n]")
-    if labels.dtype.kind == "O":
+    if labels.dtype.kind in "Of":
         missing = [row for row, label in enumerate(labels) if label is None or label != label]
         if missing:
             raise DataError(f"{source}: row {missing[0] + 1} has no label: all must have one")
+    if labels.dtype.kind == "O":
         return labels.astype(str)
     if labels.dtype.kind == "f" and np.all(labels == np.rint(labels)):
         return labels.astype(np.int64)

@@ -37,10 +37,10 @@ class ReadOptions:
         their size.
       invert: whether black and white of all images are exchanged; None does so if the mean of the
         training images is above two thirds.
-      validation, test: the share of all examples, above 0 and below 1, that is split off, or the
-        path of a file or folder with these examples. What the data themselves divide into training,
-        validation and test examples stays divided; a share of the training examples then makes up
-        for what is missing.
+      validation, test: the share of all examples, above 0 and below 1, that is split off, at least
+        one example of each class; or the path of a file or folder with these examples. What the
+        data themselves divide into training, validation and test examples stays divided; a share
+        of the training examples then makes up for what is missing.
       skip_bad: whether pictures that cannot be read are left out.
 
     Raises:
@@ -113,7 +113,8 @@ def read_own(path: str | Path, options: ReadOptions | None = None) -> DataSets:
     labels = {part: one.labels for part, one in parts.items() if one.labels is not None}
     classes, class_names = as_classes(labels, source)
     parts = {part: one._replace(labels=classes.get(part)) for part, one in parts.items()}
-    train, validation, test = _data_sets(parts, _rows(parts, source, options), source, options)
+    split = _split(parts, class_names, source, options)
+    train, validation, test = _data_sets(parts, split, source, options)
     return DataSets(train, validation, test, source.resolve().name, class_names)
 
 
@@ -175,7 +176,9 @@ def _formed(examples: Examples, part: str, source: Path, options: ReadOptions) -
 Split = dict[str, tuple[Examples, np.ndarray | None]]
 
 
-def _rows(parts: Parts, source: Path, options: ReadOptions) -> Split:
+def _split(
+    parts: Parts, class_names: tuple[str, ...] | None, source: Path, options: ReadOptions
+) -> Split:
     """Returns for each part the examples that it is taken from, and its rows; None means all."""
     train = parts["train"]
     shares = {
@@ -189,9 +192,12 @@ def _rows(parts: Parts, source: Path, options: ReadOptions) -> Split:
             "be below 1"
         )
     n_examples = len(train.values)
-    sizes = [max(1, round(share * n_examples)) for share in shares.values()]
+    sizes = [round(share * n_examples) for share in shares.values()]
     try:
-        rows, *others = split_rows(n_examples, sizes, train.labels)
+        # Errors speak of classes by their names.
+        named = class_names is not None and train.labels is not None
+        labels = np.array(class_names)[train.labels] if named else train.labels
+        rows, *others = split_rows(n_examples, sizes, labels)
     except DataError as error:
         raise DataError(f"{source}: {error}") from error
     split: Split = {"train": (train, rows)}

@@ -21,7 +21,7 @@ from moe_vae.data.stored import scaled
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Pictures", "counted", "read_picture", "read_pictures"]
+__all__ = ["Pictures", "Size", "counted", "read_picture", "read_pictures"]
 
 Size = tuple[int, int]
 N_NAMED = 3  # of the pictures that were left out
@@ -166,7 +166,8 @@ class _Notes:
         if self.bad:
             more = "; ..." if len(self.bad) > N_NAMED else ""
             named = "; ".join(self.bad[:N_NAMED])
-            notice(f"{counted(len(self.bad), 'picture')} of {n_pictures} left out ({named}{more}).")
+            were = "was" if len(self.bad) == 1 else "were"
+            notice(f"{len(self.bad)} of {n_pictures} pictures {were} left out ({named}{more}).")
 
 
 def counted(number: int, noun: str) -> str:

@@ -48,9 +48,7 @@ def read_table(path: Path) -> Examples:
         frames = _parquet(path) if path.suffix.lower() in PARQUET else _csv(pd, path)
         blocks = list(_blocks(frames, path))
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: is not UTF-8 text (byte {error.start}: {error.reason})"
-        ) from error
+        raise DataError(f"{path}: is not UTF-8 text ({error.reason})") from error
     except (EmptyDataError, ParserError, ParserWarning, OSError) as error:
         raise DataError(f"{path}: is no table ({' '.join(str(error).split())})") from error
     if not blocks:
@@ -119,6 +117,8 @@ Block = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 def _blocks(frames: Iterator["DataFrame"], path: Path) -> Iterator[Block]:
     """Returns features, labels and targets of some rows at a time, as compact as they can be."""
     for frame in frames:
+        if not len(frame):
+            continue
         frame.columns = frame.columns.astype(str)
         targets = [name for name in frame.columns if name.startswith(TARGET)]
         features = [name for name in frame.columns if name not in (LABEL, *targets)]
@@ -142,4 +142,5 @@ def _numbers(frame: "DataFrame", path: Path) -> np.ndarray:
     values = frame.to_numpy()
     if values.dtype.kind in "iu" and values.min() >= 0 and values.max() <= 65535:
         return values.astype(np.uint8 if values.max() <= 255 else np.uint16)
-    return values.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
+        return values.astype(np.float32)
