@@ -242,6 +242,55 @@ def test_an_unknown_source_is_refused(no_download):
     )
 
 
+# Fashion-MNIST, whose files have MNIST's names.
+
+
+def test_fashion_mnist_is_read_as_mnist_is(tiny_fashion, no_download, tmp_path):
+    write_files(tmp_path / "here", tiny_fashion)
+    data_sets = read_data_sets(tmp_path / "here", "fashion-mnist")
+    assert_holds(data_sets, tiny_fashion, "Fashion-MNIST")
+    assert len(data_sets.class_names) == 10
+    assert data_sets.class_names[9] == "Ankle boot"
+
+
+@pytest.mark.parametrize("place", ["variable", "package", "folder"])
+def test_the_directory_of_fashion_mnist(
+    tiny, tiny_fashion, no_download, tmp_path, monkeypatch, place
+):
+    """It is that in the variable if its files are Fashion-MNIST's, else the package's."""
+    write_files(tmp_path / "mnist", tiny)
+    folders = {
+        "variable": tmp_path / "fashion",
+        "package": tmp_path / "package",
+        "folder": tmp_path / "FASHION_MNIST_data",
+    }
+    write_files(folders[place], tiny_fashion)
+    monkeypatch.setenv(
+        "MOE_VAE_DATA", str(folders[place] if place == "variable" else tmp_path / "mnist")
+    )
+    monkeypatch.setattr(mnist, "DEBIAN_FASHION", folders["package"])
+    assert_holds(read_data_sets(data="fashion-mnist"), tiny_fashion, "Fashion-MNIST")
+
+
+@pytest.mark.parametrize("data", ["auto", "mnist", "fashion-mnist"])
+def test_the_two_mnists_are_told_apart(tiny, tiny_fashion, no_download, tmp_path, data):
+    is_mnist = data != "fashion-mnist"
+    write_files(tmp_path, tiny_fashion if is_mnist else tiny)
+    other, own = ("Fashion-MNIST", "MNIST") if is_mnist else ("MNIST", "Fashion-MNIST")
+    with pytest.raises(DataError) as caught:
+        read_data_sets(tmp_path, data)
+    assert str(caught.value).endswith(
+        f"content is {other}'s, not {own}'s: use --data {other.lower()}"
+    )
+
+
+def test_fashion_mnist_never_falls_back(capfd, tmp_path):
+    with pytest.raises(DataError, match=r"Fashion-MNIST is not in .* and cannot be downloaded"):
+        read_data_sets(tmp_path / "new", "fashion-mnist")
+    assert capfd.readouterr().err == ""
+    assert list(tmp_path.iterdir()) == []
+
+
 # Damaged files.
 
 IMAGES_SIZE, LABELS_SIZE, TEST_IMAGES_SIZE = 16 + 7 * 784, 8 + 7, 16 + 3 * 784
