@@ -1,7 +1,9 @@
 # Everything from a fresh clone: each target makes the virtual environment that it needs.
 
 PYTHON ?= python3
-VENV := .venv
+# Each version of Python has an environment of its own, for example .venv/3.12.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := .venv/$(or $(VERSION),none)
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
@@ -11,8 +13,10 @@ TENSORFLOW_1 ?=
 # What `make container` builds: cpu or gpu.
 TARGET ?= cpu
 
-.PHONY: figures test unit long-test browser-test lab notebooks tensorboard results faults docs lint lock \
-  container clean
+UNIT := not process and not engines and not notebooks and not docker and not long and not browser
+
+.PHONY: figures test unit long-test browser-test lab notebooks tensorboard results faults docs lint \
+  wheel oldest nightly lock container clean
 
 figures: $(READY)
 	$(BIN)/python -m moe_vae figures
@@ -22,8 +26,7 @@ test: $(READY) lint
 
 # The quick ones: no processes, engines, notebooks or container.
 unit: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadscope \
-	  -m "not process and not engines and not notebooks and not docker and not long and not browser"
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "$(UNIT)"
 
 long-test: $(READY)
 	$(BIN)/python -m pytest -m long
@@ -78,21 +81,45 @@ faults: $(READY)
 	$(BIN)/python -m pytest tests/training/test_faults.py --faults results/faults.json
 	$(BIN)/python -m moe_vae tables
 
-# The container's lock files, after a change of requirements.txt.
-lock:
-	PYTHON=$(PYTHON) docker/lock.sh
+# The container's lock files, after a change of requirements.txt or pyproject.toml.
+lock: $(READY)
+	UV=$(BIN)/uv docker/lock.sh
 
 # The container's image, built and checked where there is no Docker engine; needs root.
 container:
 	PYTHON=$(PYTHON) docker/build_without_docker.sh $(TARGET)
 
+# A package to install elsewhere, into dist/.
+wheel: $(READY)
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+# The quick tests with the oldest versions that pyproject.toml allows.
+oldest: $(READY)
+	$(BIN)/uv --no-config pip compile pyproject.toml --quiet --resolution lowest-direct \
+	  --extra dev --python $(BIN)/python --output-file .venv/oldest.txt
+	$(PYTHON) -m venv --clear .venv/oldest
+	.venv/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --requirement .venv/oldest.txt
+	.venv/oldest/bin/python -m pytest -n 2 --dist loadscope -m "$(UNIT)"
+
+# The quick tests with what will be TensorFlow's next versions; see docs/compatibility.md.
+nightly: $(READY)
+	grep -vE '^(tensorflow|tf-keras|tensorflow-probability|tensorboard)==' requirements.txt > .venv/nightly.txt
+	$(PYTHON) -m venv --clear .venv/nightly
+	.venv/nightly/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --requirement .venv/nightly.txt tf-nightly tf-keras-nightly tfp-nightly tb-nightly
+	.venv/nightly/bin/python -m pytest -n 2 --dist loadscope -m "$(UNIT)"
+
 $(READY): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and \
-	  "Python %d.%d found: 3.11 is needed; name one, as in: make PYTHON=python3.11" % v)'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and \
+	  "Python %d.%d found: 3.11, 3.12 or 3.13 is needed. Install one, for example with " \
+	  "`apt install python3.13 python3.13-venv`, `brew install python@3.13` or " \
+	  "`uv python install 3.13`, and name it, as in: make PYTHON=python3.13" % v)'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint requirements.txt --editable '.[dev]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) figures screenshots site .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv dist build figures screenshots site .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

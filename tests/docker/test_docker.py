@@ -8,12 +8,14 @@ import os
 import re
 import subprocess
 import threading
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
+from packaging.requirements import Requirement
 
 from moe_vae import __version__
 from moe_vae.cli import main as command_line
@@ -207,21 +209,33 @@ def canonical(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def required():
+def pinned():
     """requirements.txt: name to version."""
     text = (ROOT / "requirements.txt").read_text()
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     return {canonical(name): version for name, version in (line.split("==") for line in lines)}
 
 
+def required():
+    """The pins of what the package and the images' extras need, after pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = re.findall(r"--extra (\w+)", (DOCKER / "lock.sh").read_text())
+    assert extras
+    needs = [*project["dependencies"]]
+    for extra in extras:
+        needs += project["optional-dependencies"][extra]
+    names = {canonical(Requirement(need).name) for need in needs}
+    return {name: version for name, version in pinned().items() if name in names}
+
+
 def locked(text):
-    """A lock file: name to (version, hashes, what asks for it)."""
+    """A lock file: name to (version, hashes, whether the package itself asks for it)."""
     entries = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)(.*\n(?:[ \t].*\n)*)", text, re.MULTILINE)
     return {
         canonical(name): SimpleNamespace(
             version=version,
             hashes=re.findall(r"--hash=sha256:([0-9a-f]{64})\b", rest),
-            direct="-r requirements.txt" in rest,
+            direct="(pyproject.toml)" in rest,
         )
         for name, version, rest in entries
     }
