@@ -294,13 +294,6 @@ class ModelEstimator(BaseEstimator):
         """Returns the probability of each class, expert or cluster, float array [n, n_columns]."""
         return self._of(lambda x: self.model_.predict_proba(self._quiet_session, x), X)
 
-    def score_samples(self, X: Any) -> np.ndarray:  # noqa: N803
-        """Returns each example's bound on log p(x) at its mean code, float array [n], in nats.
-
-        It leaves out the noise of the code. For points it counts the scaled features.
-        """
-        return self._of(lambda x: -self.model_.example_losses(self.session_, x), X)
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.non_deterministic = False
@@ -310,6 +303,13 @@ class ModelEstimator(BaseEstimator):
 
 class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """An estimator with codes: `transform`, `inverse_transform`, `sample` and `score`."""
+
+    def score_samples(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Returns each example's bound on log p(x) at its mean code, float array [n], in nats.
+
+        It leaves out the noise of the code. For points it counts the scaled features.
+        """
+        return self._of(lambda x: -self.model_.example_losses(self.session_, x), X)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
         """Returns the mean of `score_samples`: minus the mean loss, in nats an example."""
@@ -323,6 +323,11 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     @property
     def _n_features_out(self) -> int:
         return self.model_.params["z_dim"]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
 
     def sample(
         self, n_samples: int = 1, column: int | None = None, random_state: Any = None
