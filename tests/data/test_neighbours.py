@@ -57,6 +57,12 @@ def test_most_neighbours_are_found_in_large_sets(monkeypatch, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_the_neighbours_of_a_large_set_are_the_same_each_time():
+    pytest.importorskip("faiss")
+    first, again = (approximate_neighbours(DIGITS, 5) for _ in range(2))
+    np.testing.assert_array_equal(again, first)
+
+
 def test_copies_and_lists_that_are_too_short():
     pytest.importorskip("faiss")
     # Forty copies each of a few points: K-means finds no more centres than points.
