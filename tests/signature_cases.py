@@ -58,12 +58,18 @@ def some_variables(build, params):
         build(params)
         session.run(tf.global_variables_initializer())
         values = {each.op.name: session.run(each) for each in tf.global_variables()}
-    return {
-        name: value
-        if name.endswith(("groups", "styles", "precision_factors"))
-        else (value + random.normal(0, 0.05, value.shape)).astype(np.float32)
-        for name, value in values.items()
-    }
+    return {name: _changed(name, value, random) for name, value in values.items()}
+
+
+def _changed(name, value, random):
+    if name.endswith(("groups", "styles")):  # one-hot rows
+        return random.permutation(value)
+    if name.endswith("precision_factors"):  # triangular
+        return value
+    # Wide enough that a router sends the examples of a batch to different experts.
+    std = 0.3 if "encode_cluster" in name or name.startswith("prob/") else 0.05
+    noise = random.normal(0, std, value.shape)
+    return (value + (np.abs(noise) if "variance" in name else noise)).astype(np.float32)
 
 
 def some_inputs(model, n_examples):
