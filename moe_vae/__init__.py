@@ -1,5 +1,6 @@
 """Mixtures of experts with variational autoencoders, in the style of TensorFlow 1."""
 
+import moe_vae.needs  # before all others: says what is missing  # noqa: F401
 from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import Batch, DataSet, DataSets
 from moe_vae.data.mnist import read_data_sets

@@ -37,7 +37,9 @@ _WHAT_TO_DO = (
 if "tensorflow" in sys.modules and sys.modules["tensorflow"].executing_eagerly():
     raise ImportError(
         "moe_vae needs TensorFlow's graph mode, but TensorFlow was imported earlier and runs "
-        f"eagerly: {_WHAT_TO_DO}"
+        f"eagerly: {_WHAT_TO_DO}",
+        # With this name, `python -m moe_vae` prints the message alone, without a traceback.
+        name="moe_vae",
     )
 
 # For a TensorFlow that is imported between this module and the first use of `tf`, too.
@@ -78,7 +80,7 @@ def _set_up_tensorflow() -> Any:
         if not hasattr(loaded.layers, "dense"):
             raise ImportError(
                 "moe_vae needs tf.layers, which TensorFlow offers only with legacy Keras (the "
-                "package tf-keras, of TensorFlow's own version): install requirements.txt, then "
+                "package tf-keras, of TensorFlow's own version): install both in one version, then "
                 f"{_WHAT_TO_DO}"
             )
     tf.__dict__["_load"] = _load_tensorflow

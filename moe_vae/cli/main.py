@@ -12,6 +12,7 @@ from moe_vae.cli import (
     classify,
     cluster,
     clustering,
+    doctor,
     evaluate,
     export,
     figures,
@@ -63,6 +64,7 @@ COMMANDS = (
     bench,
     notebooks,
     tables,
+    doctor,
 )
 # What a command raises if its input is bad.
 ERRORS = (

@@ -23,7 +23,14 @@ from moe_vae.data.idx import read_idx_stream, read_promised
 from moe_vae.data.notices import notice
 from moe_vae.files import write_whole
 
-__all__ = ["FASHION_CLASSES", "SOURCES", "read_data_sets"]
+__all__ = [
+    "FASHION_CLASSES",
+    "SOURCES",
+    "check_files",
+    "default_directory",
+    "missing_files",
+    "read_data_sets",
+]
 
 SOURCES = ("auto", "mnist", "sample", "fashion-mnist")
 VALIDATION_SIZE = 5000
@@ -141,7 +148,7 @@ def read_data_sets(directory: str | Path | None = None, data: str = "auto") -> D
     if data == "sample":
         return read_mnist_sample()
     idx_set = IDX_SETS["mnist" if data == "auto" else data]
-    directory = Path(directory or _default_directory(idx_set))
+    directory = Path(directory or default_directory(data if data != "auto" else "mnist"))
     try:
         for file in idx_set.files:
             path = _path(directory, file)
@@ -158,7 +165,9 @@ def read_data_sets(directory: str | Path | None = None, data: str = "auto") -> D
     return _read_idx_set(directory, idx_set)
 
 
-def _default_directory(idx_set: _IdxSet) -> str | Path:
+def default_directory(data: str) -> str | Path:
+    """Returns where the files of "mnist" or "fashion-mnist" are, if no directory is named."""
+    idx_set = IDX_SETS[data]
     named = os.environ.get("MOE_VAE_DATA")
     if idx_set.class_names is None:
         return named or idx_set.directory
@@ -170,6 +179,21 @@ def _default_directory(idx_set: _IdxSet) -> str | Path:
         if hashlib.md5(content).hexdigest() == labels.md5:
             return named
     return DEBIAN_FASHION if DEBIAN_FASHION.is_dir() else idx_set.directory
+
+
+def missing_files(directory: Path, data: str) -> list[str]:
+    """Returns the names of the files of a data set that a directory lacks, gzipped or not."""
+    return [file.name for file in IDX_SETS[data].files if not _path(directory, file).exists()]
+
+
+def check_files(directory: Path, data: str) -> None:
+    """Reads the four files of a data set.
+
+    Raises:
+      DataError: a file is missing, damaged or not the data set's.
+    """
+    for file in IDX_SETS[data].files:
+        _read_idx(directory, file, IDX_SETS[data])
 
 
 def _read_idx_set(directory: Path, idx_set: _IdxSet) -> DataSets:

@@ -1,0 +1,1 @@
+"""Checks of an installation: Python, packages, TensorFlow, devices, data and the machine."""
