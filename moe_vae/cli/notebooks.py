@@ -30,11 +30,16 @@ def execute(path: Path) -> None:
     """Executes a notebook and writes its output to the file; one that fails is left as it was.
 
     Raises:
-      CommandError: a cell fails.
+      CommandError: a cell fails, or a package of the extra `notebooks` is not installed.
     """
-    import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    try:
+        import nbformat
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError
+    except ModuleNotFoundError as error:
+        raise options.CommandError(
+            f"notebooks need {error.name}, which is not installed: pip install 'moe_vae[notebooks]'"
+        ) from error
 
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
