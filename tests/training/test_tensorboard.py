@@ -105,6 +105,6 @@ def test_a_run_taken_up_again_hides_what_it_does_again(logged, tmp_path):
         log = TensorBoardLog(tmp_path, trainer)
         for step in steps:
             trainer.seconds = [float(10 * start + step)] * step
-            log(trainer, None)
+            log(trainer, DataSet(np.zeros([1, 784], np.float32)))
     events = EventAccumulator(os.fspath(tmp_path), SIZES).Reload()
     assert curve(events, "seconds_an_epoch") == [(1, 1), (2, 2), (3, 23)]
