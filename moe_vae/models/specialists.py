@@ -14,7 +14,7 @@ from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, DataError, check_labels
 from moe_vae.data.dataset import Batch, DataSet, Shape
 from moe_vae.models.information_encoder import INFORMATION_PARAMS, InformationEncoder
-from moe_vae.nn.losses import log_likelihood_bound
+from moe_vae.nn.losses import log_likelihood_bound, x_log_x
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
 from moe_vae.posts.mixture_of_vaes import (
@@ -102,7 +102,7 @@ class BalancedManager(Manager):
 
     def _calc_balancing_loss(self) -> Tensor:
         mean_probs = self.prob_sums / tf.reduce_sum(self.prob_sums)
-        return np.log(self.n_columns) + tf.reduce_sum(tf.math.xlogy(mean_probs, mean_probs))
+        return np.log(self.n_columns) + tf.reduce_sum(x_log_x(mean_probs))
 
 
 def vae_params(params: Mapping[str, Any]) -> dict[str, Any]:

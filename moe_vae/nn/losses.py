@@ -11,6 +11,7 @@ __all__ = [
     "kl_between_gaussians",
     "kl_to_standard_normal",
     "log_likelihood_bound",
+    "x_log_x",
 ]
 
 
@@ -104,5 +105,20 @@ def log_likelihood_bound(probs: Tensor, losses: Tensor) -> Tensor:
       Scalar tensor.
     """
     with tf.name_scope("bound"):
-        kl = tf.reduce_sum(tf.math.xlogy(probs, probs), axis=1) + np.log(int(probs.shape[1]))
+        kl = tf.reduce_sum(x_log_x(probs), axis=1) + np.log(int(probs.shape[1]))
         return -tf.reduce_mean(tf.reduce_sum(probs * losses, axis=1) + kl)
+
+
+def x_log_x(x: Tensor) -> Tensor:
+    """Computes x log(x), which is 0 at 0, with the gradient log(x) + 1, and 0 at 0.
+
+    Args:
+      x: float tensor of any shape, not negative.
+
+    Returns:
+      Float tensor of the same shape.
+    """
+    # The gradient of `tf.math.xlogy` at 0 is minus infinity in the nightly builds of TensorFlow
+    # 2.23, and its product with the gradient 0 of a probability that underflows is NaN.
+    nonzero = tf.where_v2(tf.equal(x, 0), tf.ones_like(x), x)
+    return tf.math.xlogy(nonzero, nonzero)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from moe_vae.compat import Tensor, tf
+from moe_vae.nn.losses import x_log_x
 
 __all__ = [
     "grouped_information",
@@ -49,10 +50,9 @@ def mutual_information(joint: Tensor) -> Tensor:
     """
     with tf.name_scope("mutual_information"):
         joint = joint / tf.reduce_sum(joint)
-        # xlogy is 0 at 0, and its gradient is finite wherever P is above 0.
-        entropy = -tf.reduce_sum(tf.math.xlogy(joint, joint))
+        entropy = -tf.reduce_sum(x_log_x(joint))
         marginals = [tf.reduce_sum(joint, axis=axis) for axis in (0, 1)]
-        return -tf.add_n([tf.reduce_sum(tf.math.xlogy(p, p)) for p in marginals]) - entropy
+        return -tf.add_n([tf.reduce_sum(x_log_x(p)) for p in marginals]) - entropy
 
 
 # In NumPy and double precision.
