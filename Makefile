@@ -69,6 +69,7 @@ results: $(READY)
 	$(BIN)/python -m moe_vae from-scratch --runs runs/questions
 	$(BIN)/python -m moe_vae samples --runs runs/questions
 	$(BIN)/python -m moe_vae specialists
+	$(BIN)/python -m moe_vae fashion-mnist
 	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae scaling
 	$(BIN)/python -m moe_vae bench --peers --epochs 30 \

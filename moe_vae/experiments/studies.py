@@ -438,7 +438,7 @@ def by_recipe(
             records.append({"step": experiment.step, **record})
             merged = {_run_key(each): each for each in (*kept, *records)}
             study.write(runs=_in_order(recipe, merged.values()))
-        if recipe.draw is None and experiment.data in ("mnist", "spiral"):
+        if recipe.draw is None and experiment.data in ("mnist", "fashion-mnist", "spiral"):
             copy_figures(run_dir, study.figures, f"{name}_{experiment.step}")
     if recipe.draw is not None:
         save_figures(recipe.draw(read_json(study.out)["runs"]), study.figures, f"{name}_")

@@ -1,6 +1,7 @@
 """What each table trains: models, settings and seeds. Data only; `studies` trains by them."""
 
 from moe_vae.experiments.recipes.clusterings import CLUSTERING_SEEDS, CLUSTERING_STEPS
+from moe_vae.experiments.recipes.fashion import FASHION_MNIST
 from moe_vae.experiments.recipes.from_scratch import FROM_SCRATCH
 from moe_vae.experiments.recipes.paper import (
     FIRST_GATE_SEEDS,
@@ -37,4 +38,5 @@ RECIPES = {
     "relaxed": RELAXED,
     "from-scratch": FROM_SCRATCH,
     "samples": SAMPLES,
+    "fashion-mnist": FASHION_MNIST,
 }

@@ -15,6 +15,7 @@ from moe_vae.experiments.tables.clusterings import (
     samples_table,
     temperature_table,
 )
+from moe_vae.experiments.tables.fashion import fashion_table
 from moe_vae.experiments.tables.faults import faults_table
 from moe_vae.experiments.tables.headline import headline_table
 from moe_vae.experiments.tables.paper import (
@@ -105,6 +106,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "from-scratch": from_scratch_table,
     "samples": samples_table,
     "gate-samples": gate_samples_table,
+    "fashion-mnist": fashion_table,
     "times": times_table,
     "cluster": cluster_table,
     "bench": bench_table,
