@@ -37,6 +37,7 @@ Record = dict[str, Any]
 
 N_GENERATED = 12  # images of each cluster
 N_CODES = 2000  # in a t-SNE
+PERPLEXITY = 30.0  # of a t-SNE, scikit-learn's own; few codes allow less
 
 
 def draw_clustering_vae(trainer: Trainer, record: Record, data_set: DataSet) -> "dict[str, Figure]":
@@ -129,8 +130,9 @@ def _embed(codes: np.ndarray) -> np.ndarray:
     from sklearn.manifold import TSNE
 
     # From equal codes PCA gives NaN, and a start of NaN crashes scikit-learn.
-    start = "pca" if np.ptp(codes, axis=0).any() else "random"
-    return TSNE(init=start, random_state=0).fit_transform(codes)
+    start = "pca" if codes.shape[1] > 1 and np.ptp(codes, axis=0).any() else "random"
+    perplexity = min(PERPLEXITY, (len(codes) - 1) / 3)
+    return TSNE(init=start, perplexity=perplexity, random_state=0).fit_transform(codes)
 
 
 def _draw_images(
