@@ -4,6 +4,8 @@ The cases come from the registers, so that a new model, engine or gate is tested
 here, if it can do with the small settings below.
 """
 
+import functools
+
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -172,6 +174,36 @@ def check_predictions(trainer, data_set):
     assert probabilities.shape[1] == expected
 
 
+# The loss whose mean over the examples is that of `example_losses`, where it is not "loss".
+EXAMPLE_LOSSES = {
+    "conditional-vae": "loss_auto_encode",
+    "mixture-of-vaes": "expected_expert_loss",
+    "hierarchy": "expected_expert_loss",
+}
+
+
+def check_example_losses(name, trainer, data_set):
+    model, images = trainer.model, data_set.images
+    if name in ("information", "moe"):
+        return
+    losses = model.example_losses(trainer.session, images)
+    assert losses.shape == (len(images),)
+    np.testing.assert_allclose(losses[:3], model.example_losses(trainer.session, images[:3]), 1e-5)
+    if model.params.get("routing") == "labels":  # its losses are those of the labels' experts
+        return
+    no_noise = (
+        {
+            noise: np.zeros([len(images), *noise.shape.as_list()[1:]], np.float32)
+            for noise in model._noises
+        }
+        if name != "conditional-vae"
+        else {model.eps: np.zeros([len(images), model.params["z_dim"]])}
+    )
+    means = trainer.evaluate(data_set, no_noise)
+    expected = means[EXAMPLE_LOSSES.get(name, "loss")]
+    assert losses.mean(dtype=np.float64) == pytest.approx(expected, rel=1e-5)
+
+
 def check_drawings(trainer, data_set):
     model, session = trainer.model, trainer.session
     if not model.draws:
@@ -235,6 +267,7 @@ def test_a_model_trains_predicts_and_draws_by_the_contract(case, tmp_path, data_
     check_training(trainer, train_set, tmp_path)
     check_predictions(trainer, data_set)
     check_drawings(trainer, data_set)
+    check_example_losses(case[0], trainer, data_set)
     check_signatures(case, trainer, data_set, tmp_path)
     check_record_and_figures(case[0], trainer, data_set)
     trainer.session.close()
@@ -252,7 +285,9 @@ def test_every_model_can_be_given_a_schedule(name, data_set):
 
 
 def test_the_judge_of_drawings_keeps_the_contract(data_set, tmp_path):
-    trainer = start_trainer(build_recogniser, {"epochs": 1}, 0)
+    trainer = start_trainer(
+        functools.partial(build_recogniser, shape=IMAGE_SHAPE, n_classes=10), {"epochs": 1}, 0
+    )
     check_training(trainer, data_set, tmp_path)
     check_predictions(trainer, data_set)
     check_drawings(trainer, data_set)
@@ -265,6 +300,7 @@ OWN = [
     ("mixture-of-vaes", "generate"),
     ("mixture-of-vaes", "reconstruct"),
     ("dmvae", "signatures"),
+    ("vae", "example_losses"),
     ("information", "phases"),
     ("vade", "predict_proba"),
     ("moe", "predict_proba"),
