@@ -29,6 +29,7 @@ Colour = Any  # whatever matplotlib takes for one
 
 # As in the posts' cell 9.
 PICTURE_INCHES = 0.7
+LETTER_INCHES = 0.09  # of a title
 PICTURE_COLOURS = "Greys_r"  # 0 is black and 1 is white
 
 N_MARKED = 30  # a curve of fewer epochs has a dot for each
@@ -106,7 +107,9 @@ def plot_image_rows(
     # The longer side of an image is as long as that of a square one.
     scale = PICTURE_INCHES / max(height, width)
     black, white = (None, None) if own_scales else (0, 1)
-    figure = new_figure(scale * width * n_columns + 1.0, scale * height * n_rows + 0.9)
+    # Wide enough for the title, too.
+    inches = max(scale * width * n_columns + 1.0, LETTER_INCHES * len(title))
+    figure = new_figure(inches, scale * height * n_rows + 0.9)
     figure.suptitle(title)
     axes = figure.subplots(n_rows, n_columns, squeeze=False)
     for row, (images, label) in enumerate(zip(rows, row_labels, strict=True)):
