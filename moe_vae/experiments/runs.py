@@ -190,6 +190,7 @@ def train_run(
     check_directory(directory)
     with locked(directory), _starter(member) as starter:
         data_sets = data.prepared(params)
+        _check_number(model, params, data_sets)
         trainer, record = fit_model(model, params, data_sets, directory, options, starter)
         record |= {"source": data.record()}
         if member is not None:
@@ -198,6 +199,16 @@ def train_run(
     if member is None:
         trainer.session.close()  # a table trains a hundred in one process
     return record
+
+
+def _check_number(model: str, params: Params, data_sets: DataSets) -> None:
+    """Raises ParameterError if there are more experts or clusters than training examples."""
+    counter, n_examples = MODELS[model].counter, data_sets.train.num_examples
+    if params.get(counter, 0) > n_examples:
+        raise ParameterError(
+            f"parameter {counter!r} is {params[counter]}: it must be at most the training set's "
+            f"{n_examples} examples"
+        )
 
 
 def follow_run(

@@ -151,6 +151,17 @@ def test_a_model_that_needs_labels_is_refused_before_it_is_built(data, capfd):
     assert not Path("run").exists()
 
 
+def test_more_experts_than_examples_are_refused(data, capfd):
+    words = ["train", "mixture-of-vaes", "--data", str(data / "flat"), "--out", "run"]
+    with pytest.raises(SystemExit) as caught:
+        main([*words, "--experts", "1000"])
+    assert caught.value.code == 2
+    assert (
+        "parameter 'n_experts' is 1000: it must be at most the training set's 84 examples"
+        in capfd.readouterr().err
+    )
+
+
 def test_classify_reads_folders_and_writes_one_row_a_file(data, capfd):
     train("conditional-vae", data / "classes", "run", "--epochs", "40")
     random = np.random.default_rng(1)
