@@ -18,6 +18,7 @@ from moe_vae.experiments.tables.clusterings import (
 from moe_vae.experiments.tables.fashion import fashion_table
 from moe_vae.experiments.tables.faults import faults_table
 from moe_vae.experiments.tables.headline import headline_table
+from moe_vae.experiments.tables.large import large_set_table
 from moe_vae.experiments.tables.paper import (
     classification_table,
     explained_table,
@@ -75,6 +76,7 @@ RESULTS = (
     "bench",
     "bench_scaling",
     "faults",
+    "large-set",
     *RECIPES,
 )
 
@@ -107,6 +109,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "samples": samples_table,
     "gate-samples": gate_samples_table,
     "fashion-mnist": fashion_table,
+    "large-set": large_set_table,
     "times": times_table,
     "cluster": cluster_table,
     "bench": bench_table,
