@@ -137,16 +137,30 @@ class _FusedMixture(_FusedExperts, Manager):
         self._check_expert(column)
         return self._draw_by(session, z, column)
 
+    def mean_codes(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns each image's mean code by its likeliest expert; see `Manager.mean_codes`."""
+        return self._codes_of_chosen(session, inputs)[0]
+
     def reconstruct(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Decodes each image's mean code by its likeliest expert; see `Manager.reconstruct`."""
-        images = check_images(inputs, self.n_features)
-        chosen = self.predict(session, images)
-        decoded = np.empty_like(images)
+        codes, chosen = self._codes_of_chosen(session, inputs)
+        decoded = np.empty_like(inputs)
         for expert in np.unique(chosen):
             of_expert = chosen == expert
-            codes = self._mean_codes_by(session, images[of_expert], expert)
-            decoded[of_expert] = self._draw_by(session, codes, expert)
+            decoded[of_expert] = self._draw_by(session, codes[of_expert], expert)
         return decoded
+
+    def _codes_of_chosen(
+        self, session: Session, inputs: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the mean codes [n, z_dim] by the likeliest experts, and these experts [n]."""
+        images = check_images(inputs, self.n_features)
+        chosen = self.predict(session, images)
+        codes = np.empty([len(images), self.params["z_dim"]], np.float32)
+        for expert in np.unique(chosen):
+            of_expert = chosen == expert
+            codes[of_expert] = self._mean_codes_by(session, images[of_expert], expert)
+        return codes, chosen
 
 
 class FusedManager(_FusedMixture):

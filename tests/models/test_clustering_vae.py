@@ -25,7 +25,7 @@ SMALL = {
 def test_pictures_are_drawn_after_the_epochs_of_the_bound_alone(build, options):
     """They would also take numbers from the generator that EM's start draws from."""
     params = {**SMALL, **options, "pretrain_epochs": 2, "epochs": 3}
-    trainer = start_trainer(lambda given: build(given, 2), params, 0)
+    trainer = start_trainer(lambda given: build(given, (2,)), params, 0)
     train_set = make_spiral(0, 40, 10, 10).train
     trainer.fit_to_the_end(train_set)
     assert trainer.epochs_done == {"auto_encode": 2, "loss": 3}

@@ -277,7 +277,7 @@ def test_learned_prior_is_drawn_to_the_mean_of_q(data):
     x = data.images[::20]
     with tf.Graph().as_default(), tf.Session() as session:
         set_seeds(5)
-        model = build_dmvae({**SMALL, "cluster_prior": "learned"}, 2)
+        model = build_dmvae({**SMALL, "cluster_prior": "learned"}, (2,))
         (logits,) = (v for v in tf.trainable_variables() if "mixture/logits" in v.op.name)
         gradient = tf.gradients(model.loss, logits)[0]
         session.run(tf.global_variables_initializer())
@@ -292,7 +292,7 @@ def test_learned_prior_is_drawn_to_the_mean_of_q(data):
 def test_learned_prior_starts_uniform_and_is_trained(data):
     with tf.Graph().as_default():
         set_seeds(5)
-        trainer = Trainer(build_dmvae({**SMALL, "cluster_prior": "learned"}, 2))
+        trainer = Trainer(build_dmvae({**SMALL, "cluster_prior": "learned"}, (2,)))
     prior = trainer.model.prior
     np.testing.assert_allclose(np.exp(trainer.session.run(prior.log_weights)), 0.25, rtol=1e-6)
     trainer.fit(data, 2, sample=False)
@@ -359,7 +359,7 @@ def test_restarts_keep_the_lowest_held_out_loss():
 )
 def test_bad_parameters_are_named(params, message):
     with tf.Graph().as_default(), pytest.raises(ParameterError, match=message):
-        build_dmvae({**SMALL, **params}, 2)
+        build_dmvae({**SMALL, **params}, (2,))
 
 
 def test_bad_inputs_are_turned_away(exact, data):

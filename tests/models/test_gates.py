@@ -85,7 +85,9 @@ def test_pretrained_gate_begins_as_the_information_encoder_and_learns_from_the_t
     training = {"epochs": 1, "pretrain_epochs": 1, "batch_size": 50}
     no_images = {"augment": False, "deskew": False}
     encoder = start_trainer(
-        lambda params: build_information_encoder(params, 2), {**network, **training, **no_images}, 0
+        lambda params: build_information_encoder(params, (2,)),
+        {**network, **training, **no_images},
+        0,
     )
     encoder.fit_to_the_end(data)
     encoder.save(tmp_path / "encoder")

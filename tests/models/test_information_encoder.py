@@ -73,17 +73,19 @@ def test_the_gradient_of_the_information_is_finite_where_a_cluster_is_empty():
         assert np.isfinite(evaluate(tf.gradients(mutual_information(joint), joint)[0])).all()
 
 
+@pytest.mark.parametrize("width", [20, 14])
 @pytest.mark.parametrize("axis", range(5))
-def test_a_view_is_scipys_affine_transform(axis):
-    image = np.random.default_rng(0).random([20, 20]).astype(np.float32)
+def test_a_view_is_scipys_affine_transform(axis, width):
+    shape = (20, width)
+    image = np.random.default_rng(0).random(shape).astype(np.float32)
     draws = np.zeros([1, 5], np.float32)
     draws[0, axis] = 0.8
     with tf.Graph().as_default():
-        view = evaluate(affine_view(tf.constant(image.reshape(1, -1)), draws)).reshape(20, 20)
-    turn, scale, shear, along, down = draws[0] * [0.2, 0.12, 0.25, 0.075 * 20, 0.075 * 20]
+        view = evaluate(affine_view(tf.constant(image.reshape(1, -1)), draws, shape)).reshape(shape)
+    turn, scale, shear, along, down = draws[0] * [0.2, 0.12, 0.25, 0.075 * width, 0.075 * 20]
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     matrix = (1 + scale) * rotation @ [[1, shear], [0, 1]]
-    centre = np.full(2, 9.5)
+    centre = np.array([(width - 1) / 2, 9.5])
     offset = centre - matrix @ centre + [along, down]
     swap = [[0, 1], [1, 0]]  # SciPy counts rows first, TensorFlow columns
     expected = ndimage.affine_transform(
@@ -93,9 +95,10 @@ def test_a_view_is_scipys_affine_transform(axis):
     assert np.abs(view - image).max() > 0.1
 
 
-def test_a_view_asks_for_square_images():
-    with tf.Graph().as_default(), pytest.raises(DataError, match="12 pixels"):
-        affine_view(tf.zeros([3, 12]), tf.zeros([3, 5]))
+@pytest.mark.parametrize("shape", [(12,), (1, 12)])
+def test_a_view_asks_for_images(shape):
+    with tf.Graph().as_default(), pytest.raises(DataError, match="at least 2 x 2 pixels"):
+        affine_view(tf.zeros([3, 12]), tf.zeros([3, 5]), shape)
 
 
 def test_merging_puts_together_the_parts_of_a_block():
@@ -161,7 +164,7 @@ def test_a_slanted_stroke_becomes_upright():
         np.exp(-np.square(column - 8.5 - slant * (row - 11.5)) / 4 - np.square(row - 11.5) / 8)
         for slant in (-0.4, 0.0, 0.4)
     ]
-    upright = deskew(np.array(images, np.float32).reshape(3, -1)).reshape(3, 20, 20)
+    upright = deskew(np.array(images, np.float32).reshape(3, -1), (20, 20)).reshape(3, 20, 20)
     for image in upright:
         mass = image.sum()
         middle = [(image * axis).sum() / mass for axis in (row, column)]
@@ -170,7 +173,7 @@ def test_a_slanted_stroke_becomes_upright():
         assert covariance == pytest.approx(0, abs=0.05)
     apart = np.abs(upright - upright[1]).max(axis=(1, 2))
     assert apart.max() < 0.05
-    assert not deskew(np.zeros([1, 400], np.float32)).any()
+    assert not deskew(np.zeros([1, 400], np.float32), (20, 20)).any()
 
 
 def test_nearest_neighbours_are_scikit_learns():

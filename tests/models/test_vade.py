@@ -225,7 +225,7 @@ def test_generate_draws_at_the_clusters_gaussian(trainer):
 def test_encode_and_decode_share_the_models_weights():
     with tf.Graph().as_default():
         set_seeds(0)
-        model = build_vade(SMALL, 2)
+        model = build_vade(SMALL, (2,))
         n_variables = len(tf.global_variables())
         mu, _ = model.encode(model.inputs)
         decoded = model.decode(model.z)
@@ -282,7 +282,7 @@ def test_one_seed_gives_one_history():
 )
 def test_bad_parameters_are_named(params, message):
     with tf.Graph().as_default(), pytest.raises(ParameterError, match=message):
-        build_vade({**SMALL, **params}, 2)
+        build_vade({**SMALL, **params}, (2,))
 
 
 def test_bad_inputs_are_turned_away(trainer, points):
@@ -305,7 +305,7 @@ def test_bad_inputs_are_turned_away(trainer, points):
 
 def test_bernoulli_turns_points_away(points):
     with tf.Graph().as_default():
-        model = build_vade({**SMALL, "likelihood": "bernoulli"}, 2)
+        model = build_vade({**SMALL, "likelihood": "bernoulli"}, (2,))
     with pytest.raises(DataError, match="with likelihood 'bernoulli' every value must be in"):
         model.feed(Batch(points, np.zeros(len(points), int)))
 
