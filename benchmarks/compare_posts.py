@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from moe_vae.data.checks import NUM_CLASSES
-from moe_vae.data.mnist import read_data_sets
+from moe_vae.data.mnist import read_mnist
 from moe_vae.evaluation.metrics import clustering_scores, confusion_table
 from moe_vae.evaluation.recogniser import train_recogniser
 from moe_vae.files import write_whole
@@ -90,7 +90,7 @@ def main() -> None:
         default=Path("runs/tensorflow_1_15"),
         help="directory of the saved runs; default: %(default)s",
     )
-    parser.add_argument("--data-dir", help="where MNIST's four files are; see `read_data_sets`")
+    parser.add_argument("--data-dir", help="where MNIST's four files are; see `read_mnist`")
     parser.add_argument(
         "--out",
         type=Path,
@@ -102,7 +102,7 @@ def main() -> None:
     if not paths:
         parser.error(f"--runs is {arguments.runs}: it holds no .npz file of a run")
 
-    data_sets = read_data_sets(arguments.data_dir, data="mnist")
+    data_sets = read_mnist(arguments.data_dir, data="mnist")
     judge = train_recogniser(data_sets, RECOGNISER_SEED)
     runs = [score_run(path, data_sets.test.labels, judge) for path in paths]
     runs.sort(key=lambda run: (run["model"], run["seed"]))

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from moe_vae.data.large import approximate_neighbours, principal_components
-from moe_vae.data.mnist import read_data_sets
+from moe_vae.data.mnist import read_mnist
 from moe_vae.data.neighbours import deskew, nearest_neighbours
 from moe_vae.data.stored import StoredImages
 from moe_vae.files import write_whole
@@ -206,7 +206,7 @@ def main() -> None:
     """Makes both sets, measures every way, and writes the records."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=int, default=1_000_000, help="default: %(default)s")
-    parser.add_argument("--data-dir", help="where MNIST's four files are; see `read_data_sets`")
+    parser.add_argument("--data-dir", help="where MNIST's four files are; see `read_mnist`")
     parser.add_argument("--out", type=Path, default=Path("results/neighbours.json"))
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -214,7 +214,7 @@ def main() -> None:
         way, *paths = arguments.measure
         return measure(way, *map(Path, paths))
 
-    mnist = read_data_sets(arguments.data_dir, data="mnist").train.images
+    mnist = read_mnist(arguments.data_dir, data="mnist").train.images
     settings = {"n_neighbours": N_NEIGHBOURS, "n_queries": N_QUERIES, "seed": SEED}
     results = {"command": " ".join(["python", *sys.argv]), "settings": settings, **machine()}
     with tempfile.TemporaryDirectory() as directory:

@@ -3,7 +3,8 @@
 import moe_vae.needs  # before all others: says what is missing  # noqa: F401
 from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import Batch, DataSet, DataSets
-from moe_vae.data.mnist import read_data_sets
+from moe_vae.data.own import ReadOptions
+from moe_vae.data.reading import read_data_sets
 from moe_vae.data.spiral import make_spiral
 from moe_vae.data.targets import add_affine_targets
 from moe_vae.experiments.pretrained import load_pretrained
@@ -50,6 +51,7 @@ __all__ = [
     "ModelError",
     "ParameterError",
     "PlainVAE",
+    "ReadOptions",
     "SpecialistManager",
     "Trainer",
     "VaDE",

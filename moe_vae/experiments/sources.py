@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from moe_vae.data.checks import IMAGE_SHAPE, NUM_CLASSES, DataError
 from moe_vae.data.dataset import DataSets, Form
 from moe_vae.data.digits import DIGITS_SHAPE, read_small_digits
-from moe_vae.data.mnist import read_data_sets
+from moe_vae.data.mnist import read_mnist
 from moe_vae.data.neighbours import compared_examples, nearest_neighbours, walk_steps
 from moe_vae.data.own import ReadOptions, read_own
 from moe_vae.data.spiral import SPIRAL_ARMS, make_spiral
@@ -57,24 +57,24 @@ SOURCES = {
     "auto": Source(
         "MNIST if it is there or can be downloaded, else the sample",
         _MNIST_FORM,
-        lambda directory: read_data_sets(directory, "auto"),
+        lambda directory: read_mnist(directory, "auto"),
     ),
     "mnist": Source(
         "MNIST, from --data-dir or downloaded",
         _MNIST_FORM,
-        lambda directory: read_data_sets(directory, "mnist"),
+        lambda directory: read_mnist(directory, "mnist"),
         "MNIST",
     ),
     "sample": Source(
         "5,000 digits of MNIST that are installed with the package",
         _MNIST_FORM,
-        lambda directory: read_data_sets(directory, "sample"),
+        lambda directory: read_mnist(directory, "sample"),
         "sample of 5,000 MNIST digits",
     ),
     "fashion-mnist": Source(
         "Fashion-MNIST, from --data-dir, Debian's package or downloaded",
         _MNIST_FORM,
-        lambda directory: read_data_sets(directory, "fashion-mnist"),
+        lambda directory: read_mnist(directory, "fashion-mnist"),
         "Fashion-MNIST",
     ),
     "spiral": Source(

@@ -283,7 +283,7 @@ BAD_TRAINING = {
 
 @pytest.mark.parametrize("fault", BAD_TRAINING)
 def test_train_refuses_a_bad_parameter_in_one_line_before_reading_data(monkeypatch, capfd, fault):
-    monkeypatch.setattr(sources, "read_data_sets", lambda *_: pytest.fail("data were read"))
+    monkeypatch.setattr(sources, "read_mnist", lambda *_: pytest.fail("data were read"))
     words, message = BAD_TRAINING[fault]
     assert message in error_line(capfd, "train", "conditional-vae", "--out", "out", *words)
     assert list(Path().iterdir()) == []

@@ -17,7 +17,7 @@ from moe_vae.data import mnist
 from moe_vae.data.checks import DataError, square_side
 from moe_vae.data.dataset import DataSet
 from moe_vae.data.digits import read_small_digits
-from moe_vae.data.mnist import read_data_sets
+from moe_vae.data.mnist import read_mnist
 
 DATA = Path(__file__).parents[1] / "recorded"
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -144,7 +144,7 @@ def mnist_directory():
 
 
 def test_batches_of_mnist_are_those_of_tensorflow_1(mnist_directory, no_download):
-    data_sets = read_data_sets(mnist_directory, "mnist")
+    data_sets = read_mnist(mnist_directory, "mnist")
     assert [part.images.shape for part in data_sets[:3]] == [
         (55000, 784),
         (5000, 784),
@@ -172,26 +172,26 @@ def test_batches_of_mnist_are_those_of_tensorflow_1(mnist_directory, no_download
 @pytest.mark.parametrize("data", ["auto", "mnist"])
 def test_files_in_a_directory_are_read_and_split(tiny, no_download, tmp_path, data, packed):
     write_files(tmp_path / "here", tiny, packed)
-    assert_holds(read_data_sets(tmp_path / "here", data), tiny)
-    assert_holds(read_data_sets(str(tmp_path / "here"), data), tiny)
+    assert_holds(read_mnist(tmp_path / "here", data), tiny)
+    assert_holds(read_mnist(str(tmp_path / "here"), data), tiny)
 
 
 def test_the_directory_is_the_one_given_then_moe_vae_data_then_mnist_data(
     tiny, no_download, tmp_path, monkeypatch
 ):
     write_files(tmp_path / "MNIST_data", tiny)
-    assert_holds(read_data_sets(data="mnist"), tiny)
+    assert_holds(read_mnist(data="mnist"), tiny)
     # Damaged files show which directory was read.
     write_files(tmp_path / "variable", dict.fromkeys(NAMES, b"damaged"))
     monkeypatch.setenv("MOE_VAE_DATA", str(tmp_path / "variable"))
     with pytest.raises(DataError, match=str(tmp_path / "variable")):
-        read_data_sets(data="mnist")
-    assert_holds(read_data_sets("MNIST_data", "mnist"), tiny)
+        read_mnist(data="mnist")
+    assert_holds(read_mnist("MNIST_data", "mnist"), tiny)
 
 
 def test_sample_is_split_in_like_proportions_with_every_digit_in_each_part(no_download, capfd):
     np.random.seed(3)
-    sample = read_data_sets(data="sample")
+    sample = read_mnist(data="sample")
     np.testing.assert_array_equal(np.random.rand(4), np.random.RandomState(3).rand(4))
     assert sample.name == SAMPLE_NAME
     assert [part.num_examples for part in sample[:3]] == [3929, 357, 714]
@@ -209,14 +209,14 @@ def test_sample_is_split_in_like_proportions_with_every_digit_in_each_part(no_do
 
 
 def test_sample_is_the_same_each_time(no_download):
-    one, other = read_data_sets(data="sample"), read_data_sets(data="sample")
+    one, other = read_mnist(data="sample"), read_mnist(data="sample")
     for part in ("train", "validation", "test"):
         np.testing.assert_array_equal(getattr(one, part).images, getattr(other, part).images)
         np.testing.assert_array_equal(getattr(one, part).labels, getattr(other, part).labels)
 
 
 def test_auto_falls_back_to_the_sample_with_one_notice(capfd, tmp_path):
-    assert read_data_sets(tmp_path / "MNIST_data").name == SAMPLE_NAME
+    assert read_mnist(tmp_path / "MNIST_data").name == SAMPLE_NAME
     notice = capfd.readouterr().err
     assert notice.count("\n") == 1
     assert notice.startswith(f"Notice: MNIST is not in {tmp_path / 'MNIST_data'} and cannot be")
@@ -228,14 +228,14 @@ def test_mnist_never_falls_back(capfd, tmp_path):
     with pytest.raises(
         DataError, match=r"MNIST is not in .* and cannot be downloaded .*127\.0\.0\.1:9.*sample"
     ):
-        read_data_sets(tmp_path / "MNIST_data", "mnist")
+        read_mnist(tmp_path / "MNIST_data", "mnist")
     assert capfd.readouterr().err == ""
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_source_is_refused(no_download):
     with pytest.raises(DataError) as caught:
-        read_data_sets(data="fashion")
+        read_mnist(data="fashion")
     assert (
         str(caught.value)
         == "data is 'fashion': it must be one of auto, mnist, sample, fashion-mnist"
@@ -247,7 +247,7 @@ def test_an_unknown_source_is_refused(no_download):
 
 def test_fashion_mnist_is_read_as_mnist_is(tiny_fashion, no_download, tmp_path):
     write_files(tmp_path / "here", tiny_fashion)
-    data_sets = read_data_sets(tmp_path / "here", "fashion-mnist")
+    data_sets = read_mnist(tmp_path / "here", "fashion-mnist")
     assert_holds(data_sets, tiny_fashion, "Fashion-MNIST")
     assert len(data_sets.class_names) == 10
     assert data_sets.class_names[9] == "Ankle boot"
@@ -269,7 +269,7 @@ def test_the_directory_of_fashion_mnist(
         "MOE_VAE_DATA", str(folders[place] if place == "variable" else tmp_path / "mnist")
     )
     monkeypatch.setattr(mnist, "DEBIAN_FASHION", folders["package"])
-    assert_holds(read_data_sets(data="fashion-mnist"), tiny_fashion, "Fashion-MNIST")
+    assert_holds(read_mnist(data="fashion-mnist"), tiny_fashion, "Fashion-MNIST")
 
 
 @pytest.mark.parametrize("data", ["auto", "mnist", "fashion-mnist"])
@@ -278,7 +278,7 @@ def test_the_two_mnists_are_told_apart(tiny, tiny_fashion, no_download, tmp_path
     write_files(tmp_path, tiny_fashion if is_mnist else tiny)
     other, own = ("Fashion-MNIST", "MNIST") if is_mnist else ("MNIST", "Fashion-MNIST")
     with pytest.raises(DataError) as caught:
-        read_data_sets(tmp_path, data)
+        read_mnist(tmp_path, data)
     assert str(caught.value).endswith(
         f"content is {other}'s, not {own}'s: use --data {other.lower()}"
     )
@@ -286,7 +286,7 @@ def test_the_two_mnists_are_told_apart(tiny, tiny_fashion, no_download, tmp_path
 
 def test_fashion_mnist_never_falls_back(capfd, tmp_path):
     with pytest.raises(DataError, match=r"Fashion-MNIST is not in .* and cannot be downloaded"):
-        read_data_sets(tmp_path / "new", "fashion-mnist")
+        read_mnist(tmp_path / "new", "fashion-mnist")
     assert capfd.readouterr().err == ""
     assert list(tmp_path.iterdir()) == []
 
@@ -387,7 +387,7 @@ def test_a_damaged_file_is_named_and_neither_replaced_nor_passed_over(
     (tmp_path / name).write_bytes(damaged(tiny))
     before = files_in(tmp_path)
     with pytest.raises(DataError, match=message) as caught:
-        read_data_sets(tmp_path, data)
+        read_mnist(tmp_path, data)
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
     assert files_in(tmp_path) == before
 
@@ -492,22 +492,22 @@ def mirrors(tiny, monkeypatch):
 def test_a_download_leaves_the_four_files_and_is_not_repeated(mirrors, tiny, tmp_path, send):
     mirrors.answers["first"] = send
     directory = tmp_path / "new" / "MNIST_data"
-    assert_holds(read_data_sets(directory, "mnist"), tiny)
+    assert_holds(read_mnist(directory, "mnist"), tiny)
     assert files_in(directory) == mirrors.contents
     assert mirrors.asked == [("first", name) for name in mirrors.contents]
-    assert_holds(read_data_sets(directory, "mnist"), tiny)
+    assert_holds(read_mnist(directory, "mnist"), tiny)
     assert len(mirrors.asked) == 4
 
 
 def test_only_what_is_missing_is_downloaded(mirrors, tiny, tmp_path):
     write_files(tmp_path, {name: tiny[name] for name in (TRAIN_IMAGES, TEST_LABELS)}, packed=False)
-    assert_holds(read_data_sets(tmp_path, "auto"), tiny)
+    assert_holds(read_mnist(tmp_path, "auto"), tiny)
     assert mirrors.asked == [("first", f"{TRAIN_LABELS}.gz"), ("first", f"{TEST_IMAGES}.gz")]
 
 
 def test_a_downloaded_file_can_be_read_by_whom_any_new_file_can(mirrors, tmp_path):
     directory = tmp_path / "MNIST_data"
-    read_data_sets(directory, "mnist")
+    read_mnist(directory, "mnist")
     (tmp_path / "new").touch()
     modes = {path.stat().st_mode for path in directory.iterdir()}
     assert modes == {(tmp_path / "new").stat().st_mode}
@@ -517,7 +517,7 @@ def test_a_downloaded_file_can_be_read_by_whom_any_new_file_can(mirrors, tmp_pat
 def test_where_the_first_mirror_fails_the_second_serves(mirrors, tiny, tmp_path, failure):
     mirrors.answers["first"] = failure
     write_files(tmp_path, {name: tiny[name] for name in NAMES[:3]})
-    assert_holds(read_data_sets(tmp_path, "mnist"), tiny)
+    assert_holds(read_mnist(tmp_path, "mnist"), tiny)
     assert files_in(tmp_path) == mirrors.contents
     assert mirrors.asked == [("first", f"{TEST_LABELS}.gz"), ("second", f"{TEST_LABELS}.gz")]
 
@@ -528,14 +528,14 @@ def test_where_every_mirror_fails_nothing_is_left(mirrors, tmp_path, failure):
     with pytest.raises(
         DataError, match=f"cannot be downloaded .*/first/.*{FAILURES[failure]}"
     ) as caught:
-        read_data_sets(tmp_path, "mnist")
+        read_mnist(tmp_path, "mnist")
     assert len(str(caught.value).splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
 
 def test_auto_takes_the_sample_where_every_mirror_fails(mirrors, tmp_path):
     mirrors.answers.update(first=send_half, second=send_404)
-    assert read_data_sets(tmp_path).name == SAMPLE_NAME
+    assert read_mnist(tmp_path).name == SAMPLE_NAME
     assert list(tmp_path.iterdir()) == []
 
 
@@ -545,7 +545,7 @@ def test_a_download_interrupted_at_the_last_moment_leaves_nothing(mirrors, tmp_p
 
     monkeypatch.setattr(os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        read_data_sets(tmp_path, "mnist")
+        read_mnist(tmp_path, "mnist")
     assert list(tmp_path.iterdir()) == []
 
 

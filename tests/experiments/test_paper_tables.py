@@ -51,7 +51,7 @@ def few(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     spiral = make_spiral(0, 60, 20, 40)
     monkeypatch.setattr(sources, "make_spiral", lambda seed: spiral)
-    monkeypatch.setattr(sources, "read_data_sets", lambda *_: small_mnist())
+    monkeypatch.setattr(sources, "read_mnist", lambda *_: small_mnist())
     small = {"epochs": 1, "pretrain_epochs": 1, "gmm_restarts": 1, **SMALL_VAE}
     steps = {
         "points": {

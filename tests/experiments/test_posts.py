@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from moe_vae.data.mnist import read_data_sets
+from moe_vae.data.mnist import read_mnist
 from moe_vae.evaluation.conditional_vae import score_generation
 from moe_vae.evaluation.recogniser import train_recogniser
 from moe_vae.experiments.registry import MODELS
@@ -93,7 +93,7 @@ def test_recorded_runs_of_post_3_hold():
 def mnist():
     if not os.environ.get("MOE_VAE_DATA"):
         pytest.skip("full MNIST is needed: MOE_VAE_DATA names no directory")
-    return read_data_sets(data="mnist")
+    return read_mnist(data="mnist")
 
 
 def train_again(name, data_sets, seed=42):
