@@ -1,7 +1,7 @@
 """What all estimators share: parameters, scales, the training, and what a fitted one keeps."""
 
 import contextlib
-import math
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -9,10 +9,12 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from moe_vae.data.dataset import DataSet, DataSets, Form, Shape
+from moe_vae.estimators.inputs import check_image_shape, check_range
 from moe_vae.experiments.registry import MODELS, builder, default_params
 from moe_vae.experiments.sources import prepare_data
 from moe_vae.model import Model
@@ -49,9 +51,12 @@ class ModelEstimator(BaseEstimator):
     A subclass names its model, lists the parameters that it hands on, and trains by `_train`.
 
     Attributes:
-      history_: dict of loss name to a list with one value an epoch.
       n_features_in_, feature_names_in_: as in scikit-learn.
-      model_: the fitted `Model`; `session_` holds its variables.
+      shape_: shape of one example, (height, width) or (n_features,).
+      n_iter_: number of epochs of all phases together.
+      history_: dict of loss name to a list with one value an epoch.
+      model_: the fitted `Model`.
+      session_: the session that holds its variables.
     """
 
     _model: ClassVar[str]
@@ -74,33 +79,37 @@ class ModelEstimator(BaseEstimator):
 
     # Training.
 
-    def _read(self, X: Any, reset: bool = False) -> np.ndarray:  # noqa: N803
-        """Returns checked inputs in the model's scale, float32 array [n, n_features]."""
-        X = validate_data(self, X, dtype=np.float32, reset=reset, ensure_min_samples=1 + reset)  # noqa: N806
-        if reset:
-            self._set_scale(X)
-        return np.ascontiguousarray((X - self._mean) / self._scale, np.float32)
+    def _read(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Returns new examples as the model reads them, float32 array [n, n_features]."""
+        X = validate_data(self, X, dtype=np.float32, reset=False)  # noqa: N806
+        if len(self.shape_) == 2:
+            check_range(X)
+        return self._scaled(X)
 
-    def _set_scale(self, X: np.ndarray) -> None:  # noqa: N803
+    def _read_training(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Returns examples to train on, as `_read` does, and learns their form and their scale."""
+        X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)  # noqa: N806
+        return self._learn_scale(X)
+
+    def _learn_scale(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+        """Learns the form and the scale of checked examples, and returns them scaled."""
         n_features = X.shape[1]
-        if self.image_shape is None:
-            self.shape_: Shape = (n_features,)
-            self._mean = X.mean(axis=0, dtype=np.float64)
-            spread = X.std(axis=0, dtype=np.float64)
-            self._scale = np.where(spread > 0, spread, 1.0)
-            return
-        self.shape_ = tuple(int(side) for side in self.image_shape)
-        if len(self.shape_) != 2 or math.prod(self.shape_) != n_features:
-            raise ValueError(
-                f"image_shape is {self.image_shape}: it must be (height, width) with a product of "
-                f"{n_features}, the number of features of X"
-            )
-        low, high = float(X.min()), float(X.max())
-        if low < 0 or high > 1:
-            raise ValueError(
-                f"X ranges from {low:g} to {high:g}: with image_shape every value must be in 0 to 1"
-            )
-        self._mean, self._scale = np.zeros(n_features), np.ones(n_features)
+        shape: Shape = (n_features,)
+        if self.image_shape is not None:
+            shape = check_image_shape(self.image_shape, n_features)
+            check_range(X)
+        if self._goes_on and shape == self.shape_:
+            return self._scaled(X)  # what the model has learned is in the first scale
+        self.shape_ = shape
+        if len(shape) == 2:
+            self._mean, self._scale = np.zeros(n_features), np.ones(n_features)
+        else:
+            scaler = StandardScaler().fit(X)
+            self._mean, self._scale = scaler.mean_, scaler.scale_
+        return self._scaled(X)
+
+    def _scaled(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+        return np.ascontiguousarray((X - self._mean) / self._scale, np.float32)
 
     def _written(self, examples: np.ndarray) -> np.ndarray:
         """Returns the model's examples in the scale of X."""
@@ -116,37 +125,60 @@ class ModelEstimator(BaseEstimator):
         """Trains the model on checked inputs.
 
         Args:
-          inputs: what `_read` returned.
+          inputs: what `_read_training` returned.
           labels, targets: as for `DataSet`.
           decided: parameters of the model that follow from the data.
         """
-        random = check_random_state(self.random_state)
-        seed = int(random.randint(MAX_SEED, dtype=np.uint32))
+        seed = int(check_random_state(self.random_state).randint(MAX_SEED, dtype=np.uint32))
         params = self._model_params(len(inputs), decided)
+        made_with = self._made_with(params)
         data = DataSet(inputs, labels, targets, self.shape_)
         with _own_generator():
             train_set = prepare_data(DataSets(data, data, data, "X"), params).train
-            if not (self.warm_start and self._can_go_on(params)):
-                self._params, self._seed = params, seed
+            if not (self._goes_on and self._kept_made_with == made_with):
+                self._params, self._seed, self._kept_made_with = params, seed, made_with
                 self.trainer_ = self._start()
-            self._go_on(train_set)
+            try:
+                self._go_on(train_set, params["epochs"])
+            except BaseException:
+                del self.trainer_  # a model that is half trained is not fitted
+                raise
         self.n_iter_ = self.trainer_.n_epochs
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether `fit` may go on with what is fitted."""
+        return self.warm_start and "trainer_" in vars(self)
+
+    def _made_with(self, params: Mapping[str, Any]) -> str:
+        """Returns what must stay the same for a warm start, as text that a file can keep."""
+        classes = vars(self).get("classes_")
+        fixed = {name: value for name, value in params.items() if name != "epochs"}
+        parts = [fixed, self.shape_, self.engine, None if classes is None else classes.tolist()]
+        return json.dumps(parts, sort_keys=True, default=str)
+
     def _model_params(self, n_examples: int, decided: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns all parameters of the model, checked."""
+        """Returns all parameters of the model, checked.
+
+        Raises:
+          ParameterError: a parameter is unknown or its value is not allowed, or there are more
+            clusters, experts or classes than examples.
+        """
         named = {name: getattr(self, name) for name in self._handed_on}
         given = {name: value for name, value in named.items() if value is not None}
-        given = {**self._defaults(), **decided, **given, **(self.params or {})}
-        labelled = int(decided["n_classes"]) if "n_classes" in decided else None
-        form = Form(self.shape_, labelled)
+        given = {**self._defaults(), **decided, **given}
+        own = dict(self.params or {})
+        n_classes = int(decided["n_classes"]) if "n_classes" in decided else None
+        defaults = default_params(self._model, Form(self.shape_, n_classes), {**given, **own})
+        # A gate or a routing may lack what the estimator names for the others.
+        had = {name: value for name, value in given.items() if name in defaults}
+        params = check_params({**had, **own}, defaults)
         counter = MODELS[self._model].counter
-        if given.get(counter, 0) > n_examples:
+        if params[counter] > n_examples:
             raise ParameterError(
-                f"parameter {counter!r} is {given[counter]}: with n_samples={n_examples} it must "
+                f"parameter {counter!r} is {params[counter]}: with n_samples={n_examples} it must "
                 "be at most that"
             )
-        defaults = default_params(self._model, form, given)
-        params = check_params({k: v for k, v in given.items() if k in defaults}, defaults)
         for name in ("batch_size", "routing_batch_size"):
             if name in params:
                 params[name] = min(params[name], n_examples)
@@ -164,31 +196,33 @@ class ModelEstimator(BaseEstimator):
         build = builder(self._model, self.shape_, self.engine)
         trainer = start_trainer(build, self._params, self._seed)
         trainer.shows_progress = bool(self.verbose)
-        trainer.listeners.append(self._after_epoch)
         return trainer
 
-    def _can_go_on(self, params: Mapping[str, Any]) -> bool:
-        """Whether a fitted model has these parameters, the number of epochs apart."""
-        if "trainer_" not in vars(self):
-            return False
-        theirs = {**self.trainer_.model.params, "epochs": params["epochs"]}
-        return theirs == {**params}
-
-    def _go_on(self, train_set: DataSet) -> None:
+    def _go_on(self, train_set: DataSet, epochs: int) -> None:
+        """Trains from the beginning, or for more epochs."""
         for callback in self.callbacks or ():
             if callable(begin := getattr(callback, "begin", None)):
                 begin()
         trainer = self.trainer_
-        before = trainer.epochs_done["loss"]
-        if before:
-            trainer.fit(train_set, self._params["epochs"], sample=False)
-        else:
-            trainer.fit_to_the_end(train_set)
+        done, params = trainer.epochs_done["loss"], trainer.model.params
+        if done and params.get("cosine_decay") and done >= params["epochs"]:
+            raise ParameterError(
+                "warm_start is True: with the parameter 'cosine_decay' the learning rate has "
+                "fallen to 0, and the training cannot go on"
+            )
+        trainer.listeners.append(self._after_epoch)
+        try:
+            if done:
+                trainer.fit(train_set, epochs, sample=False)
+            else:
+                trainer.fit_to_the_end(train_set)
+        finally:
+            trainer.listeners.clear()
 
     def _after_epoch(self, trainer: Trainer, train_set: DataSet) -> None:
         del train_set
         trainer.samples.clear()  # what each epoch draws is not kept
-        self.trainer_ = trainer
+        # Before phase "loss" there is nothing that predicts.
         if trainer.epochs_done["loss"]:
             stops = [callback(self) for callback in self.callbacks or ()]
             if any(stops):
@@ -261,6 +295,12 @@ class ModelEstimator(BaseEstimator):
 
         Returns:
           The names of the signatures.
+
+        Raises:
+          sklearn.exceptions.NotFittedError: the estimator is not fitted.
+          ValueError: `to` is another word.
+          MissingPackageError: the optional packages are not installed.
+          OSError: the file cannot be written.
         """
         from moe_vae.estimators.files import export
 
@@ -290,19 +330,21 @@ class ModelEstimator(BaseEstimator):
                 return _QuietSession(self.session_, each)
         return self.session_
 
-    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
-        """Returns the probability of each class, expert or cluster, float array [n, n_columns]."""
+    def _probabilities(self, X: Any) -> np.ndarray:  # noqa: N803
         return self._of(lambda x: self.model_.predict_proba(self._quiet_session, x), X)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.non_deterministic = False
         tags.input_tags.positive_only = self.image_shape is not None
         return tags
 
 
 class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """An estimator with codes: `transform`, `inverse_transform`, `sample` and `score`."""
+
+    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Returns the probability of each class, expert or cluster, float array [n, n_columns]."""
+        return self._probabilities(X)
 
     def score_samples(self, X: Any) -> np.ndarray:  # noqa: N803
         """Returns each example's bound on log p(x) at its mean code, float array [n], in nats.
@@ -319,6 +361,21 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def transform(self, X: Any) -> np.ndarray:  # noqa: N803
         """Returns each example's mean code, float array [n, z_dim]."""
         return self._of(lambda x: self.model_.mean_codes(self.session_, x), X)
+
+    def _read_codes(self, Z: Any) -> np.ndarray:  # noqa: N803
+        """Returns checked codes, float32 array.
+
+        Raises:
+          ValueError: Z has not as many columns as `transform` returns.
+        """
+        check_is_fitted(self, "trainer_")
+        codes = check_array(Z, dtype=np.float32, input_name="Z")
+        if codes.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"Z has {codes.shape[1]} columns: it must have {self._n_features_out}, as "
+                "`transform` returns"
+            )
+        return codes
 
     @property
     def _n_features_out(self) -> int:
@@ -338,10 +395,11 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
           n_samples: number of examples, at least 1.
           column: number of the class, expert or cluster to draw from, from 0; None takes each in
             turn.
-          random_state: seed or generator of the codes; None takes new ones.
+          random_state: seed or generator of the codes; None takes new ones each time.
 
         Returns:
-          The examples, float array [n_samples, n_features], and the columns [n_samples].
+          The examples, float array [n_samples, n_features] in the scale of X, and the numbers of
+          their columns, whole-number array [n_samples].
 
         Raises:
           ValueError: an argument is out of range.

@@ -18,7 +18,7 @@ class _VAEClusterer(Coder, ClusterMixin, ModelEstimator):
     def fit(self, X: Any, y: Any = None) -> Any:  # noqa: N803
         """Trains on examples X [n, n_features]; returns the estimator. `y` is not used."""
         del y
-        self._train(self._read(X, reset=True))
+        self._train(self._read_training(X))
         self.labels_ = self.predict(X)
         return self
 
@@ -28,10 +28,19 @@ class _VAEClusterer(Coder, ClusterMixin, ModelEstimator):
         return self.predict_proba(X).argmax(axis=1)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:  # noqa: N803
-        """Returns the decodings [n, n_features] of codes [n, z_dim]."""
-        check_is_fitted(self, "trainer_")
+        """Returns the decodings of codes.
+
+        Args:
+          Z: float array [n, z_dim].
+
+        Returns:
+          Float array [n, n_features], in the scale of X.
+
+        Raises:
+          ValueError: Z has another number of columns.
+        """
+        codes = self._read_codes(Z)
         model: Any = self.model_
-        codes = np.asarray(Z, np.float32)
         return self._written(run_in_chunks(self.session_, model.decoded, {model.z: codes}))
 
 
@@ -39,17 +48,21 @@ class VaDEClusterer(_VAEClusterer):
     """VaDE: a VAE whose prior is a Gaussian mixture. Its probabilities are p(c|z) at the mean code.
 
     Args:
-      n_clusters: number of clusters.
-      z_dim: number of dimensions of the code.
-      encoder_layers, decoder_layers: sizes of the hidden layers.
+      n_clusters: number of clusters, in 1 to the number of examples.
+      z_dim: number of dimensions of the code, at least 1.
+      encoder_layers, decoder_layers: sizes of the hidden layers, lists
+        of whole numbers of at least 1.
       pretrain_epochs: number of epochs of the autoencoder alone, before the prior is fitted.
-      decoder_std: standard deviation of p(x|z), for points.
+      decoder_std: standard deviation of p(x|z), above 0, where p(x|z) is Gaussian, as on points.
       epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
         engine, params: as for `ConditionalVAEClassifier`.
 
     Attributes:
       labels_: the likeliest cluster of each training example.
       And those of `ModelEstimator`.
+
+    Raises:
+      ValueError: in `fit`, X cannot be used, or a parameter is not allowed.
 
     Source: the paper, section 3.
     """
@@ -109,17 +122,21 @@ class DMVAEClusterer(_VAEClusterer):
     """DMVAE: as VaDE, with an encoder of its own for the cluster.
 
     Args:
-      n_clusters: number of clusters.
-      z_dim: number of dimensions of the code.
-      encoder_layers, cluster_encoder_layers, decoder_layers: sizes of the hidden layers.
+      n_clusters: number of clusters, in 1 to the number of examples.
+      z_dim: number of dimensions of the code, at least 1.
+      encoder_layers, cluster_encoder_layers, decoder_layers: sizes of the hidden layers, lists
+        of whole numbers of at least 1.
       objective: "exact" takes the expectation over the clusters, "relaxed" is the paper's.
-      decoder_std: standard deviation of p(x|z), for points.
+      decoder_std: standard deviation of p(x|z), above 0, where p(x|z) is Gaussian, as on points.
       epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
         engine, params: as for `ConditionalVAEClassifier`.
 
     Attributes:
       labels_: the likeliest cluster of each training example.
       And those of `ModelEstimator`.
+
+    Raises:
+      ValueError: in `fit`, X cannot be used, or a parameter is not allowed.
 
     Source: the paper, section 6.
     """

@@ -20,24 +20,35 @@ class ConditionalVAEClassifier(ClassifierMixin, Coder, ModelEstimator):
     side. `score` is the accuracy; `score_samples` is the VAE's bound.
 
     Args:
-      z_dim: number of dimensions of the code.
-      encoder_layers, decoder_layers, digit_classification_layers: sizes of the hidden layers.
-      digit_classification_weight: weight of the classifier's loss.
-      decoder_std: standard deviation of p(x|z).
-      epochs, batch_size, learning_rate: of Adam. A batch has at most all examples. None, here and
-        above, means the model's default.
+      z_dim: number of dimensions of the code, at least 1.
+      encoder_layers, decoder_layers, digit_classification_layers: sizes of the hidden layers, lists
+        of whole numbers of at least 1.
+      digit_classification_weight: weight of the classifier's loss, at least 0.
+      decoder_std: standard deviation of p(x|z, class), above 0.
+      epochs: number of epochs, at least 1. None, here as elsewhere, means the model's default.
+      batch_size: number of examples in a step, at least 1; a larger number than there are examples
+        means all of them.
+      learning_rate: Adam's, above 0.
       image_shape: (height, width) if the rows of X are images with values in [0, 1]; None takes
         them for points, which are scaled to mean 0 and standard deviation 1.
-      random_state: seed or generator.
-      warm_start: whether `fit` goes on with the fitted model.
-      verbose: 0 for silence, 1 for the progress.
-      callbacks: functions of the estimator, called after each epoch; True ends the training.
-      engine: "plain" or "compiled".
-      params: dict of the model's other parameters.
+      random_state: seed or generator of the initial weights, the batches and the noise; None takes
+        new ones each time.
+      warm_start: whether `fit` trains the fitted model for `epochs` more epochs, in its first scale
+        of X and with a new order of the examples. If any parameter but `epochs`, the number of
+        features or the classes have changed, it begins anew.
+      verbose: 0 for silence, 1 to print the progress.
+      callbacks: list of functions of the estimator, or None; each is called after every epoch of
+        the model's last phase. If one returns True, the training ends. A method `begin` is called
+        before the first epoch.
+      engine: how the model is computed: "plain", or "compiled" with XLA.
+      params: dict of other parameters of the model, or None; they go before those named above.
 
     Attributes:
-      classes_: the labels.
+      classes_: the labels, sorted.
       And those of `ModelEstimator`.
+
+    Raises:
+      ValueError: in `fit`, X or y cannot be used, or a parameter is not allowed.
 
     Source: post 2.
     """
@@ -94,9 +105,11 @@ class ConditionalVAEClassifier(ClassifierMixin, Coder, ModelEstimator):
 
     def fit(self, X: Any, y: Any) -> "ConditionalVAEClassifier":  # noqa: N803
         """Trains on examples X [n, n_features] and their labels y [n]; returns the estimator."""
-        X, y = validate_data(self, X, y, dtype=np.float32)  # noqa: N806
+        X, y = validate_data(  # noqa: N806
+            self, X, y, dtype=np.float32, ensure_min_samples=2
+        )
         labels, self.classes_ = encoded_classes(y)
-        self._train(self._read(X, reset=True), labels, n_classes=len(self.classes_))
+        self._train(self._learn_scale(X), labels, n_classes=len(self.classes_))
         return self
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
@@ -118,9 +131,19 @@ class ConditionalVAEClassifier(ClassifierMixin, Coder, ModelEstimator):
         return self.model_.params["z_dim"] + self.model_.n_columns
 
     def inverse_transform(self, Z: Any) -> np.ndarray:  # noqa: N803
-        """Returns the decodings [n, n_features] of what `transform` returns."""
-        check_is_fitted(self, "trainer_")
+        """Returns the decodings of codes and class probabilities.
+
+        Args:
+          Z: float array [n, z_dim + n_classes], as `transform` returns.
+
+        Returns:
+          Float array [n, n_features], in the scale of X.
+
+        Raises:
+          ValueError: Z has another number of columns.
+        """
+        read = self._read_codes(Z)
         model: Any = self.model_
-        codes, probabilities = np.split(np.asarray(Z, np.float32), [model.params["z_dim"]], axis=1)
+        codes, probabilities = np.split(read, [model.params["z_dim"]], axis=1)
         feed = {model.z: codes, model.digit_prob: probabilities}
         return self._written(run_in_chunks(self.session_, model.decoded_images, feed))

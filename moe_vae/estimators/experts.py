@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from moe_vae.estimators.base import ModelEstimator
@@ -44,12 +45,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, _MixtureOfExperts):
 
     Args:
       gate: what weighs the experts: "softmax", "hierarchical", "gmm", "deep", "vade" or "dmvae".
-      n_clusters: number of experts.
+      n_clusters: number of experts, in 1 to the number of examples.
       gate_epochs: number of epochs in which a VAE gate is trained alone; other gates have none.
       epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
         engine, params: as for `ConditionalVAEClassifier`.
 
     Attributes: those of `ModelEstimator`.
+
+    Raises:
+      ValueError: in `fit`, X or y cannot be used, or a parameter is not allowed.
 
     Source: the paper, sections 4, 5 and 7.
     """
@@ -90,14 +94,21 @@ class MixtureOfExpertsRegressor(RegressorMixin, _MixtureOfExperts):
     def fit(self, X: Any, y: Any) -> "MixtureOfExpertsRegressor":  # noqa: N803
         """Trains on examples X [n, n_features] and numbers y [n] or [n, n_outputs]."""
         X, y = validate_data(  # noqa: N806
-            self, X, y, dtype=np.float32, multi_output=True, y_numeric=True
+            self,
+            X,
+            y,
+            dtype=np.float32,
+            ensure_min_samples=2,
+            multi_output=True,
+            y_numeric=True,
         )
         self._is_column = y.ndim == 1
         targets = y.reshape(len(y), -1).astype(np.float64)
-        self._y_mean, spread = targets.mean(axis=0), targets.std(axis=0)
-        self._y_scale = np.where(spread > 0, spread, 1.0)
+        if not (self._goes_on and len(self._y_mean) == targets.shape[1]):
+            scaler = StandardScaler().fit(targets)
+            self._y_mean, self._y_scale = scaler.mean_, scaler.scale_
         scaled = ((targets - self._y_mean) / self._y_scale).astype(np.float32)
-        self._train(self._read(X, reset=True), targets=scaled, n_outputs=scaled.shape[1])
+        self._train(self._learn_scale(X), targets=scaled, n_outputs=scaled.shape[1])
         return self
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
@@ -106,9 +117,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, _MixtureOfExperts):
         predicted = self._of(lambda x: self.model_.predict(self._quiet_session, x), X)
         values = predicted * self._y_scale + self._y_mean
         return values[:, 0] if self._is_column else values
-
-    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
-        raise AttributeError("a regression has no predict_proba; predict_gate is the gate's")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -124,6 +132,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, _MixtureOfExperts):
     Attributes:
       classes_: the labels.
       And those of `ModelEstimator`.
+
+    Raises:
+      ValueError: in `fit`, X or y cannot be used, or a parameter is not allowed.
 
     Source: the paper, sections 4 and 8.
     """
@@ -163,10 +174,16 @@ class MixtureOfExpertsClassifier(ClassifierMixin, _MixtureOfExperts):
 
     def fit(self, X: Any, y: Any) -> "MixtureOfExpertsClassifier":  # noqa: N803
         """Trains on examples X [n, n_features] and their labels y [n]."""
-        X, y = validate_data(self, X, y, dtype=np.float32)  # noqa: N806
+        X, y = validate_data(  # noqa: N806
+            self, X, y, dtype=np.float32, ensure_min_samples=2
+        )
         labels, self.classes_ = encoded_classes(y)
-        self._train(self._read(X, reset=True), labels, n_outputs=len(self.classes_))
+        self._train(self._learn_scale(X), labels, n_outputs=len(self.classes_))
         return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Returns the probability of each class, float array [n, n_classes]."""
+        return self._probabilities(X)
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """Returns the likeliest class of each example."""

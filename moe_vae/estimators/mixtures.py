@@ -18,7 +18,7 @@ class _MixtureClusterer(Coder, ClusterMixin, ModelEstimator):
     def fit(self, X: Any, y: Any = None) -> Any:  # noqa: N803
         """Trains on examples X [n, n_features]; returns the estimator. `y` is not used."""
         del y
-        self._train(self._read(X, reset=True))
+        self._train(self._read_training(X))
         self.labels_ = self.predict(X)
         return self
 
@@ -54,9 +54,18 @@ class _MixtureClusterer(Coder, ClusterMixin, ModelEstimator):
         return self._of(coded, X)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:  # noqa: N803
-        """Returns the decodings [n, n_features] of what `transform` returns."""
-        check_is_fitted(self, "trainer_")
-        codes, chosen = np.split(np.asarray(Z, np.float32), [self.model_.params["z_dim"]], axis=1)
+        """Returns the decodings of codes, each by its VAE.
+
+        Args:
+          Z: float array [n, z_dim + VAEs], as `transform` returns.
+
+        Returns:
+          Float array [n, n_features], in the scale of X.
+
+        Raises:
+          ValueError: Z has another number of columns.
+        """
+        codes, chosen = np.split(self._read_codes(Z), [self.model_.params["z_dim"]], axis=1)
         numbers = chosen.argmax(axis=1)
         decoded = np.empty([len(codes), self.model_.n_features], np.float32)
         for number in np.unique(numbers):
@@ -75,21 +84,27 @@ class MixtureOfVAEsClusterer(_MixtureClusterer):
     `score_samples` is minus the expected expert loss.
 
     Args:
-      n_experts: number of experts.
+      n_experts: number of experts, in 1 to the number of examples.
       routing: how the manager learns. "post": as in the post. "balanced": balanced by entropy.
         "information": by mutual information between two views of an example, so that each expert
         gets one kind of example; on images the views are shifted, turned and sheared.
-      z_dim: number of dimensions of the code.
-      encoder_layers, decoder_layers, manager_layers: sizes of the hidden layers; a routing without
-        a manager of its own ignores `manager_layers`.
+      z_dim: number of dimensions of the code, at least 1.
+      encoder_layers, decoder_layers, manager_layers: sizes of the hidden layers, lists of
+        whole numbers of at least 1; a routing without a manager of its own ignores
+        `manager_layers`.
       balancing_weight: weight of the balancing loss; "information" ignores it.
-      decoder_std: standard deviation of p(x|z).
+      decoder_std: standard deviation of p(x|z), above 0.
       epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
-        engine, params: as for `ConditionalVAEClassifier`.
+        params: as for `ConditionalVAEClassifier`.
+      engine: how the model is computed: "plain" or, for images, "fused", which is faster. A file
+        that `save` wrote is loaded with the plain engine.
 
     Attributes:
       labels_: the likeliest expert of each training example.
       And those of `ModelEstimator`.
+
+    Raises:
+      ValueError: in `fit`, X cannot be used, or a parameter is not allowed.
 
     Source: post 3.
     """
@@ -155,19 +170,25 @@ class HierarchicalMixtureClusterer(_MixtureClusterer):
     """A mixture whose experts are mixtures of VAEs, one for each style, routed by information.
 
     Args:
-      n_experts: number of experts.
-      n_styles: number of VAEs of an expert.
+      n_experts: number of experts, in 1 to the number of examples.
+      n_styles: number of VAEs of an expert, at least 1.
       style_routing: "post": styles that help the decoders most. "information": styles that differ
         in shape.
-      z_dim: number of dimensions of the code.
-      encoder_layers, decoder_layers, manager_layers: sizes of the hidden layers.
-      decoder_std: standard deviation of p(x|z).
+      z_dim: number of dimensions of the code, at least 1.
+      encoder_layers, decoder_layers, manager_layers: sizes of the hidden layers, lists
+        of whole numbers of at least 1.
+      decoder_std: standard deviation of p(x|z), above 0.
       epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
-        engine, params: as for `ConditionalVAEClassifier`.
+        params: as for `ConditionalVAEClassifier`.
+      engine: how the model is computed: "plain" or, for images, "fused", which is faster. A file
+        that `save` wrote is loaded with the plain engine.
 
     Attributes:
       labels_: the likeliest expert of each training example.
       And those of `ModelEstimator`.
+
+    Raises:
+      ValueError: in `fit`, X cannot be used, or a parameter is not allowed.
     """
 
     _model = "hierarchy"

@@ -110,6 +110,7 @@ def write_model_file(path: Path, content: ModelFile, half: bool = False) -> None
       half: whether to store the variables in half precision.
 
     Raises:
+      ModelFileError: what goes into the text is too long.
       OSError: the file cannot be written.
     """
     convert = halved if half else np.asarray
@@ -133,6 +134,10 @@ def write_model_file(path: Path, content: ModelFile, half: bool = False) -> None
     text = json.loads(json.dumps(text))  # tuples become lists, as when the file is read
     text["checksum"] = _checksum(text)
     stored = np.frombuffer(json.dumps(text).encode(), np.uint8)
+    if stored.size > _MAX_TEXT:
+        raise ModelFileError(
+            f"{path}: the text {_TEXT!r} would have {stored.size} bytes: it may have {_MAX_TEXT}"
+        )
     buffer = io.BytesIO()
     members: dict[str, Any] = {_TEXT: stored, **arrays}
     np.savez_compressed(buffer, **members)
