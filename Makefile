@@ -13,7 +13,8 @@ TENSORFLOW_1 ?=
 # What `make container` builds: cpu or gpu.
 TARGET ?= cpu
 
-UNIT := not process and not engines and not notebooks and not docker and not long and not browser
+UNIT := not process and not engines and not estimators and not notebooks and not docker \
+  and not long and not browser
 
 .PHONY: figures test unit long-test browser-test lab notebooks tensorboard results faults docs lint \
   wheel oldest nightly lock container clean
@@ -24,7 +25,7 @@ figures: $(READY)
 test: $(READY) lint
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long and not browser"
 
-# The quick ones: no processes, engines, notebooks or container.
+# The quick ones: no processes, engines, estimators, notebooks or container.
 unit: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "$(UNIT)"
 
