@@ -76,6 +76,8 @@ class ModelEstimator(BaseEstimator):
     params: Mapping[str, Any] | None
 
     trainer_: Trainer
+    shape_: Shape
+    _kept_made_with: Any
 
     # Training.
 

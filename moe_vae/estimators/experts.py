@@ -59,6 +59,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, _MixtureOfExperts):
     """
 
     _task = "regression"
+    _y_mean: np.ndarray
+    _y_scale: np.ndarray
 
     def __init__(
         self,
