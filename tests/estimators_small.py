@@ -10,7 +10,7 @@ from moe_vae.estimators import (
     VaDEClusterer,
 )
 
-SMALL = {"epochs": 12, "learning_rate": 0.02, "random_state": 0, "batch_size": 20}
+SMALL = {"epochs": 10, "learning_rate": 0.05, "random_state": 0, "batch_size": 50}
 LAYERS = [8]
 NETWORKS = {"encoder_layers": LAYERS, "decoder_layers": LAYERS}
 
@@ -34,30 +34,46 @@ def hierarchy(**changed):
     }
     # One style: the others would be trained and built in the same way.
     params = {"n_experts": 3, "n_styles": 1, "z_dim": 2, "manager_layers": LAYERS, **NETWORKS}
+    slower = {"epochs": 1, "learning_rate": 0.02, "batch_size": 20}
     return HierarchicalMixtureClusterer(
-        **{**params, **SMALL, "epochs": 2, "params": others, **changed}
+        **{**params, **SMALL, **slower, "params": others, **changed}
     )
 
 
 def vade(**changed):
-    params = {"n_clusters": 3, "z_dim": 2, "pretrain_epochs": 20, **NETWORKS, **SMALL}
+    params = {"n_clusters": 3, "z_dim": 2, "pretrain_epochs": 10, **NETWORKS, **SMALL}
     return VaDEClusterer(**{**params, "params": {"gmm_restarts": 1}, **changed})
 
 
 def dmvae(**changed):
     params = {"n_clusters": 3, "z_dim": 2, "cluster_encoder_layers": LAYERS, **NETWORKS, **SMALL}
-    return DMVAEClusterer(**{**params, **changed})
+    faster = {"epochs": 20, "learning_rate": 0.1, "decoder_std": 0.3}
+    return DMVAEClusterer(**{**params, **faster, **changed})
 
 
 def regressor(**changed):
     return MixtureOfExpertsRegressor(
-        **{"gate": "softmax", "n_clusters": 2, **SMALL, "epochs": 60, **changed}
+        **{
+            "gate": "softmax",
+            "n_clusters": 2,
+            **SMALL,
+            "epochs": 20,
+            "learning_rate": 0.1,
+            **changed,
+        }
     )
 
 
 def classifier(**changed):
     return MixtureOfExpertsClassifier(
-        **{"gate": "softmax", "n_clusters": 2, **SMALL, "epochs": 30, **changed}
+        **{
+            "gate": "softmax",
+            "n_clusters": 2,
+            **SMALL,
+            "epochs": 20,
+            "learning_rate": 0.1,
+            **changed,
+        }
     )
 
 

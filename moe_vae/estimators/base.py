@@ -72,12 +72,13 @@ class ModelEstimator(BaseEstimator):
     warm_start: bool
     verbose: int
     callbacks: Any
-    engine: str
+    engine: str  # "plain" or "compiled"; a class may have one alone
     params: Mapping[str, Any] | None
 
+    # Learned in `fit`.
     trainer_: Trainer
     shape_: Shape
-    _kept_made_with: Any
+    _kept_made_with: str
 
     # Training.
 

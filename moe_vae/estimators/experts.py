@@ -18,6 +18,7 @@ class _MixtureOfExperts(ModelEstimator):
 
     _task: str
     gate: str
+    _y_mean: np.ndarray
 
     _model = "moe"
     _handed_on = (

@@ -2,7 +2,6 @@
 
 import json
 import numbers
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from moe_vae.estimators.base import ModelEstimator
 from moe_vae.experiments.exports import TARGETS, export_model, write_model
-from moe_vae.experiments.registry import builder
-from moe_vae.export.frozen import read_checkpoint
 from moe_vae.export.model_file import ModelFile, ModelFileError, read_model_file
 from moe_vae.params import ParameterError
 
@@ -43,21 +40,7 @@ def _kept_params(estimator: ModelEstimator) -> dict[str, Any]:
     params = {**estimator.get_params(), "callbacks": None}
     if not isinstance(params["random_state"], numbers.Integral):
         params["random_state"] = None
-    if params["engine"] == "fused":
-        params["engine"] = "plain"  # whose variables are kept
     return {name: _as_json(value) for name, value in params.items()}
-
-
-def _plain_variables(estimator: ModelEstimator) -> dict[str, np.ndarray]:
-    """Returns the variables under the names of the plain engine."""
-    trainer = estimator.trainer_
-    if estimator.engine != "fused":
-        return trainer.variables()
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, "model")
-        trainer.save(path)
-        build = builder(estimator._model, estimator.shape_)
-        return read_checkpoint(build, trainer.model.params, path)[1]
 
 
 def _content(estimator: ModelEstimator) -> ModelFile:
@@ -69,7 +52,7 @@ def _content(estimator: ModelEstimator) -> ModelFile:
         estimator.trainer_.model.params,
         estimator.shape_,
         estimator._seed,
-        _plain_variables(estimator),
+        estimator.trainer_.variables(),
         None if classes is None else len(classes),
         None if classes is None else tuple(map(str, classes)),
         {

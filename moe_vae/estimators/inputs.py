@@ -37,5 +37,5 @@ def check_range(images: np.ndarray) -> None:
     low, high = float(images.min()), float(images.max())
     if low < 0 or high > 1:
         raise ValueError(
-            f"X ranges from {low:g} to {high:g}: with image_shape every value must be in 0 to 1"
+            f"X ranges from {low} to {high}: with image_shape every value must be in 0 to 1"
         )

@@ -15,6 +15,9 @@ __all__ = ["HierarchicalMixtureClusterer", "MixtureOfVAEsClusterer"]
 class _MixtureClusterer(Coder, ClusterMixin, ModelEstimator):
     """What the flat and the hierarchical mixture share."""
 
+    # The fused engine trains alone; it has no mean codes.
+    engine = "plain"
+
     def fit(self, X: Any, y: Any = None) -> Any:  # noqa: N803
         """Trains on examples X [n, n_features]; returns the estimator. `y` is not used."""
         del y
@@ -96,8 +99,6 @@ class MixtureOfVAEsClusterer(_MixtureClusterer):
       decoder_std: standard deviation of p(x|z), above 0.
       epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
         params: as for `ConditionalVAEClassifier`.
-      engine: how the model is computed: "plain" or, for images, "fused", which is faster. A file
-        that `save` wrote is loaded with the plain engine.
 
     Attributes:
       labels_: the likeliest expert of each training example.
@@ -143,7 +144,6 @@ class MixtureOfVAEsClusterer(_MixtureClusterer):
         warm_start: bool = False,
         verbose: int = 0,
         callbacks: Any = None,
-        engine: str = "plain",
         params: Any = None,
     ) -> None:
         self.n_experts = n_experts
@@ -162,7 +162,6 @@ class MixtureOfVAEsClusterer(_MixtureClusterer):
         self.warm_start = warm_start
         self.verbose = verbose
         self.callbacks = callbacks
-        self.engine = engine
         self.params = params
 
 
@@ -180,8 +179,6 @@ class HierarchicalMixtureClusterer(_MixtureClusterer):
       decoder_std: standard deviation of p(x|z), above 0.
       epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
         params: as for `ConditionalVAEClassifier`.
-      engine: how the model is computed: "plain" or, for images, "fused", which is faster. A file
-        that `save` wrote is loaded with the plain engine.
 
     Attributes:
       labels_: the likeliest expert of each training example.
@@ -225,7 +222,6 @@ class HierarchicalMixtureClusterer(_MixtureClusterer):
         warm_start: bool = False,
         verbose: int = 0,
         callbacks: Any = None,
-        engine: str = "plain",
         params: Any = None,
     ) -> None:
         self.n_experts = n_experts
@@ -244,7 +240,6 @@ class HierarchicalMixtureClusterer(_MixtureClusterer):
         self.warm_start = warm_start
         self.verbose = verbose
         self.callbacks = callbacks
-        self.engine = engine
         self.params = params
 
     def _vaes(self, inputs: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.estimators
 X, Y = make_blobs(60, 4, centers=3, random_state=0, cluster_std=0.5)
 X = X.astype(np.float32)
 FRAME = pd.DataFrame(X, columns=["a", "b", "c", "d"])
-IMAGES = MinMaxScaler().fit_transform(X).astype(np.float32)
+IMAGES = MinMaxScaler(clip=True).fit_transform(X)
 ANSWERS = ("predict", "predict_proba", "transform", "score_samples", "predict_gate")
 
 each = pytest.mark.parametrize("build", small.ALL)

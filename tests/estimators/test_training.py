@@ -68,7 +68,7 @@ def test_callbacks_are_called_after_each_epoch_of_the_last_phase():
     assert len(seen) == 3
     np.testing.assert_array_equal(seen[-1], estimator.predict(X))
     estimator.set_params(callbacks=[lambda each: True]).fit(X)
-    assert len(estimator.history_["loss"]) == estimator.n_iter_ == 20 + 1
+    assert len(estimator.history_["loss"]) == estimator.n_iter_ == 10 + 1
 
 
 class Losses:

@@ -19,7 +19,7 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
-from test_notebooks import EXPECTED, NOTEBOOKS
+from test_notebooks import N_FIGURES, NOTEBOOKS
 
 pytestmark = pytest.mark.browser
 
@@ -87,7 +87,7 @@ def wait_for_server(process, url, log):
 def lab(tmp_path_factory):
     """JupyterLab on copies of the notebooks, with no settings but ours: its address and token."""
     directory = tmp_path_factory.mktemp("lab")
-    for name in EXPECTED:
+    for name in N_FIGURES:
         shutil.copy(NOTEBOOKS / name, directory)
     settings = directory / "settings"
     for path, content in SETTINGS.items():
@@ -189,10 +189,10 @@ def take_screenshot(browser, path):
 
 
 def test_every_notebook_is_expected():
-    assert {path.name for path in NOTEBOOKS.glob("*.ipynb")} == set(EXPECTED)
+    assert {path.name for path in NOTEBOOKS.glob("*.ipynb")} == set(N_FIGURES)
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("name", N_FIGURES)
 def test_all_cells_run_and_show_every_figure(name, lab, browser):
     url, token = lab
     # A workspace of its own: the same one would open the other notebooks beside it.
@@ -220,7 +220,7 @@ def test_all_cells_run_and_show_every_figure(name, lab, browser):
     counts = [int(cell["prompt"].strip("[]:")) for cell in shown]
     assert counts == list(range(1, n_code_cells + 1))
     figures = [figure for cell in shown for figure in cell["figures"]]
-    assert len(figures) == EXPECTED[name][1]
+    assert len(figures) == N_FIGURES[name]
     for complete, natural_width, width in figures:
         assert complete
         assert natural_width > 100

@@ -14,13 +14,15 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 POST_CELLS = [f"post-cell-{number}" for number in range(1, 10)]
 # For each: the epochs of its longest training, and how many figures it shows.
 POSTS = {"01_conditional_vae.ipynb": (20, 4), "02_mixture_of_vaes.ipynb": (100, 10)}
-EXPECTED = {
+MNIST = {
     **POSTS,
     "03_discrete_vae_gating.ipynb": (60, 33),
     "04_specialists.ipynb": (12, 10),
 }
+YOUR_OWN = "05_your_own_data.ipynb"
+N_FIGURES = {**{name: figures for name, (_, figures) in MNIST.items()}, YOUR_OWN: 7}
 
-each_notebook = pytest.mark.parametrize("name", EXPECTED)
+each_notebook = pytest.mark.parametrize("name", MNIST)
 
 
 def code_cells(notebook):
@@ -70,18 +72,32 @@ def test_the_page_of_the_posts_names_the_cells_by_their_numbers(name):
 
 
 @each_notebook
-def test_committed_notebook_ran_at_full_length_and_shows_its_figures(name):
+def test_committed_notebook_ran_on_mnist_at_full_length(name):
+    notebook = nbformat.read(NOTEBOOKS / name, 4)
+    epochs, _ = MNIST[name]
+    assert "MNIST: [55000, 5000, 10000] images" in text(notebook)
+    assert f"{epochs}/{epochs}" in text(notebook)
+
+
+@pytest.mark.parametrize("name", N_FIGURES)
+def test_committed_notebook_ran_from_top_to_bottom_and_shows_its_figures(name):
     path = NOTEBOOKS / name
     notebook = nbformat.read(path, 4)
-    epochs, figures = EXPECTED[name]
     assert_runs_clean(notebook)
     counts = [cell.execution_count for cell in code_cells(notebook)]
     assert counts == list(range(1, len(counts) + 1))
-    assert "MNIST: [55000, 5000, 10000] images" in text(notebook)
-    assert f"{epochs}/{epochs}" in text(notebook)
-    assert "False" not in text(notebook)  # whether the loop and the trainer gave the same
-    assert n_figures(notebook) == figures
+    assert "False" not in text(notebook)  # whether two ways gave the same
+    assert n_figures(notebook) == N_FIGURES[name]
     assert path.stat().st_size < 6e6
+
+
+def test_the_committed_notebook_on_your_own_data_ran_at_full_length():
+    said = text(nbformat.read(NOTEBOOKS / YOUR_OWN, 4))
+    assert "digits: [1258, 180, 359] pictures of 8 x 8" in said
+    accuracy, linear, matched = (float(number) for number in re.findall(r": +(0\.\d{3})", said))
+    assert min(accuracy, linear) > 0.93
+    assert matched > 0.9
+    assert "the other process gave the same answers: True" in said
 
 
 @each_notebook
@@ -114,7 +130,7 @@ class Quick:
             cell.outputs, cell.execution_count = [], None
         NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
         assert_runs_clean(notebook)
-        assert n_figures(notebook) == EXPECTED[self.name][1]
+        assert n_figures(notebook) == N_FIGURES[self.name]
         assert "False" not in text(notebook)
         assert ("the same pictures:" in text(notebook)) == (self.name in POSTS)
 
@@ -135,5 +151,9 @@ class TestSpecialists(Quick):
     name = "04_specialists.ipynb"
 
 
+class TestYourOwnData(Quick):
+    name = YOUR_OWN
+
+
 def test_every_notebook_is_run_in_quick_mode():
-    assert {each.name for each in Quick.__subclasses__()} == set(EXPECTED)
+    assert {each.name for each in Quick.__subclasses__()} == set(N_FIGURES)
