@@ -18,7 +18,6 @@ class _MixtureOfExperts(ModelEstimator):
 
     _task: str
     gate: str
-    _y_mean: np.ndarray
 
     _model = "moe"
     _handed_on = (
