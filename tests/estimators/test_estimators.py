@@ -316,11 +316,10 @@ def test_a_regression_has_no_probabilities_and_the_scale_of_its_targets():
 def test_vade_and_the_mixture_find_blobs_as_k_means_does():
     found = KMeans(3, n_init=5, random_state=0).fit_predict(X)
     assert adjusted_rand_score(Y, found) == 1
+    shared = {**small.NETWORKS, "z_dim": 2, "batch_size": 20, "learning_rate": 0.02}
     for estimator in (
-        VaDEClusterer(3, z_dim=2, pretrain_epochs=60, **small.NETWORKS, **small.SMALL),
-        MixtureOfVAEsClusterer(
-            3, z_dim=2, routing="information", **small.NETWORKS, **{**small.SMALL, "epochs": 2}
-        ),
+        VaDEClusterer(3, **shared, pretrain_epochs=60, epochs=12, random_state=0),
+        MixtureOfVAEsClusterer(3, **shared, routing="information", epochs=2, random_state=0),
     ):
         assert adjusted_rand_score(Y, estimator.fit_predict(X)) > 0.9
 
