@@ -15,7 +15,8 @@ __all__ = ["HierarchicalMixtureClusterer", "MixtureOfVAEsClusterer"]
 class _MixtureClusterer(Coder, ClusterMixin, ModelEstimator):
     """What the flat and the hierarchical mixture share."""
 
-    # The fused engine trains alone; it has no mean codes.
+    # The fused engine is for training: its losses leave out experts that hardly count for an
+    # example, and its variables have other names.
     engine = "plain"
 
     def fit(self, X: Any, y: Any = None) -> Any:  # noqa: N803
