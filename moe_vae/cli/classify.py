@@ -14,7 +14,7 @@ from moe_vae.data.checks import DataError
 from moe_vae.data.folders import pictures_below
 from moe_vae.data.notices import notice
 from moe_vae.data.pictures import counted, read_pictures
-from moe_vae.data.pixels import is_dark_on_light
+from moe_vae.data.pixels import light_on_dark
 from moe_vae.data.stored import scaled
 from moe_vae.evaluation.familiarity import QUANTILES, measure_losses
 from moe_vae.evaluation.metrics import match_clusters
@@ -109,14 +109,10 @@ def _read(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the pictures as float32 images [n, height * width], and which files they are."""
     pixels, kept = read_pictures(files, (shape[0], shape[1]), skip_bad)
-    images = scaled(pixels).reshape(len(kept), -1)
-    dark = np.full(len(images), invert)
-    if invert is None:
-        dark = np.array([is_dark_on_light(image[None]) for image in images])
-        if dark.any():
-            n_inverted = counted(int(dark.sum()), "picture")
-            notice(f"{n_inverted} dark on light and inverted; --no-invert keeps them as they are.")
-    images[dark.astype(bool)] = 1 - images[dark.astype(bool)]
+    images, n_inverted = light_on_dark(scaled(pixels).reshape(len(kept), -1), invert)
+    if invert is None and n_inverted:
+        said = counted(n_inverted, "picture")
+        notice(f"{said} dark on light and inverted; --no-invert keeps them as they are.")
     return images, kept
 
 

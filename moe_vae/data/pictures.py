@@ -15,7 +15,7 @@ from tqdm import tqdm
 from moe_vae.data.checks import DataError
 from moe_vae.data.limits import check_features, check_unpacked, existing
 from moe_vae.data.notices import notice
-from moe_vae.data.pixels import fit_to_size, has_colours, is_dark_on_light, to_grey
+from moe_vae.data.pixels import fit_to_size, has_colours, light_on_dark, to_grey
 from moe_vae.data.stored import scaled
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ def read_picture(
       DataError: the file is missing, no regular file, no picture, damaged, or a picture of so many
         pixels that Pillow takes it for an attack.
     """
-    image = scaled(read_pictures([path], image_size).pixels[0])
-    if invert is None and is_dark_on_light(image.reshape(1, -1)):
+    pixels = scaled(read_pictures([path], image_size).pixels[0])
+    images, n_inverted = light_on_dark(pixels.reshape(1, -1), invert)
+    if invert is None and n_inverted:
         notice(f"{path} is dark on light and was inverted; invert=False keeps it as it is.")
-        invert = True
-    return 1 - image if invert else image
+    return images.reshape(pixels.shape)
 
 
 def read_pictures(

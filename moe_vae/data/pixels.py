@@ -4,7 +4,7 @@ import numpy as np
 
 from moe_vae.data.chunks import CHUNK_VALUES, Rows
 
-__all__ = ["fit_to_size", "has_colours", "is_dark_on_light", "to_grey"]
+__all__ = ["fit_to_size", "has_colours", "is_dark_on_light", "light_on_dark", "to_grey"]
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue: ITU-R BT.601
 COLOUR_SPREAD = 8 / 255  # a grey picture that was saved as a colour JPEG has smaller ones
@@ -98,3 +98,20 @@ def is_dark_on_light(images: Rows) -> bool:
     n_groups = 1 + len(places) * images.shape[1] // CHUNK_VALUES
     sums = [images[group].sum(dtype=np.float64) for group in np.array_split(places, n_groups)]
     return bool(sum(sums) / len(places) / images.shape[1] > DARK_ON_LIGHT_MEAN)
+
+
+def light_on_dark(images: np.ndarray, invert: bool | None = None) -> tuple[np.ndarray, int]:
+    """Exchanges black and white, of all images or of each that is dark on light.
+
+    Args:
+      images: float32 array [n, n_pixels] in [0, 1].
+      invert: whether all images are inverted; None decides for each by `is_dark_on_light`.
+
+    Returns:
+      The images, and how many were inverted.
+    """
+    if invert is None:
+        dark = np.array([is_dark_on_light(image[None]) for image in images], bool)
+    else:
+        dark = np.full(len(images), invert)
+    return np.where(dark[:, None], 1 - images, images), int(dark.sum())
