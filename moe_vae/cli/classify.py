@@ -43,7 +43,8 @@ def add_command(commands: options.Commands) -> None:
     command.add_argument(
         "--invert",
         action=argparse.BooleanOptionalAction,
-        help="exchange black and white; default: of each picture that is dark on light",
+        help="exchange black and white; default: as the training images were read, or without such "
+        "a record of each picture that is dark on light",
     )
     command.add_argument(
         "--skip-bad", action="store_true", help="leave out pictures that cannot be read"
@@ -71,7 +72,10 @@ def run(arguments: argparse.Namespace) -> None:
             raise DataError(f"{path}: is no file, or does not exist")
     trained = options.trained_by(arguments)
     shape = tuple(trained.record["shape"])
-    images, kept = _read(files, shape, arguments.invert, arguments.skip_bad)
+    invert = arguments.invert
+    if invert is None:  # pictures must be read as the training images were
+        invert = trained.record.get("inverted")
+    images, kept = _read(files, shape, invert, arguments.skip_bad)
     rows = _rows([files[number] for number in kept], images, trained, arguments.unlike)
     if arguments.json:
         print(json.dumps(rows, indent=1))

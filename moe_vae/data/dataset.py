@@ -211,6 +211,8 @@ class DataSets(NamedTuple):
       train, validation, test: the parts.
       name: its name in titles.
       class_names: the name of each class, or None if they are plain numbers.
+      inverted: whether black and white of all images were exchanged when they were read from files
+        of one's own; None for other data.
     """
 
     train: DataSet
@@ -218,6 +220,7 @@ class DataSets(NamedTuple):
     test: DataSet
     name: str
     class_names: tuple[str, ...] | None = None
+    inverted: bool | None = None
 
     @property
     def form(self) -> Form:

@@ -114,8 +114,9 @@ def read_own(path: str | Path, options: ReadOptions | None = None) -> DataSets:
     classes, class_names = as_classes(labels, source)
     parts = {part: one._replace(labels=classes.get(part)) for part, one in parts.items()}
     split = _split(parts, class_names, source, options)
-    train, validation, test = _data_sets(parts, split, source, options)
-    return DataSets(train, validation, test, source.resolve().name, class_names)
+    inverted = _are_inverted(parts["train"].values, source, options)
+    train, validation, test = _data_sets(parts, split, inverted)
+    return DataSets(train, validation, test, source.resolve().name, class_names, inverted)
 
 
 def _read_parts(source: Path, options: ReadOptions) -> Parts:
@@ -206,23 +207,29 @@ def _split(
     return split
 
 
-def _data_sets(
-    parts: Parts, split: Split, source: Path, options: ReadOptions
-) -> tuple[DataSet, DataSet, DataSet]:
-    values = parts["train"].values
-    shape = values.shape[1:]
-    are_images = len(shape) == 2
-    largest = None if are_images else 1
-    inverted = options.invert
-    if inverted is None and are_images and is_dark_on_light(StoredImages(values)):
+def _are_inverted(values: np.ndarray, source: Path, options: ReadOptions) -> bool | None:
+    """Whether black and white of all images are exchanged; None for points."""
+    if values.ndim != 3:
+        return None
+    if options.invert is not None:
+        return options.invert
+    if is_dark_on_light(StoredImages(values)):
         notice(f"{source}: dark on light, so all images were inverted; invert=False keeps them.")
-        inverted = True
+        return True
+    return False
+
+
+def _data_sets(
+    parts: Parts, split: Split, inverted: bool | None
+) -> tuple[DataSet, DataSet, DataSet]:
+    shape = parts["train"].values.shape[1:]
+    largest = None if len(shape) == 2 else 1
     n_examples = sum(len(examples.values) for examples in parts.values())
     is_large = 4 * n_examples * int(np.prod(shape)) > HELD_BYTES
 
     def data_set(part: str) -> DataSet:
         examples, rows = split[part]
-        images = StoredImages(examples.values, rows, bool(inverted) and are_images, largest)
+        images = StoredImages(examples.values, rows, bool(inverted), largest)
         places = slice(None) if rows is None else rows
         labels, targets = (
             None if array is None else array[places]

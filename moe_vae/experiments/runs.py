@@ -336,6 +336,7 @@ def run_record(
         "data": data_sets.name,
         "shape": list(data_sets.train.shape),
         "class_names": data_sets.class_names,
+        **({} if data_sets.inverted is None else {"inverted": data_sets.inverted}),
         "seed": seed,
         **({} if schedule is None else {"schedule": schedule}),
         "params": trainer.model.params,

@@ -188,6 +188,22 @@ def test_classify_reads_folders_and_writes_one_row_a_file(data, capfd):
     assert lines[-1].endswith(", unlike anything in the training set")
 
 
+@pytest.mark.parametrize("invert", ["--invert", "--no-invert"])
+def test_classify_reads_pictures_as_the_training_images_were_read(data, capfd, invert):
+    train("conditional-vae", data / "classes", "run", invert)
+    picture = str(data / "classes" / "dog" / "dog-0.png")
+    Image.eval(Image.open(picture).convert("L"), lambda value: 255 - value).save("light.png")
+    rows = {}
+    for options in ([], ["--invert"], ["--no-invert"]):
+        capfd.readouterr()
+        main(["classify", picture, "light.png", "--run", "run", "--json", *options])
+        output, error = capfd.readouterr()
+        assert "inverted" not in error
+        rows[" ".join(options)] = json.loads(output)
+    assert rows[""] == rows[invert]
+    assert rows["--invert"] != rows["--no-invert"]
+
+
 def test_a_bad_picture_is_named_or_left_out(data, capfd):
     train("conditional-vae", data / "classes", "run")
     Path("bad.png").write_bytes(b"no picture")

@@ -3,7 +3,12 @@
 from typing import Any
 
 from moe_vae.experiments.recipes import RECIPES
-from moe_vae.experiments.tables.markdown import list_values, markdown_table, mean_and_deviation
+from moe_vae.experiments.tables.markdown import (
+    cited,
+    list_values,
+    markdown_table,
+    mean_and_deviation,
+)
 from moe_vae.models.gates import GATES
 
 __all__ = ["fashion_table"]
@@ -42,8 +47,14 @@ def fashion_table(results: Values) -> str:
                 "accuracy" if supervised else "clustering accuracy",
                 mean_and_deviation(accuracies, "{:.4f}"),
                 list_values(accuracies, "{:.4f}"),
-                mean_and_deviation(recognised, "{:.4f}") if recognised else "",
+                mean_and_deviation(recognised, "{:.4f}"),
+                "this package",
             )
         )
-    heading = ("model", "score on test data", "mean", "each seed", "generated images recognised")
-    return markdown_table(heading, rows)
+    paper = results["paper"]
+    published = [
+        (name, "clustering accuracy, published", entry["value"], "", "", cited(paper, entry))
+        for name, entry in paper["fashion_mnist_clustering"].items()
+    ]
+    heading = ("model", "score", "mean", "each seed", "generated images recognised", "source")
+    return markdown_table(heading, [*rows, *published])
