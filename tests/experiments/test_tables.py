@@ -112,6 +112,7 @@ def test_every_published_value_has_a_source(recorded):
         "table_2",
         "mnist_clustering",
         "mnist_clustering_elsewhere",
+        "fashion_mnist_clustering",
         "seconds_an_epoch",
         "epochs_to_converge",
     ):
