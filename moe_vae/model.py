@@ -100,11 +100,6 @@ class Model(abc.ABC):
         del phase
         return self.params["batch_size"]
 
-    def moves_averages(self, phase: str) -> bool:
-        """Whether a phase updates the moving averages of batch normalisation."""
-        del phase
-        return True
-
     def rate_schedule(self, phase: str) -> Schedule:
         """Returns how a phase's learning rate changes: constant, or along `cosine_decay`."""
         if phase == "loss" and self.params.get("cosine_decay"):

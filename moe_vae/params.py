@@ -6,10 +6,29 @@ import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["TASK_OBJECTIVES", "ParameterError", "check_params"]
+__all__ = [
+    "NETWORKS",
+    "TASK_OBJECTIVES",
+    "ParameterError",
+    "check_params",
+    "network_parameter",
+    "network_params",
+]
 
 TASK_OBJECTIVES = ("likelihood", "expected_likelihood", "mixture_mean", "batch_sum")
+NETWORKS = ("dense", "conv")
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
+
+# The parameters that are a kind of network.
+_NETWORK_NAMES = ("network", "cluster_encoder_network")
+
+# The default filters, kernels and dense layers of a part with convolutions. With them a VAE of the
+# posts has about as many weights as with dense layers.
+_CONV_SIZES = ([16, 32], [5, 3], [64])
+_CONV_SIZES_OF = {
+    "decoder": ([32, 16], [3, 5], [64]),
+    "cluster_encoder": ([32, 64, 128], [5, 5, 3], [512]),
+}
 
 
 class ParameterError(ValueError):
@@ -21,25 +40,96 @@ def check_params(params: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict
 
     Args:
       params: parameter names and values; parameters left out take their default.
-      defaults: every parameter of the model, with its default.
+      defaults: every parameter of the model, with its default. `network_params` makes of them
+        those of the `network` that is asked for.
 
     Returns:
-      A new dict with the keys of `defaults`; its lists are copies.
+      A new dict with all parameters; its lists are copies.
 
     Raises:
-      ParameterError: a name is not a key of `defaults`, or a value is not allowed.
+      ParameterError: a name is not a parameter of the model, or a value is not allowed.
     """
+    all_conv = {**params, **dict.fromkeys(_NETWORK_NAMES, "conv")}
+    defaults, with_conv = network_params(defaults, params), network_params(defaults, all_conv)
     unknown = sorted(set(params) - set(defaults))
-    if unknown:
+    for name in unknown:
+        if name in with_conv:
+            raise ParameterError(
+                f"parameter {name!r} is set, which convolutions alone have: "
+                f"'{network_parameter(_part(name), defaults)}' must be 'conv'"
+            )
         raise ParameterError(
-            f"unknown parameter {unknown[0]!r}: allowed are {', '.join(sorted(defaults))}"
+            f"unknown parameter {name!r}: allowed are {', '.join(sorted(defaults))}"
         )
     checked = copy.deepcopy({**defaults, **params})
     for name, value in checked.items():
         is_allowed, allowed = _RULES.get(name) or _rule_of_kind(defaults[name])
         if not is_allowed(value):
             raise ParameterError(f"parameter {name!r} is {value!r}: it must be {allowed}")
+    for name in [name for name in checked if name.endswith("_filters")]:
+        kernels = f"{_part(name)}_kernels"
+        if len(checked[kernels]) != len(checked[name]):
+            raise ParameterError(
+                f"parameter {kernels!r} is {checked[kernels]!r}: it must have as many numbers as "
+                f"{name!r}, {len(checked[name])}"
+            )
     return checked
+
+
+def network_params(defaults: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a model's parameters with their defaults, by the kind of its networks.
+
+    A part of a model, such as its encoder, has hidden dense layers, whose sizes are the parameter
+    `encoder_layers`. If its network is "conv", it has convolutions as well, and three parameters
+    more:
+
+      encoder_filters: the number of filters of each convolution.
+      encoder_kernels: the side of its kernel in pixels.
+      encoder_normalise: whether batch normalisation stands between each layer, convolution or
+        dense, and its activation. In a cluster encoder this is the parameter `normalise`.
+
+    The parameter `network` decides for all parts. A model with a cluster encoder among other parts
+    has the parameter `cluster_encoder_network` as well; it is the same as `network` by default.
+    Parts with convolutions have other default sizes of their dense layers, and with the `network`
+    "conv" the default activation is "relu".
+
+    Args:
+      defaults: every parameter of the model with dense networks, with its default.
+      params: the parameters that are set.
+
+    Returns:
+      A new dict; a model without the parameter `network` keeps its defaults.
+    """
+    if "network" not in defaults or any(name.endswith("_filters") for name in defaults):
+        return dict(defaults)
+    parts = [_part(name) for name in defaults if name.endswith("_layers")]
+    network = params.get("network", defaults["network"])
+    found = {**defaults, "network": network}
+    if "cluster_encoder" in parts and len(parts) > 1:
+        found["cluster_encoder_network"] = params.get("cluster_encoder_network", network)
+    if network == "conv" and "activation" in found:
+        found["activation"] = "relu"
+    for part in parts:
+        if found[network_parameter(part, found)] == "conv":
+            filters, kernels, layers = _CONV_SIZES_OF.get(part, _CONV_SIZES)
+            found |= {
+                f"{part}_filters": filters,
+                f"{part}_kernels": kernels,
+                f"{part}_layers": layers,
+            }
+            if part != "cluster_encoder":
+                found[f"{part}_normalise"] = False
+    return found
+
+
+def network_parameter(part: str, params: Mapping[str, Any]) -> str:
+    """Returns the name of the parameter that decides the kind of network of a part of a model."""
+    own = f"{part}_network"
+    return own if own in params else "network"
+
+
+def _part(name: str) -> str:
+    return name.rpartition("_")[0]
 
 
 def _rule_of_kind(default: Any) -> "_Rule":
@@ -99,6 +189,8 @@ _ACTIVATION: _Rule = (
 # The rule for each parameter. A name means the same in every model. Which gates and routings there
 # are, only their registries know, so their builders check these two names.
 _RULES: dict[str, _Rule] = {
+    "network": _choice(*NETWORKS),
+    "cluster_encoder_network": _choice(*NETWORKS),
     "encoder_layers": _LAYERS,
     "decoder_layers": _LAYERS,
     "digit_classification_layers": _LAYERS,

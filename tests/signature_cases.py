@@ -22,6 +22,22 @@ SMALL = {
     "n_samples": 2,
     "z_dim": 3,
 }
+# With convolutions, each with batch normalisation.
+CONV = {
+    "network": "conv",
+    "encoder_filters": [4, 5],
+    "encoder_kernels": [3, 2],
+    "encoder_normalise": True,
+    "decoder_filters": [5, 4],
+    "decoder_kernels": [2, 3],
+    "decoder_normalise": True,
+    "manager_normalise": True,
+    "digit_classification_normalise": True,
+    "gate_normalise": True,
+    "normalise": True,
+    "cluster_encoder_filters": [4, 5, 6],
+}
+CONV_SHAPE = (12, 9)
 # Name of the case: the model and its parameters.
 CASES = {
     "conditional-vae": ("conditional-vae", {}),
@@ -38,6 +54,18 @@ CASES = {
     "dmvae": ("dmvae", {}),
     **{f"moe {gate}": ("moe", {"gate": gate, "n_outputs": 2}) for gate in GATES},
     "moe full": ("moe", {"gate": "gmm", "covariance": "full"}),
+    "conv conditional-vae": ("conditional-vae", CONV),
+    "conv mixture-of-vaes": ("mixture-of-vaes", CONV),
+    "conv specialists": ("mixture-of-vaes", {**CONV, "routing": "information"}),
+    "conv hierarchy": ("hierarchy", CONV),
+    "conv information": ("information", CONV),
+    "conv vade": ("vade", CONV),
+    "conv dmvae": ("dmvae", CONV),
+    "conv moe": ("moe", {**CONV, "gate": "deep", "n_outputs": 2}),
+    "conv gaussian vae": (
+        "vae",
+        {**CONV, "likelihood": "gaussian", "decoder_variance": "learned"},
+    ),
     "moe classes": ("moe", {"gate": "dmvae", "task": "classification", "n_outputs": 4}),
 }
 
@@ -46,8 +74,13 @@ def build_and_params(name):
     """Returns the builder of a case, and its parameters."""
     model, given = CASES[name]
     defaults = default_params(model, SOURCES["mnist"].form, given)
-    small = {key: value for key, value in SMALL.items() if key in defaults}
-    return builder(model, IMAGE_SHAPE), {**small, **given}
+    small = {key: value for key, value in {**SMALL, **given}.items() if key in defaults}
+    return builder(model, shape_of(name)), small
+
+
+def shape_of(name):
+    """Returns the shape of a case's examples."""
+    return CONV_SHAPE if name.startswith("conv ") else IMAGE_SHAPE
 
 
 def some_variables(build, params):

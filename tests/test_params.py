@@ -20,6 +20,7 @@ BAD_VALUES = {
     "decoder_layers": (LAYERS, BAD_LAYERS),
     "digit_classification_layers": (LAYERS, BAD_LAYERS),
     "manager_layers": (LAYERS, BAD_LAYERS),
+    "network": ("one of dense, conv", ("Dense", "convolutional", "", None, 1, ["conv"])),
     "activation": (ACTIVATION, ("swish", "Sigmoid", "", None, 1, ["relu"])),
     "output_activation": ("one of sigmoid, linear", ("Linear", "tanh", None, 1)),
     "decoder_std": (POSITIVE, (0, 0.0, TOO_LARGE, *BAD_NUMBERS)),
@@ -37,6 +38,7 @@ ALL_PARAMS = {**CONDITIONAL_VAE_PARAMS, **MIXTURE_OF_VAES_PARAMS}
 
 def test_conditional_vae_defaults_are_those_of_post_2():
     assert CONDITIONAL_VAE_PARAMS == {
+        "network": "dense",  # the post's, without a name for it
         "encoder_layers": [128],
         "decoder_layers": [128],
         "digit_classification_layers": [128],
@@ -54,6 +56,7 @@ def test_conditional_vae_defaults_are_those_of_post_2():
 
 def test_mixture_of_vaes_defaults_are_those_of_post_3():
     assert MIXTURE_OF_VAES_PARAMS == {
+        "network": "dense",  # the post's, without a name for it
         "n_experts": 10,  # the post's `NUM_DIGITS`
         "manager_layers": [128],
         "encoder_layers": [128],
@@ -131,7 +134,7 @@ def test_an_unknown_name_is_refused_with_the_names_that_are_allowed():
     assert str(caught.value) == (
         "unknown parameter 'z_dims': allowed are activation, batch_size, decoder_layers, "
         "decoder_std, digit_classification_layers, digit_classification_weight, encoder_layers, "
-        "epochs, learning_rate, n_classes, output_activation, z_dim"
+        "epochs, learning_rate, n_classes, network, output_activation, z_dim"
     )
 
 

@@ -140,7 +140,7 @@ class ClusterTrainer(Trainer):
         elif self._member.synchronous:
             self._align[phase] = optimizer.local_step_init_op
         # The moving averages of batch normalisation over this worker's batches.
-        train = tf.group(train, *self._updates(phase))
+        train = tf.group(train, *self._updates(gradients))
         with tf.control_dependencies([train]):
             self._now[phase] = self._read()
         return train

@@ -12,7 +12,9 @@ from typing import Any
 from moe_vae.compat import Tensor, tf
 from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.model import Model
+from moe_vae.nn.layers import average_updates
 from moe_vae.nn.noise import noise_key
+from moe_vae.params import ParameterError
 from moe_vae.training.gradients import trained_by
 
 __all__ = ["CompiledTrainer", "compiled"]
@@ -35,7 +37,8 @@ class CompiledTrainer(LoopedTrainer):
       schedule: as for `Trainer`.
 
     Raises:
-      ValueError: the model updates moving averages, draws noise of an unknown kind, or defines
+      ParameterError: the model updates moving averages.
+      ValueError: it draws noise of an unknown kind, or defines
         gradients of its own, which a copy would not have.
     """
 
@@ -46,9 +49,10 @@ class CompiledTrainer(LoopedTrainer):
         super().__init__(model, schedule)
 
     def _build_steps(self, phase: str, loss: Tensor) -> None:
-        if self._updates(phase):
-            raise ValueError(
-                f"phase {phase!r} updates moving averages, which the compiled engine cannot do"
+        if average_updates(self._trained(loss)):
+            raise ParameterError(
+                "batch normalisation has moving averages, which the compiled engine cannot update; "
+                "use --engine plain"
             )
         with tf.name_scope("noise"):
             self._noise[phase] = {

@@ -27,7 +27,7 @@ from moe_vae.models.mixture_of_experts import build_mixture_of_experts, mixture_
 from moe_vae.models.specialists import build_mixture_of_vaes, mixture_of_vaes_params
 from moe_vae.models.vade import VADE_PARAMS, build_vade
 from moe_vae.models.vae import VAE_PARAMS, build_vae
-from moe_vae.params import ParameterError
+from moe_vae.params import ParameterError, network_params
 from moe_vae.plots.clustering import draw_clustering_vae, draw_information_encoder
 from moe_vae.plots.conditional_vae import draw_conditional_vae
 from moe_vae.plots.mixture_of_experts import draw_mixture_of_experts
@@ -45,6 +45,7 @@ __all__ = [
     "builder",
     "default_params",
     "engines_of",
+    "inherited_networks",
     "inherited_params",
 ]
 
@@ -55,9 +56,11 @@ Builder = Callable[..., Model]
 _NETWORK_PARAMS = (
     "n_clusters",
     "n_over_clusters",
-    "encoder_layers",
-    "cluster_encoder_layers",
-    "decoder_layers",
+    *(
+        f"{part}_{name}"
+        for part in ("encoder", "cluster_encoder", "decoder")
+        for name in ("layers", "filters", "kernels", "normalise")
+    ),
     "activation",
     "normalise",
     "likelihood",
@@ -248,8 +251,8 @@ def default_params(name: str, form: Form, params: Params | None = None) -> Param
     Args:
       name: a key of `MODELS`.
       form: the `Form` of the data.
-      params: the parameters that are set. The `gate` of a mixture of experts and the `routing` of
-        a mixture of VAEs decide which others there are.
+      params: the parameters that are set. The `gate` of a mixture of experts, the `routing` of a
+        mixture of VAEs and the `network` decide which others there are.
     """
     entry = MODELS[name]
     defaults = entry.defaults(params or {}) if callable(entry.defaults) else entry.defaults
@@ -258,7 +261,26 @@ def default_params(name: str, form: Form, params: Params | None = None) -> Param
         ours |= dict.fromkeys(_COUNTS, form.n_classes)
         if (params or {}).get("task") == "classification":
             ours["n_outputs"] = form.n_classes
-    return {**defaults, **{key: value for key, value in ours.items() if key in defaults}}
+    defaults = {**defaults, **{key: value for key, value in ours.items() if key in defaults}}
+    return network_params(defaults, params or {})
+
+
+def inherited_networks(record: Params, defaults: Params) -> Params:
+    """Returns the kinds of the networks of a model that begins with another model's variables.
+
+    They decide which parameters `default_params` has.
+
+    Args:
+      record: the other's `run_record`.
+      defaults: dict of this model's defaults, of any network.
+    """
+    theirs = record["params"]
+    network = theirs.get("network", "dense")  # older runs are dense
+    found = {}
+    if "cluster_encoder_layers" in theirs:
+        name = "cluster_encoder_network" if "encoder_layers" in defaults else "network"
+        found[name] = theirs.get("cluster_encoder_network", network)
+    return {**found, **({"network": network} if "encoder_layers" in theirs else {})}
 
 
 def inherited_params(record: Params, defaults: Params) -> Params:

@@ -18,7 +18,13 @@ from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSets, Form
 from moe_vae.distributed.processes import chief_of, cluster_record, take_part
 from moe_vae.evaluation.familiarity import loss_quantiles
-from moe_vae.experiments.registry import MODELS, builder, default_params, inherited_params
+from moe_vae.experiments.registry import (
+    MODELS,
+    builder,
+    default_params,
+    inherited_networks,
+    inherited_params,
+)
 from moe_vae.experiments.run_files import (
     CHECKPOINT,
     CHECKPOINTS,
@@ -109,8 +115,12 @@ def run_params(
       RunError: `start` holds no run.
     """
     given = given or {}
-    defaults = default_params(model, form, given)
-    inherited = {} if start is None else inherited_params(read_record(start), defaults)
+    defaults, inherited = default_params(model, form, given), {}
+    if start is not None:
+        record = read_record(start)
+        networks = inherited_networks(record, defaults)
+        defaults = default_params(model, form, {**networks, **given})
+        inherited = {**inherited_params(record, defaults), **networks}
     params = check_params({**inherited, **given}, defaults)
     if form.n_classes is None and MODELS[model].needs_labels(params):
         raise DataError(f"the data have no labels, on which model {model!r} is trained")

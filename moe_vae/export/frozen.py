@@ -35,8 +35,18 @@ OUTPUTS = {
     "predict": "predictions",
 }
 
-# Operations that pass their first input on when nothing is trained.
-_PASSING = ("Identity", "StopGradient", "PlaceholderWithDefault", "Snapshot", "PreventGradient")
+# Operations that pass their first input on when nothing is trained. The first input of a "Merge" is
+# what a condition's second function returned; the only condition is that of `is_training`.
+_PASSING = (
+    "Identity",
+    "StopGradient",
+    "PlaceholderWithDefault",
+    "Snapshot",
+    "PreventGradient",
+    "Switch",
+    "Merge",
+)
+_NORMALISATION = "FusedBatchNormV3"
 _VARIABLE = "VariableV2"
 
 
@@ -219,6 +229,8 @@ class _Walk:
             self._add_source(op.name, shape, _constant(op.name, self._values[op.name]))
         elif (value := tf.get_static_value(tensor)) is not None:
             self._add_source(op.name, shape, _constant(op.name, value))
+        elif op.type == _NORMALISATION and not op.get_attr("is_training"):
+            self._add_normalisation(op)
         elif not op.inputs or len(op.outputs) != 1:
             raise ModelError(f"{self._output!r} reads {op.name!r}, which only a training has")
         else:
@@ -228,6 +240,28 @@ class _Walk:
             node.input.extend(self._visit(each) for each in op.inputs)
             self._nodes[op.name] = node
             self._shapes[op.name] = shape
+
+    def _add_normalisation(self, op: Any) -> None:
+        """Adds batch normalisation by moving averages as a scale and an offset of each channel."""
+        x, gamma, beta, mean, variance = map(self._visit, op.inputs)
+        epsilon = f"{op.name}/epsilon"
+        self._add_source(epsilon, [], _constant(epsilon, np.float32(op.get_attr("epsilon"))))
+        channels = op.inputs[1].shape.as_list()
+        steps = {
+            "variance": ("AddV2", variance, epsilon),
+            "deviation": ("Rsqrt", f"{op.name}/variance"),
+            "scale": ("Mul", f"{op.name}/deviation", gamma),
+            "mean": ("Mul", mean, f"{op.name}/scale"),
+            "offset": ("Sub", beta, f"{op.name}/mean"),
+            "scaled": ("Mul", x, f"{op.name}/scale"),
+            "": ("AddV2", f"{op.name}/scaled", f"{op.name}/offset"),
+        }
+        dtype = tf.AttrValue(type=op.inputs[0].dtype.as_datatype_enum)
+        for step, (kind, *inputs) in steps.items():
+            name = f"{op.name}/{step}" if step else op.name
+            self._nodes[name] = tf.NodeDef(name=name, op=kind, input=inputs, attr={"T": dtype})
+            of_batch = op.outputs[0].shape.as_list()
+            self._shapes[name] = of_batch if step in ("scaled", "") else channels
 
     def _add_source(self, name: str, shape: list[int | None], node: Any) -> None:
         self._sources[name] = node

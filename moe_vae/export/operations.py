@@ -70,9 +70,19 @@ def _one_hot(node: Any, values: list[np.ndarray]) -> dict[str, Any]:
     return {"depth": depth}
 
 
+def _convolution(node: Any, values: list[np.ndarray]) -> dict[str, Any]:
+    del values
+    form, padding = node.attr["data_format"].s, node.attr["padding"].s
+    if (form, padding) != (b"NHWC", b"SAME") or set(node.attr["dilations"].list.i) - {1}:
+        raise ModelError(f"{node.name!r} is no plain convolution of NHWC, which no export has")
+    return {"strides": list(node.attr["strides"].list.i)[1:3], "padding": "same"}
+
+
 _RULES: dict[str, _Rule] = {
     "MatMul": ("MatMul", 2, _matmul),
     "BatchMatMulV2": ("MatMul", 2, _matmul),
+    "Conv2D": ("Conv2D", 2, _convolution),
+    "Conv2DBackpropInput": ("Conv2DTranspose", 3, _convolution),
     "BiasAdd": _elementwise("Add", 2),
     "AddV2": _elementwise("Add", 2),
     "Sub": _elementwise("Sub", 2),
@@ -99,6 +109,9 @@ _RULES: dict[str, _Rule] = {
     "Einsum": ("Einsum", 2, lambda node, values: {"equation": node.attr["equation"].s.decode()}),
     "MatrixDiagPartV3": _elementwise("Diagonal", 1),
 }
+# The places of an operation's inputs among a node's, where they are not the first ones in order. A
+# transposed convolution's first input is the shape of its result, which the list has anyway.
+_TENSORS = {"Conv2DBackpropInput": (2, 1)}
 # Those that take any number of tensors, and their attributes.
 _JOINING: dict[str, tuple[str, Callable[[Any, list[np.ndarray]], dict[str, Any]]]] = {
     "ConcatV2": ("Concat", lambda node, values: {"axis": values[0].item()}),
@@ -135,7 +148,11 @@ def list_operations(graph: FrozenGraph) -> tuple[dict[str, Any], dict[str, np.nd
         if node.op == "Const"
     }
     nodes = [each for each in graph.graph_def.node if each.op not in ("Const", "Placeholder")]
-    operations = [_operation(node, constants, graph) for node in nodes[:-1]]  # without the output's
+    needed = {nodes[-1].input[0]}
+    for node in reversed(nodes[:-1]):  # without the output's
+        if node.name in needed:
+            needed.update(_tensors(node))
+    operations = [_operation(each, constants, graph) for each in nodes if each.name in needed]
     read = {name for each in operations for name in each["inputs"] if isinstance(name, str)}
     listed = {
         "inputs": {name: graph.shapes[name] for name in graph.inputs},
@@ -150,7 +167,7 @@ def _operation(
     node: Any, constants: Mapping[str, np.ndarray], graph: FrozenGraph
 ) -> dict[str, Any]:
     name, n_tensors, attributes = _rule(node)
-    tensors = [_source(each, constants, graph) for each in node.input[:n_tensors]]
+    tensors = [_source(each, constants, graph) for each in _tensors(node)]
     values = [constants[each] for each in node.input[n_tensors:]]
     return {
         "op": name,
@@ -159,6 +176,11 @@ def _operation(
         "shape": graph.shapes[node.name],
         "attributes": attributes(node, values),
     }
+
+
+def _tensors(node: Any) -> list[str]:
+    """Returns the names of the inputs of a node that are tensors."""
+    return [node.input[place] for place in _TENSORS.get(node.op, range(_rule(node)[1]))]
 
 
 def _rule(node: Any) -> _Rule:

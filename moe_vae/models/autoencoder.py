@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import DataError, check_points
-from moe_vae.data.dataset import Batch, DataSet
+from moe_vae.data.checks import IMAGE_SHAPE, DataError, check_points
+from moe_vae.data.dataset import Batch, DataSet, Shape
 from moe_vae.model import Model, Signature
-from moe_vae.nn.layers import bounded_variance, gaussian_code, hidden_layers, reparametrise
+from moe_vae.nn.layers import bounded_variance, gaussian_code, reparametrise
 from moe_vae.nn.losses import bernoulli_reconstruction_loss, gaussian_reconstruction_loss
+from moe_vae.nn.networks import decoder_layers, decoder_output, encoder_layers
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError
 
@@ -76,6 +77,7 @@ class VariationalAutoencoder(Model, abc.ABC):
     Args:
       params: dict, its values already checked one by one.
       inputs: float tensor [batch, n_features].
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Raises:
       ParameterError: the variance is to be learned, but the likelihood is not Gaussian.
@@ -88,7 +90,7 @@ class VariationalAutoencoder(Model, abc.ABC):
     loss_reconstruction: Tensor
     loss_code: Tensor
 
-    def __init__(self, params: dict[str, Any], inputs: Tensor) -> None:
+    def __init__(self, params: dict[str, Any], inputs: Tensor, shape: Shape = IMAGE_SHAPE) -> None:
         if params["decoder_variance"] == "learned" and params["likelihood"] != "gaussian":
             raise ParameterError(
                 "parameter 'decoder_variance' is 'learned': "
@@ -96,6 +98,7 @@ class VariationalAutoencoder(Model, abc.ABC):
             )
         self.params = params
         self.inputs = inputs
+        self.shape = shape
         self.n_features = int(inputs.shape[1])
         self._terms: list[Tensor] = []  # of each example's loss
         with tf.variable_scope(self.scope) as self._scope:
@@ -126,11 +129,8 @@ class VariationalAutoencoder(Model, abc.ABC):
 
     def _encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         with tf.variable_scope("encode", reuse=tf.AUTO_REUSE):
-            h = hidden_layers(
-                inputs / self.params["input_std"],
-                self.params["encoder_layers"],
-                self.params["activation"],
-            )
+            scaled = inputs / self.params["input_std"]
+            h = encoder_layers(scaled, self.params, "encoder", self.shape)
             return gaussian_code(h, self.params["z_dim"])
 
     def decode(self, z: Tensor) -> Tensor:
@@ -141,11 +141,11 @@ class VariationalAutoencoder(Model, abc.ABC):
     def _decode(self, z: Tensor) -> tuple[Tensor, Any]:
         """Returns the last layer [batch, n_features], and a Gaussian's standard deviation."""
         with tf.variable_scope("decode", reuse=tf.AUTO_REUSE):
-            h = hidden_layers(z, self.params["decoder_layers"], self.params["activation"])
-            output = tf.layers.dense(h, self.n_features)
+            h = decoder_layers(z, self.params, self.shape)
+            output = decoder_output(h, self.params, self.shape, self.n_features)
             if self.params["decoder_variance"] == "fixed":
                 return output, self.params["decoder_std"]
-            var = bounded_variance(tf.layers.dense(h, self.n_features))
+            var = bounded_variance(decoder_output(h, self.params, self.shape, self.n_features))
             return output, self.params["decoder_std"] * tf.sqrt(var)
 
     def _decoder_mean(self, output: Tensor) -> Tensor:

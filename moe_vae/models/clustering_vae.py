@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.dataset import DataSet
+from moe_vae.data.checks import IMAGE_SHAPE
+from moe_vae.data.dataset import DataSet, Shape
 from moe_vae.model import Signature
 from moe_vae.models.autoencoder import VariationalAutoencoder
 from moe_vae.nn.gaussian_mixture import GaussianMixture
@@ -37,7 +38,7 @@ class ClusteringVAE(VariationalAutoencoder):
 
     Args:
       params: dict, its values already checked one by one.
-      inputs: float tensor [batch, n_features].
+      inputs, shape: as for `VariationalAutoencoder`.
 
     Raises:
       ParameterError: see `VariationalAutoencoder`.
@@ -48,9 +49,9 @@ class ClusteringVAE(VariationalAutoencoder):
     log_probs: Tensor
     predicted_log_probs: Tensor
 
-    def __init__(self, params: dict[str, Any], inputs: Tensor) -> None:
+    def __init__(self, params: dict[str, Any], inputs: Tensor, shape: Shape = IMAGE_SHAPE) -> None:
         self.n_clusters = self.n_columns = params["n_clusters"]
-        super().__init__(params, inputs)
+        super().__init__(params, inputs, shape)
 
     def _build_latent(self) -> None:
         with tf.name_scope("prior"):

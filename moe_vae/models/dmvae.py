@@ -20,6 +20,7 @@ from moe_vae.schedules import progress
 __all__ = ["DMVAE", "DMVAE_PARAMS", "build_dmvae"]
 
 DMVAE_PARAMS: dict[str, Any] = {
+    "network": "dense",
     "n_clusters": 10,
     "encoder_layers": [256, 256, 512],
     "cluster_encoder_layers": [256, 512],
@@ -88,6 +89,7 @@ class DMVAE(ClusteringVAE):
     Args:
       params: dict; see `DMVAE_PARAMS` for names and defaults.
       inputs: float tensor [batch, n_features], in [0, 1] with a Bernoulli likelihood.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
@@ -97,8 +99,10 @@ class DMVAE(ClusteringVAE):
 
     scope = "dmvae"
 
-    def __init__(self, params: Mapping[str, Any], inputs: Tensor) -> None:
-        super().__init__(check_params(params, DMVAE_PARAMS), inputs)
+    def __init__(
+        self, params: Mapping[str, Any], inputs: Tensor, shape: Shape = IMAGE_SHAPE
+    ) -> None:
+        super().__init__(check_params(params, DMVAE_PARAMS), inputs, shape)
 
     def _build_prior(self) -> GaussianMixture:
         return GaussianMixture(
@@ -112,7 +116,7 @@ class DMVAE(ClusteringVAE):
         self.temperature = tf.placeholder_with_default(
             float(self.params["temperature"]), [], "temperature"
         )
-        self._encoder = ClusterEncoder(self.params, self.n_clusters)
+        self._encoder = ClusterEncoder(self.params, self.n_clusters, self.shape)
         self._outputs = self._encoder.outputs(self.inputs)
         logits = self._encoder.logits(self._outputs)
         self.held = tf.placeholder_with_default(0.0, [], "held")
@@ -195,4 +199,4 @@ def build_dmvae(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> DMVAE:
       A `DMVAE`.
     """
     inputs = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="inputs")
-    return DMVAE(params, inputs)
+    return DMVAE(params, inputs, shape)

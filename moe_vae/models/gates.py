@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.dataset import Batch, DataSet
+from moe_vae.data.checks import IMAGE_SHAPE
+from moe_vae.data.dataset import Batch, DataSet, Shape
 from moe_vae.model import Model, Signature
 from moe_vae.models.autoencoder import check_inputs
 from moe_vae.models.clustering_vae import ClusteringVAE
@@ -18,7 +19,7 @@ from moe_vae.models.information_encoder import INFORMATION_PARAMS
 from moe_vae.models.vade import VADE_PARAMS, VaDE
 from moe_vae.nn.cluster_encoder import ClusterEncoder
 from moe_vae.nn.gaussian_mixture import FullGaussianMixture, GaussianMixture
-from moe_vae.nn.layers import hidden_layers
+from moe_vae.nn.networks import encoder_layers
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError
 
@@ -46,15 +47,17 @@ class Gate(Model):
     Args:
       params: dict of the gate's parameters, already checked; `n_clusters` is among them.
       inputs: float tensor [batch, n_features].
+      shape: (height, width) of the images, or (n_features,) of points.
     """
 
     answer = "expert"
     log_probs: Tensor
     predicted_log_probs: Tensor
 
-    def __init__(self, params: dict[str, Any], inputs: Tensor) -> None:
+    def __init__(self, params: dict[str, Any], inputs: Tensor, shape: Shape = IMAGE_SHAPE) -> None:
         self.params = params
         self.inputs = inputs
+        self.shape = shape
         self.n_features = int(inputs.shape[1])
         self.n_clusters = self.n_columns = params["n_clusters"]
         self.loss = tf.zeros([], name="loss")
@@ -108,14 +111,20 @@ class SoftmaxGate(Gate):
 
     Args:
       params: dict with `n_clusters`.
-      inputs: float tensor [batch, n_features].
+      inputs, shape: as for `Gate`.
       scope: name of the gate's variable scope.
 
     Source: the paper, section 4.
     """
 
-    def __init__(self, params: dict[str, Any], inputs: Tensor, scope: str = "gate") -> None:
-        super().__init__(params, inputs)
+    def __init__(
+        self,
+        params: dict[str, Any],
+        inputs: Tensor,
+        shape: Shape = IMAGE_SHAPE,
+        scope: str = "gate",
+    ) -> None:
+        super().__init__(params, inputs, shape)
         with tf.variable_scope(scope):
             logits = tf.layers.dense(self._features(inputs), self.n_clusters)
             self.log_probs = tf.nn.log_softmax(logits, name="log_probs")
@@ -144,7 +153,7 @@ class HierarchicalGate(Gate):
 
     Args:
       params: dict with `n_clusters`, the number of experts, and `n_branches`.
-      inputs: float tensor [batch, n_features].
+      inputs, shape: as for `Gate`.
 
     Raises:
       ParameterError: there are more branches than experts.
@@ -153,8 +162,8 @@ class HierarchicalGate(Gate):
       experts and the EM algorithm, 1994.
     """
 
-    def __init__(self, params: dict[str, Any], inputs: Tensor) -> None:
-        super().__init__(params, inputs)
+    def __init__(self, params: dict[str, Any], inputs: Tensor, shape: Shape = IMAGE_SHAPE) -> None:
+        super().__init__(params, inputs, shape)
         n_branches = params["n_branches"]
         if n_branches > self.n_clusters:
             raise ParameterError(
@@ -163,9 +172,11 @@ class HierarchicalGate(Gate):
             )
         n_each, n_left = divmod(self.n_clusters, n_branches)
         with tf.variable_scope("gate"):
-            self.upper = SoftmaxGate({"n_clusters": n_branches}, inputs, "upper")
+            self.upper = SoftmaxGate({"n_clusters": n_branches}, inputs, shape, "upper")
             self.lower = [
-                SoftmaxGate({"n_clusters": n_each + (branch < n_left)}, inputs, f"lower_{branch}")
+                SoftmaxGate(
+                    {"n_clusters": n_each + (branch < n_left)}, inputs, shape, f"lower_{branch}"
+                )
                 for branch in range(n_branches)
             ]
             self.log_probs = tf.concat(
@@ -183,14 +194,14 @@ class DeepGate(SoftmaxGate):
     """The gate of "Deep MoE": a softmax on top of hidden layers.
 
     Args:
-      params: dict with `n_clusters`, `gate_layers` and `activation`.
-      inputs, scope: as for `SoftmaxGate`.
+      params: dict with `n_clusters` and the parameters of its `encoder_layers`, "gate".
+      inputs, shape, scope: as for `SoftmaxGate`.
 
     Source: the paper, section 4.
     """
 
     def _features(self, inputs: Tensor) -> Tensor:
-        return hidden_layers(inputs, self.params["gate_layers"], self.params["activation"])
+        return encoder_layers(inputs, self.params, "gate", self.shape)
 
 
 class PretrainedGate(Gate):
@@ -205,13 +216,13 @@ class PretrainedGate(Gate):
 
     Args:
       params: dict with `n_clusters` and the parameters of `ClusterEncoder`.
-      inputs: float tensor [batch, n_features].
+      inputs, shape: as for `Gate`.
     """
 
-    def __init__(self, params: dict[str, Any], inputs: Tensor) -> None:
-        super().__init__(params, inputs)
+    def __init__(self, params: dict[str, Any], inputs: Tensor, shape: Shape = IMAGE_SHAPE) -> None:
+        super().__init__(params, inputs, shape)
         with tf.variable_scope("gate"):
-            self._encoder = ClusterEncoder(params, self.n_clusters)
+            self._encoder = ClusterEncoder(params, self.n_clusters, shape)
             self._outputs = self._encoder.outputs(inputs)
             logits = self._encoder.logits(self._outputs)
             self.log_probs = tf.nn.log_softmax(logits, name="log_probs")
@@ -233,13 +244,13 @@ class GaussianMixtureGate(Gate):
 
     Args:
       params: dict with `n_clusters`, `gmm_restarts`, `gmm_examples` and `covariance`.
-      inputs: float tensor [batch, n_features].
+      inputs, shape: as for `Gate`.
 
     Source: the paper, section 2.2.
     """
 
-    def __init__(self, params: dict[str, Any], inputs: Tensor) -> None:
-        super().__init__(params, inputs)
+    def __init__(self, params: dict[str, Any], inputs: Tensor, shape: Shape = IMAGE_SHAPE) -> None:
+        super().__init__(params, inputs, shape)
         with tf.variable_scope("gate"):
             self.mixture = self._build_mixture()
             self.log_probs = self.mixture.log_responsibilities(inputs)
@@ -285,6 +296,7 @@ class GateEntry(NamedTuple):
 _VAE_GATE = {"gate_weight": 1.0, "gate_epochs": 100}
 
 _ENCODER_PARAMS = (
+    "network",
     "n_clusters",
     "n_over_clusters",
     "cluster_encoder_layers",
@@ -306,7 +318,7 @@ GATES: dict[str, GateEntry] = {
     ),
     "deep": GateEntry(
         DeepGate,
-        {"n_clusters": 10, "gate_layers": [512, 256], "activation": "relu"},
+        {"network": "dense", "n_clusters": 10, "gate_layers": [512, 256], "activation": "relu"},
         "Deep MoE",
     ),
     "pretrained": GateEntry(

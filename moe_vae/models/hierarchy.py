@@ -11,9 +11,9 @@ from moe_vae.data.dataset import DataSet, Form, Shape
 from moe_vae.model import Model, Signature
 from moe_vae.models.specialists import SPECIALIST_PARAMS, SpecialistManager, vae_params
 from moe_vae.nn.cluster_encoder import CLOSED
-from moe_vae.nn.layers import hidden_layers
 from moe_vae.nn.losses import log_likelihood_bound
 from moe_vae.nn.mutual_information import merge_by_information
+from moe_vae.nn.networks import encoder_layers
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, VAE
@@ -116,7 +116,7 @@ class HierarchicalMixture(SpecialistManager):
         with tf.variable_scope("style"):
             if not self._learns_styles:
                 return self._calc_output_styles()
-            h = hidden_layers(self.images, self.params["manager_layers"], self.params["activation"])
+            h = encoder_layers(self.images, self.params, "manager", self.shape)
             logits = tf.layers.dense(h, self.n_columns * self.n_styles)
             return tf.nn.softmax(tf.reshape(logits, [-1, self.n_columns, self.n_styles]))
 
@@ -308,6 +308,7 @@ def build_hierarchical_mixture(
     shared = vae_params(params)
     images = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="images")
     vaes = [
-        [VAE(shared, images) for _ in range(params["n_styles"])] for _ in range(params["n_experts"])
+        [VAE(shared, images, shape) for _ in range(params["n_styles"])]
+        for _ in range(params["n_experts"])
     ]
     return HierarchicalMixture(params, vaes, images, shape)

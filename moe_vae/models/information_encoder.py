@@ -30,6 +30,7 @@ from moe_vae.schedules import Schedule
 __all__ = ["INFORMATION_PARAMS", "InformationEncoder", "build_information_encoder"]
 
 INFORMATION_PARAMS: dict[str, Any] = {
+    "network": "dense",
     "n_clusters": 10,
     "n_over_clusters": 50,
     "cluster_encoder_layers": [1200, 1200],
@@ -116,7 +117,7 @@ class InformationEncoder(Model):
         self.n_clusters = self.n_columns = self.params["n_clusters"]
         self.partners = tf.placeholder_with_default(inputs, [None, self.n_features], "partners")
         with tf.variable_scope("information"):
-            self.encoder = ClusterEncoder(self.params, self.n_clusters)
+            self.encoder = ClusterEncoder(self.params, self.n_clusters, shape)
             with tf.control_dependencies([self._build_probs()] if probs_first else []):
                 self._build_joints()
             if not probs_first:

@@ -13,7 +13,7 @@ from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.models.experts import TASKS, RegressionExperts
 from moe_vae.models.gates import GATES, Gate
 from moe_vae.nn.sessions import run_in_chunks
-from moe_vae.params import ParameterError, check_params
+from moe_vae.params import ParameterError, check_params, network_params
 
 __all__ = ["MixtureOfExperts", "build_mixture_of_experts", "mixture_of_experts_params"]
 
@@ -396,5 +396,6 @@ def build_mixture_of_experts(
         labels = tf.placeholder(tf.int32, [None], name="labels")
     else:
         labels = tf.placeholder(tf.float32, [None, params["n_outputs"]], name="targets")
-    built = entry.gate({name: params[name] for name in entry.defaults}, inputs)
+    own = network_params(entry.defaults, params)
+    built = entry.gate({name: params[name] for name in own}, inputs, shape)
     return MixtureOfExperts(params, built, inputs, labels)

@@ -5,7 +5,7 @@ of one image together, and so makes each expert draw one digit. `LabelManager` l
 reads the labels. `ROUTINGS` holds all of them by name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from moe_vae.data.dataset import Batch, DataSet, Shape
 from moe_vae.models.information_encoder import INFORMATION_PARAMS, InformationEncoder
 from moe_vae.nn.losses import log_likelihood_bound, x_log_x
 from moe_vae.nn.sessions import run_in_chunks
-from moe_vae.params import ParameterError, check_params
+from moe_vae.params import ParameterError, check_params, network_params
 from moe_vae.posts.mixture_of_vaes import (
     MIXTURE_OF_VAES_PARAMS,
     Manager,
@@ -49,6 +49,8 @@ BALANCED_PARAMS: dict[str, Any] = {
 # The router's own parameters, under the names that they have in `INFORMATION_PARAMS`.
 _ROUTER_PARAMS = (
     "n_over_clusters",
+    "cluster_encoder_filters",
+    "cluster_encoder_kernels",
     "cluster_encoder_layers",
     "normalise",
     "input_std",
@@ -71,7 +73,7 @@ LABEL_PARAMS: dict[str, Any] = {**_EXPERT_PARAMS, "routing": "labels"}
 
 SPECIALIST_PARAMS: dict[str, Any] = {
     **_EXPERT_PARAMS,
-    **{name: INFORMATION_PARAMS[name] for name in _ROUTER_PARAMS},
+    **{name: value for name, value in INFORMATION_PARAMS.items() if name in _ROUTER_PARAMS},
     "routing": "information",
     "routing_epochs": INFORMATION_PARAMS["epochs"],
     "routing_batch_size": INFORMATION_PARAMS["batch_size"],
@@ -92,7 +94,7 @@ class BalancedManager(Manager):
 
     Args:
       params: dict; see `BALANCED_PARAMS` for names and defaults.
-      experts, images: as for `Manager`.
+      experts, images, shape: as for `Manager`.
 
     Raises:
       ParameterError: a parameter is unknown or impossible, or there is no expert.
@@ -107,7 +109,8 @@ class BalancedManager(Manager):
 
 def vae_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the parameters of a mixture that the post's mixture has as well."""
-    return {name: value for name, value in params.items() if name in MIXTURE_OF_VAES_PARAMS}
+    theirs = network_params(MIXTURE_OF_VAES_PARAMS, params)
+    return {name: value for name, value in params.items() if name in theirs}
 
 
 class SpecialistManager(Manager):
@@ -133,8 +136,7 @@ class SpecialistManager(Manager):
 
     Args:
       params: dict; see `SPECIALIST_PARAMS` for names and defaults.
-      experts, images: as for `Manager`.
-      shape: (height, width) of the images, or (n_features,) of points.
+      experts, images, shape: as for `Manager`.
 
     Raises:
       ParameterError: a parameter is unknown or impossible, or there is no expert.
@@ -142,22 +144,13 @@ class SpecialistManager(Manager):
 
     defaults = SPECIALIST_PARAMS
 
-    def __init__(
-        self,
-        params: Mapping[str, Any],
-        experts: Sequence[Any],
-        images: Tensor,
-        shape: Shape = IMAGE_SHAPE,
-    ) -> None:
-        self.shape = shape
-        super().__init__(params, experts, images)
-
     def calc_probs(self, images: Tensor) -> Tensor:
         """Returns p(expert | image), float tensor [batch, experts]."""
         params = self.params
         self.router = InformationEncoder(
             {
-                **{name: params[name] for name in _ROUTER_PARAMS},
+                **{name: value for name, value in params.items() if name in _ROUTER_PARAMS},
+                "network": params["cluster_encoder_network"],
                 "n_clusters": self.n_columns,
                 # A router that is trained beforehand has 0 epochs here and needs no schedule.
                 "epochs": params["routing_epochs"] or INFORMATION_PARAMS["epochs"],
@@ -204,10 +197,6 @@ class SpecialistManager(Manager):
     def batch_size(self, phase: str) -> int:
         """Returns the number of examples in a batch of a phase."""
         return self.params["batch_size" if phase == "loss" else "routing_batch_size"]
-
-    def moves_averages(self, phase: str) -> bool:
-        """Whether a phase updates the moving averages of batch normalisation."""
-        return phase != "loss" or self._trains_router
 
     def rate_schedule(self, phase: str) -> Schedule:
         """Returns how a phase's learning rate changes: the router's cosine, then constant."""
@@ -289,7 +278,7 @@ class LabelManager(Manager):
 
     Args:
       params: dict; see `LABEL_PARAMS` for names and defaults.
-      experts, images: as for `Manager`; there are as many experts as labels.
+      experts, images, shape: as for `Manager`; there are as many experts as labels.
 
     Raises:
       ParameterError: a parameter is unknown or impossible, or there is no expert.
@@ -420,6 +409,4 @@ def build_mixture_of_vaes(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE)
     shared = vae_params(params)
     images, experts = build_experts(shared, shape)
     manager = ROUTINGS[params["routing"]].manager
-    if issubclass(manager, SpecialistManager):
-        return manager(params, experts, images, shape)
-    return manager(shared if manager is Manager else params, experts, images)
+    return manager(shared if manager is Manager else params, experts, images, shape)

@@ -16,6 +16,7 @@ from moe_vae.params import ParameterError, check_params
 __all__ = ["VADE_PARAMS", "VaDE", "build_vade"]
 
 VADE_PARAMS: dict[str, Any] = {
+    "network": "dense",
     "n_clusters": 10,
     "encoder_layers": [512, 256],
     "decoder_layers": [256, 512],
@@ -69,6 +70,7 @@ class VaDE(ClusteringVAE):
     Args:
       params: dict; see `VADE_PARAMS` for names and defaults.
       inputs: float tensor [batch, n_features], in [0, 1] with a Bernoulli likelihood.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
@@ -78,8 +80,10 @@ class VaDE(ClusteringVAE):
 
     scope = "vade"
 
-    def __init__(self, params: Mapping[str, Any], inputs: Tensor) -> None:
-        super().__init__(check_params(params, VADE_PARAMS), inputs)
+    def __init__(
+        self, params: Mapping[str, Any], inputs: Tensor, shape: Shape = IMAGE_SHAPE
+    ) -> None:
+        super().__init__(check_params(params, VADE_PARAMS), inputs, shape)
 
     def _build_cluster_probs(self) -> None:
         self.log_probs = self._training_log_probs()
@@ -169,4 +173,4 @@ def build_vade(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> VaDE:
       A `VaDE`.
     """
     inputs = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="inputs")
-    return VaDE(params, inputs)
+    return VaDE(params, inputs, shape)

@@ -15,6 +15,7 @@ from moe_vae.params import check_params
 __all__ = ["VAE_PARAMS", "PlainVAE", "build_vae"]
 
 VAE_PARAMS: dict[str, Any] = {
+    "network": "dense",
     "encoder_layers": [512, 256],
     "decoder_layers": [256, 512],
     "activation": "relu",
@@ -47,6 +48,7 @@ class PlainVAE(VariationalAutoencoder):
     Args:
       params: dict; see `VAE_PARAMS` for names and defaults.
       inputs: float tensor [batch, n_features], in [0, 1] with a Bernoulli likelihood.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
@@ -59,8 +61,8 @@ class PlainVAE(VariationalAutoencoder):
     n_columns = 1
     answer = "code"
 
-    def __init__(self, params: Mapping[str, Any], inputs: Any) -> None:
-        super().__init__(check_params(params, VAE_PARAMS), inputs)
+    def __init__(self, params: Mapping[str, Any], inputs: Any, shape: Shape = IMAGE_SHAPE) -> None:
+        super().__init__(check_params(params, VAE_PARAMS), inputs, shape)
 
     def _build_losses(self) -> None:
         self._build_reconstruction_loss()
@@ -85,4 +87,4 @@ def build_vae(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> PlainVAE
       A `PlainVAE`.
     """
     inputs = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="inputs")
-    return PlainVAE(params, inputs)
+    return PlainVAE(params, inputs, shape)

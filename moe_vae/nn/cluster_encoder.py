@@ -1,11 +1,13 @@
-"""q(c|x) as a perceptron: a part of DMVAE, of specialists and of the information encoder."""
+"""The network q(c|x): a part of DMVAE, of specialists and of the information encoder."""
 
 from typing import Any
 
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.nn.layers import hidden_layers
+from moe_vae.data.checks import IMAGE_SHAPE
+from moe_vae.data.dataset import Shape
+from moe_vae.nn.networks import encoder_layers
 
 __all__ = ["CLOSED", "ClusterEncoder"]
 
@@ -17,7 +19,7 @@ CLOSED = -1e9
 class ClusterEncoder:
     """Logits of q(c|x), with one output for each cluster or with a group of finer outputs.
 
-    With `n_over_clusters` the perceptron has that many outputs. A cluster's logit is then the
+    With `n_over_clusters` the network has that many outputs. A cluster's logit is then the
     logarithm of the sum of the exponentials of the outputs in its group, so q(c|x) is the sum of
     their probabilities. Training leaves the groups alone; `assign` sets them.
 
@@ -26,14 +28,16 @@ class ClusterEncoder:
         else 0; None without `n_over_clusters`.
 
     Args:
-      params: dict with `cluster_encoder_layers`, `activation`, `normalise`, `n_over_clusters` (0
-        for none) and `input_std`, by which the inputs are divided.
+      params: dict with the parameters of its `encoder_layers`, `n_over_clusters` (0 for none) and
+        `input_std`, by which the inputs are divided.
       n_clusters: number of clusters.
+      shape: (height, width) of the images, or (n_features,) of points.
     """
 
-    def __init__(self, params: dict[str, Any], n_clusters: int) -> None:
+    def __init__(self, params: dict[str, Any], n_clusters: int, shape: Shape = IMAGE_SHAPE) -> None:
         self.params = params
         self.n_clusters = n_clusters
+        self.shape = shape
         self.groups: Tensor = None
         if n_over := params["n_over_clusters"]:
             with tf.variable_scope("groups"):
@@ -47,26 +51,21 @@ class ClusterEncoder:
                 self._new_groups = tf.placeholder(tf.float32, [n_over, n_clusters])
                 self._assign = tf.assign(self.groups, self._new_groups)
 
-    def outputs(self, inputs: Tensor, training: bool | Tensor = False) -> Tensor:
-        """Computes the perceptron's outputs, before grouping.
+    def outputs(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """Computes the network's outputs, before grouping.
 
         All calls share their weights.
 
         Args:
           inputs: float tensor [batch, n_features].
-          training: see `hidden_layers`.
+          training: see `encoder_layers`.
 
         Returns:
           Float tensor [batch, n_over_clusters], or [batch, n_clusters] without groups.
         """
         with tf.variable_scope("encode_cluster", reuse=tf.AUTO_REUSE):
-            h = hidden_layers(
-                inputs / self.params["input_std"],
-                self.params["cluster_encoder_layers"],
-                self.params["activation"],
-                self.params["normalise"],
-                training,
-            )
+            scaled = inputs / self.params["input_std"]
+            h = encoder_layers(scaled, self.params, "cluster_encoder", self.shape, training)
             return tf.layers.dense(h, self.params["n_over_clusters"] or self.n_clusters)
 
     def logits(self, outputs: Tensor) -> Tensor:

@@ -1,16 +1,20 @@
 """Dense layers and the Gaussian code that the autoencoders share."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from moe_vae.compat import Tensor, tf
 from moe_vae.nn.noise import normal_noise
 
 __all__ = [
     "VARIANCE_FLOOR",
+    "Activation",
     "activation_function",
+    "average_updates",
     "bounded_variance",
     "gaussian_code",
     "hidden_layers",
+    "normalised_layer",
     "reparametrise",
     "weighted_sum",
 ]
@@ -18,6 +22,10 @@ __all__ = [
 VARIANCE_FLOOR = 1e-5
 
 Activation = str | Callable[[Tensor], Tensor]
+
+# Graph collection: for each layer with batch normalisation the name of a variable that is trained,
+# and the operations that update its moving averages.
+_AVERAGES = "moe_vae/averages"
 
 
 def hidden_layers(
@@ -34,20 +42,58 @@ def hidden_layers(
       layers: the layers' sizes.
       activation: name or function, applied after each layer.
       normalise: whether to put batch normalisation between each layer and its activation.
-      training: if true, batch normalisation uses the mean and the variance of the batch, otherwise
-        their moving averages. The operations that update these are in `tf.GraphKeys.UPDATE_OPS`.
+      training: see `normalised_layer`.
 
     Returns:
       Float tensor [batch, layers[-1]].
     """
     for size in layers:
-        if normalise:
-            x = tf.layers.dense(x, size, use_bias=False)
-            x = tf.layers.batch_normalization(x, training=training)
-            x = activation_function(activation)(x)
-        else:
-            x = tf.layers.dense(x, size, activation=activation_function(activation))
+        x = normalised_layer(tf.layers.dense, x, size, activation, normalise, training)
     return x
+
+
+def normalised_layer(
+    layer: Callable[..., Tensor],
+    x: Tensor,
+    size: int,
+    activation: Activation,
+    normalise: bool,
+    training: bool | Tensor,
+    **settings: Any,
+) -> Tensor:
+    """Adds a layer and its activation, perhaps with batch normalisation between them.
+
+    Args:
+      layer: one of the functions of `tf.layers`.
+      x: float tensor, what it reads.
+      size: its units or filters.
+      activation: name or function.
+      normalise: whether there is batch normalisation. The layer has no bias then.
+      training: if true, batch normalisation uses the mean and the variance of the batch, otherwise
+        their moving averages. `average_updates` returns the operations that update these.
+      settings: what else the layer takes.
+
+    Returns:
+      Float tensor.
+    """
+    function = activation_function(activation)
+    if not normalise:
+        return layer(x, size, activation=function, **settings)
+    normalisation = tf.layers.BatchNormalization()
+    x = normalisation(layer(x, size, use_bias=False, **settings), training=training)
+    for update in normalisation.updates:
+        tf.add_to_collection(_AVERAGES, (normalisation.beta.op.name, update))
+    return function(x)
+
+
+def average_updates(variables: Sequence[Any]) -> list:
+    """Returns the operations of the current graph that update moving averages.
+
+    Args:
+      variables: the variables that are trained; only their layers' averages are updated.
+    """
+    trained = {variable.op.name for variable in variables}
+    return [update for name, update in tf.get_collection(_AVERAGES) if name in trained]
 
 
 def activation_function(activation: Activation) -> Callable[[Tensor], Tensor]:

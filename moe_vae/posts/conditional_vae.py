@@ -11,7 +11,7 @@ figures.
 
 # Post 2, cell 1: the imports. The cell's two seeds are set by `moe_vae.set_seeds`.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, NUM_CLASSES, DataError, check_examples, check_labels
 from moe_vae.data.dataset import Batch, Form, Shape
 from moe_vae.model import Model, Signature
-from moe_vae.nn.layers import activation_function, gaussian_code, hidden_layers, reparametrise
+from moe_vae.nn.layers import gaussian_code, reparametrise
 from moe_vae.nn.losses import gaussian_reconstruction_loss, kl_to_standard_normal
+from moe_vae.nn.networks import decoder_layers, decoder_output, encoder_layers
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
 
@@ -30,10 +31,11 @@ __all__ = ["CONDITIONAL_VAE_PARAMS", "ConditionalVAE", "build_conditional_vae"]
 # Post 2, cell 2: the data come from `moe_vae.read_data_sets`. The cell's `input_size` is
 # the number of pixels of `IMAGE_SHAPE`; its `num_digits` is the parameter `n_classes`.
 
-# Post 2, cell 3: the parameters. `n_classes` and `output_activation` are ours: another number of
-# classes, and "linear" for data that are no images.
+# Post 2, cell 3: the parameters. `network`, `n_classes` and `output_activation` are ours: "conv"
+# for convolutions, another number of classes, and "linear" for data that are no images.
 
 CONDITIONAL_VAE_PARAMS: dict[str, Any] = {
+    "network": "dense",
     "encoder_layers": [128],
     "decoder_layers": [128],
     "digit_classification_layers": [128],
@@ -70,6 +72,7 @@ class ConditionalVAE(Model):
       images: float tensor [batch, n_features], of the post's 784 pixels in [0, 1] or of anything
         else, for which `output_activation` can be "linear".
       digits: whole-number tensor [batch] in 0 to n_classes - 1.
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
@@ -80,7 +83,14 @@ class ConditionalVAE(Model):
     column = answer = "digit"
     draws = True
 
-    def __init__(self, params: Mapping[str, Any], images: Tensor, digits: Tensor) -> None:
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        images: Tensor,
+        digits: Tensor,
+        shape: Shape = IMAGE_SHAPE,
+    ) -> None:
+        self.shape = shape
         self.params = check_params(params, CONDITIONAL_VAE_PARAMS)
         self.n_columns = self.params["n_classes"]
         self.n_features = int(images.shape[1])
@@ -89,41 +99,35 @@ class ConditionalVAE(Model):
         self._build_network()
         self._build_losses()
 
-    # Post 2, cell 4: the networks, each a stack of dense layers.
+    # Post 2, cell 4: the networks, each a stack of layers: by the post of dense ones.
 
-    def encoder(self, x: Tensor, layers: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Adds dense layers from images [batch, n_features] to `mu` and `var` [batch, z_dim]."""
-        h = hidden_layers(x, layers, self.params["activation"])
+    def encoder(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Adds layers from images [batch, n_features] to `mu` and `var` [batch, z_dim]."""
+        h = encoder_layers(x, self.params, "encoder", self.shape)
         return gaussian_code(h, self.params["z_dim"])
 
-    def decoder(self, z: Tensor, layers: Sequence[int]) -> Tensor:
-        """Adds dense layers from code and digit, side by side, to an image [batch, n_features]."""
-        h = hidden_layers(z, layers, self.params["activation"])
-        activation = activation_function(self.params["output_activation"])
-        return tf.layers.dense(h, self.n_features, activation=activation)
+    def decoder(self, z: Tensor) -> Tensor:
+        """Adds layers from code and digit, side by side, to an image [batch, n_features]."""
+        h = decoder_layers(z, self.params, self.shape)
+        activation = self.params["output_activation"]
+        return decoder_output(h, self.params, self.shape, self.n_features, activation)
 
-    def digit_classifier(self, x: Tensor, layers: Sequence[int]) -> Tensor:
-        """Adds dense layers from images [batch, n_features] to the digits' logits."""
-        h = hidden_layers(x, layers, self.params["activation"])
+    def digit_classifier(self, x: Tensor) -> Tensor:
+        """Adds layers from images [batch, n_features] to the digits' logits."""
+        h = encoder_layers(x, self.params, "digit_classification", self.shape)
         return tf.layers.dense(h, self.n_columns)
 
     # Post 2, cell 5: the graph.
 
     def _build_network(self) -> None:
         with tf.name_scope("encoder"):
-            self.encoder_mu, self.encoder_var = self.encoder(
-                self.images, self.params["encoder_layers"]
-            )
+            self.encoder_mu, self.encoder_var = self.encoder(self.images)
         self.eps, self.z = reparametrise(self.encoder_mu, self.encoder_var)
         with tf.name_scope("digit_classifier"):
-            self.digit_logits = self.digit_classifier(
-                self.images, self.params["digit_classification_layers"]
-            )
+            self.digit_logits = self.digit_classifier(self.images)
             self.digit_prob = tf.nn.softmax(self.digit_logits, name="digit_prob")
         with tf.name_scope("decoder"):
-            self.decoded_images = self.decoder(
-                tf.concat([self.z, self.digit_prob], axis=1), self.params["decoder_layers"]
-            )
+            self.decoded_images = self.decoder(tf.concat([self.z, self.digit_prob], axis=1))
 
     # Post 2, cell 6: the losses. Notebook 01 and the `Trainer` add Adam on their sum.
 
@@ -279,4 +283,4 @@ def build_conditional_vae(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE)
     """
     images = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="images")
     digits = tf.placeholder(tf.int32, [None], name="digits")
-    return ConditionalVAE(params, images, digits)
+    return ConditionalVAE(params, images, digits, shape)

@@ -17,14 +17,9 @@ from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, check_examples
 from moe_vae.data.dataset import Batch, Form, Shape
 from moe_vae.model import Model, Signature
-from moe_vae.nn.layers import (
-    activation_function,
-    gaussian_code,
-    hidden_layers,
-    reparametrise,
-    weighted_sum,
-)
+from moe_vae.nn.layers import gaussian_code, reparametrise, weighted_sum
 from moe_vae.nn.losses import gaussian_reconstruction_loss, kl_to_standard_normal
+from moe_vae.nn.networks import decoder_layers, decoder_output, encoder_layers
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
 
@@ -39,10 +34,11 @@ __all__ = [
 # Post 3, cell 2: the data come from `moe_vae.read_data_sets`. The cell's `INPUT_SIZE` is
 # the number of pixels of `IMAGE_SHAPE`; its `NUM_DIGITS` is the parameter `n_experts`.
 
-# Post 3, cell 3: the parameters. `n_experts` and `output_activation` are ours: another number of
-# experts, and "linear" for experts that draw points.
+# Post 3, cell 3: the parameters. `network`, `n_experts` and `output_activation` are ours: "conv"
+# for convolutions, another number of experts, and "linear" for experts that draw points.
 
 MIXTURE_OF_VAES_PARAMS: dict[str, Any] = {
+    "network": "dense",
     "n_experts": 10,
     "manager_layers": [128],
     "encoder_layers": [128],
@@ -84,6 +80,7 @@ class VAE:
       params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
       images: float tensor [batch, n_features], of the post's 784 pixels in [0, 1] or of anything
         else, for which `output_activation` can be "linear".
+      shape: (height, width) of the images, or (n_features,) of points.
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
@@ -91,7 +88,10 @@ class VAE:
     Source: post 3, cell 4.
     """
 
-    def __init__(self, params: Mapping[str, Any], images: Tensor) -> None:
+    def __init__(
+        self, params: Mapping[str, Any], images: Tensor, shape: Shape = IMAGE_SHAPE
+    ) -> None:
+        self.shape = shape
         self.params = check_params(params, MIXTURE_OF_VAES_PARAMS)
         self.n_features = int(images.shape[1])
         self.id = len(tf.get_collection(_VAE_COLLECTION))
@@ -110,15 +110,15 @@ class VAE:
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Returns `mu` and `var` [batch, z_dim] of q(z|x); the weights are shared by all calls."""
         with tf.variable_scope(f"encode_{self.id}", reuse=tf.AUTO_REUSE):
-            h = hidden_layers(images, self.params["encoder_layers"], self.params["activation"])
+            h = encoder_layers(images, self.params, "encoder", self.shape)
             return gaussian_code(h, self.params["z_dim"])
 
     def decode(self, z: Tensor) -> Tensor:
         """Returns the image [batch, n_features] of a code; the weights are shared by all calls."""
         with tf.variable_scope(f"decode_{self.id}", reuse=tf.AUTO_REUSE):
-            h = hidden_layers(z, self.params["decoder_layers"], self.params["activation"])
-            activation = activation_function(self.params["output_activation"])
-            return tf.layers.dense(h, self.n_features, activation=activation)
+            h = decoder_layers(z, self.params, self.shape)
+            activation = self.params["output_activation"]
+            return decoder_output(h, self.params, self.shape, self.n_features, activation)
 
 
 # Post 3, cell 5: the manager.
@@ -145,7 +145,7 @@ class Manager(Model):
     Args:
       params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
       experts: list of `VAE`, all on `images`.
-      images: float tensor [batch, n_features], as for `VAE`.
+      images, shape: as for `VAE`.
 
     Raises:
       ParameterError: a parameter is unknown or impossible, or there is no expert.
@@ -157,7 +157,14 @@ class Manager(Model):
     column = answer = "expert"
     draws = True
 
-    def __init__(self, params: Mapping[str, Any], experts: Sequence[Any], images: Tensor) -> None:
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        experts: Sequence[Any],
+        images: Tensor,
+        shape: Shape = IMAGE_SHAPE,
+    ) -> None:
+        self.shape = shape
         self.params = check_params(params, self.defaults)
         if not experts:
             raise ParameterError("experts is empty: it must hold at least one VAE")
@@ -174,7 +181,7 @@ class Manager(Model):
     def calc_probs(self, images: Tensor) -> Tensor:
         """Returns p(expert | image), float tensor [batch, experts]; calls share their weights."""
         with tf.variable_scope("prob", reuse=tf.AUTO_REUSE):
-            h = hidden_layers(images, self.params["manager_layers"], self.params["activation"])
+            h = encoder_layers(images, self.params, "manager", self.shape)
             logits = tf.layers.dense(h, len(self.experts))
             return tf.nn.softmax(logits)
 
@@ -383,7 +390,7 @@ def build_experts(params: Mapping[str, Any], shape: Shape) -> tuple[Tensor, list
     """
     params = check_params(params, MIXTURE_OF_VAES_PARAMS)
     images = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="images")
-    return images, [VAE(params, images) for _ in range(params["n_experts"])]
+    return images, [VAE(params, images, shape) for _ in range(params["n_experts"])]
 
 
 def build_mixture_of_vaes(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> Manager:
@@ -402,7 +409,7 @@ def build_mixture_of_vaes(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE)
     Source: post 3, cell 6.
     """
     images, experts = build_experts(params, shape)
-    return Manager(params, experts, images)
+    return Manager(params, experts, images, shape)
 
 
 # Post 3, cell 8: the losses' curves are drawn by `moe_vae.plots.charts.plot_losses`.

@@ -16,6 +16,8 @@ import numpy as np
 from moe_vae.compat import Tensor, tf
 from moe_vae.data.dataset import DataSet
 from moe_vae.model import Model
+from moe_vae.nn.layers import average_updates
+from moe_vae.nn.modes import training_feed
 from moe_vae.nn.noise import key_value, noise_key
 from moe_vae.nn.sessions import chunks, open_session
 from moe_vae.params import ParameterError
@@ -97,6 +99,7 @@ class Trainer:
             self._build_steps(phase, loss)
         self.epochs_done = dict.fromkeys(self.train_steps, 0)
         self._noise_key, self._draws = noise_key(), 0
+        self._training = training_feed()
         graph_seed = model.loss.graph.seed
         self._seed = secrets.randbits(32) if graph_seed is None else graph_seed % 2**32
         self._saver = model.saver()
@@ -122,14 +125,13 @@ class Trainer:
 
     def _apply(self, optimizer: Any, gradients: list, phase: str) -> Any:
         """Returns the operation that trains a phase one step."""
-        with tf.control_dependencies(self._updates(phase)):
+        with tf.control_dependencies(self._updates(gradients)):
             return optimizer.apply_gradients(gradients)
 
-    def _updates(self, phase: str) -> list:
-        """Returns a phase's operations that update batch normalisation's moving averages."""
-        if not self.model.moves_averages(phase):
-            return []
-        return tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+    @staticmethod
+    def _updates(gradients: list) -> list:
+        """Returns the updates of the moving averages of the layers that a phase trains."""
+        return average_updates([variable for _, variable in gradients])
 
     def _open(self, graph: Any) -> Any:
         """Opens a session in which every variable has its first value."""
@@ -280,10 +282,10 @@ class Trainer:
             schedule = Schedule(self.schedule, self.model.params["epochs"])
         return schedule.factor(epoch) * self.model.params["learning_rate"]
 
-    def _scheduled(self, phase: str, epoch: int) -> dict[Tensor, float]:
+    def _scheduled(self, phase: str, epoch: int) -> dict[Tensor, Any]:
         """Returns what is fed in the steps of an epoch beside the batch."""
         rate = {self.learning_rate: self._rate(phase, epoch)}
-        return {**self.model.schedule(phase, epoch), **rate}
+        return {**self.model.schedule(phase, epoch), **rate, **self._training}
 
     def evaluate(
         self, data_set: DataSet, noise: Mapping[Tensor, np.ndarray] | None = None

@@ -13,6 +13,7 @@ from signature_cases import (
     CASES,
     build_and_params,
     expected_output,
+    shape_of,
     some_inputs,
     some_variables,
 )
@@ -62,7 +63,7 @@ class Exported:
     def __init__(self, case):
         build, params = build_and_params(case)
         variables = some_variables(build, params)
-        self.content = ModelFile(CASES[case][0], params, (28, 28), 0, variables)
+        self.content = ModelFile(CASES[case][0], params, shape_of(case), 0, variables)
         model, session = build_model(build, params, variables)
         self.graphs = freeze(build, params, variables)
         self.arrays = {size: some_inputs(model, size) for size in SIZES}
