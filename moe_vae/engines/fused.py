@@ -71,6 +71,11 @@ class _FusedExperts:
                 f"parameter 'output_activation' is {params['output_activation']!r}: "
                 "with the fused engine it must be 'sigmoid'"
             )
+        if params["network"] != "dense":
+            raise ParameterError(
+                f"parameter 'network' is {params['network']!r}: the fused engine has no "
+                "convolutions; use --engine plain"
+            )
         self._noise_numbers = noise_numbers(n_vaes)
         self._vaes = [FusedExpert(params, number, n_pixels) for number in range(n_vaes)]
         with tf.name_scope("draw"):

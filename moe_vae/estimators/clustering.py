@@ -54,8 +54,8 @@ class VaDEClusterer(_VAEClusterer):
         of whole numbers of at least 1.
       pretrain_epochs: number of epochs of the autoencoder alone, before the prior is fitted.
       decoder_std: standard deviation of p(x|z), above 0, where p(x|z) is Gaussian, as on points.
-      epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
-        engine, params: as for `ConditionalVAEClassifier`.
+      network, epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose,
+        callbacks, engine, params: as for `ConditionalVAEClassifier`.
 
     Attributes:
       labels_: the likeliest cluster of each training example.
@@ -73,6 +73,7 @@ class VaDEClusterer(_VAEClusterer):
         "z_dim",
         "encoder_layers",
         "decoder_layers",
+        "network",
         "pretrain_epochs",
         "decoder_std",
         "epochs",
@@ -87,6 +88,7 @@ class VaDEClusterer(_VAEClusterer):
         z_dim: int = 10,
         encoder_layers: Any = None,
         decoder_layers: Any = None,
+        network: str = "dense",
         pretrain_epochs: int | None = None,
         decoder_std: float | None = None,
         epochs: int | None = None,
@@ -104,6 +106,7 @@ class VaDEClusterer(_VAEClusterer):
         self.z_dim = z_dim
         self.encoder_layers = encoder_layers
         self.decoder_layers = decoder_layers
+        self.network = network
         self.pretrain_epochs = pretrain_epochs
         self.decoder_std = decoder_std
         self.epochs = epochs
@@ -128,8 +131,8 @@ class DMVAEClusterer(_VAEClusterer):
         of whole numbers of at least 1.
       objective: "exact" takes the expectation over the clusters, "relaxed" is the paper's.
       decoder_std: standard deviation of p(x|z), above 0, where p(x|z) is Gaussian, as on points.
-      epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
-        engine, params: as for `ConditionalVAEClassifier`.
+      network, epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose,
+        callbacks, engine, params: as for `ConditionalVAEClassifier`.
 
     Attributes:
       labels_: the likeliest cluster of each training example.
@@ -148,6 +151,7 @@ class DMVAEClusterer(_VAEClusterer):
         "encoder_layers",
         "cluster_encoder_layers",
         "decoder_layers",
+        "network",
         "objective",
         "decoder_std",
         "epochs",
@@ -163,6 +167,7 @@ class DMVAEClusterer(_VAEClusterer):
         encoder_layers: Any = None,
         cluster_encoder_layers: Any = None,
         decoder_layers: Any = None,
+        network: str = "dense",
         objective: str = "exact",
         decoder_std: float | None = None,
         epochs: int | None = None,
@@ -181,6 +186,7 @@ class DMVAEClusterer(_VAEClusterer):
         self.encoder_layers = encoder_layers
         self.cluster_encoder_layers = cluster_encoder_layers
         self.decoder_layers = decoder_layers
+        self.network = network
         self.objective = objective
         self.decoder_std = decoder_std
         self.epochs = epochs

@@ -23,6 +23,9 @@ class ConditionalVAEClassifier(ClassifierMixin, Coder, ModelEstimator):
       z_dim: number of dimensions of the code, at least 1.
       encoder_layers, decoder_layers, digit_classification_layers: sizes of the hidden layers, lists
         of whole numbers of at least 1.
+      network: "dense", or "conv" for convolutions, which read images alone. The sizes of the layers
+        are those after an encoder's convolutions and before a decoder's; `params` may hold the
+        convolutions' own, such as `encoder_filters`.
       digit_classification_weight: weight of the classifier's loss, at least 0.
       decoder_std: standard deviation of p(x|z, class), above 0.
       epochs: number of epochs, at least 1. None, here as elsewhere, means the model's default.
@@ -59,6 +62,7 @@ class ConditionalVAEClassifier(ClassifierMixin, Coder, ModelEstimator):
         "encoder_layers",
         "decoder_layers",
         "digit_classification_layers",
+        "network",
         "digit_classification_weight",
         "decoder_std",
         "epochs",
@@ -73,6 +77,7 @@ class ConditionalVAEClassifier(ClassifierMixin, Coder, ModelEstimator):
         encoder_layers: Any = None,
         decoder_layers: Any = None,
         digit_classification_layers: Any = None,
+        network: str = "dense",
         digit_classification_weight: float | None = None,
         decoder_std: float | None = None,
         epochs: int | None = None,
@@ -90,6 +95,7 @@ class ConditionalVAEClassifier(ClassifierMixin, Coder, ModelEstimator):
         self.encoder_layers = encoder_layers
         self.decoder_layers = decoder_layers
         self.digit_classification_layers = digit_classification_layers
+        self.network = network
         self.digit_classification_weight = digit_classification_weight
         self.decoder_std = decoder_std
         self.epochs = epochs

@@ -23,6 +23,7 @@ class _MixtureOfExperts(ModelEstimator):
     _handed_on = (
         "gate",
         "n_clusters",
+        "network",
         "gate_epochs",
         "epochs",
         "batch_size",
@@ -46,6 +47,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, _MixtureOfExperts):
     Args:
       gate: what weighs the experts: "softmax", "hierarchical", "gmm", "deep", "vade" or "dmvae".
       n_clusters: number of experts, in 1 to the number of examples.
+      network: the gate's, as for `ConditionalVAEClassifier`; the gates "softmax", "hierarchical"
+        and "gmm" have none and ignore it.
       gate_epochs: number of epochs in which a VAE gate is trained alone; other gates have none.
       epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
         engine, params: as for `ConditionalVAEClassifier`.
@@ -67,6 +70,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, _MixtureOfExperts):
         gate: str = "dmvae",
         *,
         n_clusters: int = 10,
+        network: str = "dense",
         gate_epochs: int | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -81,6 +85,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, _MixtureOfExperts):
     ) -> None:
         self.gate = gate
         self.n_clusters = n_clusters
+        self.network = network
         self.gate_epochs = gate_epochs
         self.epochs = epochs
         self.batch_size = batch_size
@@ -148,6 +153,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, _MixtureOfExperts):
         gate: str = "dmvae",
         *,
         n_clusters: int = 10,
+        network: str = "dense",
         gate_epochs: int | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -162,6 +168,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, _MixtureOfExperts):
     ) -> None:
         self.gate = gate
         self.n_clusters = n_clusters
+        self.network = network
         self.gate_epochs = gate_epochs
         self.epochs = epochs
         self.batch_size = batch_size

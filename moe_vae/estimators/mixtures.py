@@ -98,8 +98,8 @@ class MixtureOfVAEsClusterer(_MixtureClusterer):
         `manager_layers`.
       balancing_weight: weight of the balancing loss; "information" ignores it.
       decoder_std: standard deviation of p(x|z), above 0.
-      epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
-        params: as for `ConditionalVAEClassifier`.
+      network, epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose,
+        callbacks, params: as for `ConditionalVAEClassifier`.
 
     Attributes:
       labels_: the likeliest expert of each training example.
@@ -119,6 +119,7 @@ class MixtureOfVAEsClusterer(_MixtureClusterer):
         "encoder_layers",
         "decoder_layers",
         "manager_layers",
+        "network",
         "balancing_weight",
         "decoder_std",
         "epochs",
@@ -135,6 +136,7 @@ class MixtureOfVAEsClusterer(_MixtureClusterer):
         encoder_layers: Any = None,
         decoder_layers: Any = None,
         manager_layers: Any = None,
+        network: str = "dense",
         balancing_weight: float | None = None,
         decoder_std: float | None = None,
         epochs: int | None = None,
@@ -153,6 +155,7 @@ class MixtureOfVAEsClusterer(_MixtureClusterer):
         self.encoder_layers = encoder_layers
         self.decoder_layers = decoder_layers
         self.manager_layers = manager_layers
+        self.network = network
         self.balancing_weight = balancing_weight
         self.decoder_std = decoder_std
         self.epochs = epochs
@@ -178,8 +181,8 @@ class HierarchicalMixtureClusterer(_MixtureClusterer):
       encoder_layers, decoder_layers, manager_layers: sizes of the hidden layers, lists
         of whole numbers of at least 1.
       decoder_std: standard deviation of p(x|z), above 0.
-      epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
-        params: as for `ConditionalVAEClassifier`.
+      network, epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose,
+        callbacks, params: as for `ConditionalVAEClassifier`.
 
     Attributes:
       labels_: the likeliest expert of each training example.
@@ -198,6 +201,7 @@ class HierarchicalMixtureClusterer(_MixtureClusterer):
         "encoder_layers",
         "decoder_layers",
         "manager_layers",
+        "network",
         "decoder_std",
         "epochs",
         "batch_size",
@@ -214,6 +218,7 @@ class HierarchicalMixtureClusterer(_MixtureClusterer):
         encoder_layers: Any = None,
         decoder_layers: Any = None,
         manager_layers: Any = None,
+        network: str = "dense",
         decoder_std: float | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -232,6 +237,7 @@ class HierarchicalMixtureClusterer(_MixtureClusterer):
         self.encoder_layers = encoder_layers
         self.decoder_layers = decoder_layers
         self.manager_layers = manager_layers
+        self.network = network
         self.decoder_std = decoder_std
         self.epochs = epochs
         self.batch_size = batch_size

@@ -34,6 +34,7 @@ def hidden_layers(
     activation: Activation,
     normalise: bool = False,
     training: bool | Tensor = False,
+    momentum: float = 0.99,
 ) -> Tensor:
     """Stacks dense layers on `x`.
 
@@ -42,13 +43,13 @@ def hidden_layers(
       layers: the layers' sizes.
       activation: name or function, applied after each layer.
       normalise: whether to put batch normalisation between each layer and its activation.
-      training: see `normalised_layer`.
+      training, momentum: see `normalised_layer`.
 
     Returns:
       Float tensor [batch, layers[-1]].
     """
     for size in layers:
-        x = normalised_layer(tf.layers.dense, x, size, activation, normalise, training)
+        x = normalised_layer(tf.layers.dense, x, size, activation, normalise, training, momentum)
     return x
 
 
@@ -59,6 +60,7 @@ def normalised_layer(
     activation: Activation,
     normalise: bool,
     training: bool | Tensor,
+    momentum: float,
     **settings: Any,
 ) -> Tensor:
     """Adds a layer and its activation, perhaps with batch normalisation between them.
@@ -71,6 +73,7 @@ def normalised_layer(
       normalise: whether there is batch normalisation. The layer has no bias then.
       training: if true, batch normalisation uses the mean and the variance of the batch, otherwise
         their moving averages. `average_updates` returns the operations that update these.
+      momentum: the share of a moving average that remains after a step.
       settings: what else the layer takes.
 
     Returns:
@@ -79,7 +82,7 @@ def normalised_layer(
     function = activation_function(activation)
     if not normalise:
         return layer(x, size, activation=function, **settings)
-    normalisation = tf.layers.BatchNormalization()
+    normalisation = tf.layers.BatchNormalization(momentum=momentum)
     x = normalisation(layer(x, size, use_bias=False, **settings), training=training)
     for update in normalisation.updates:
         tf.add_to_collection(_AVERAGES, (normalisation.beta.op.name, update))

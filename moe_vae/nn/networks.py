@@ -17,6 +17,9 @@ from moe_vae.params import ParameterError, network_parameter
 __all__ = ["decoder_layers", "decoder_output", "encoder_layers"]
 
 STRIDE = 2  # of every convolution, in both directions
+# Of the moving averages of batch normalisation, by whether there are convolutions. The second is
+# TensorFlow's own: with it the averages follow only after hundreds of steps.
+MOMENTUM = {True: 0.9, False: 0.99}
 
 
 def encoder_layers(
@@ -46,8 +49,9 @@ def encoder_layers(
     """
     normalise = bool(params.get("normalise" if part == "cluster_encoder" else f"{part}_normalise"))
     mode = _mode(training, normalise)
-    h = examples
-    if _has_convolutions(params, part):
+    h, has_convolutions = examples, _has_convolutions(params, part)
+    momentum = MOMENTUM[has_convolutions]
+    if has_convolutions:
         _check_shape(params, part, shape, int(examples.shape[1]))
         h = tf.reshape(h, [-1, *shape, 1])
         for filters, kernel in _sizes(params, part):
@@ -58,12 +62,14 @@ def encoder_layers(
                 params["activation"],
                 normalise,
                 mode,
+                momentum,
                 kernel_size=kernel,
                 strides=STRIDE,
                 padding="same",
             )
         h = _flat(h)
-    return hidden_layers(h, params[f"{part}_layers"], params["activation"], normalise, mode)
+    sizes, activation = params[f"{part}_layers"], params["activation"]
+    return hidden_layers(h, sizes, activation, normalise, mode, momentum)
 
 
 def decoder_layers(code: Tensor, params: Mapping[str, Any], shape: Shape) -> Tensor:
@@ -84,16 +90,19 @@ def decoder_layers(code: Tensor, params: Mapping[str, Any], shape: Shape) -> Ten
       ParameterError: the examples are points, or images too small for the convolutions.
     """
     normalise = bool(params.get("decoder_normalise"))
-    mode = _mode(None, normalise)
-    activation = params["activation"]
-    h = hidden_layers(code, params["decoder_layers"], activation, normalise, mode)
-    if not _has_convolutions(params, "decoder"):
+    mode, activation = _mode(None, normalise), params["activation"]
+    has_convolutions = _has_convolutions(params, "decoder")
+    momentum = MOMENTUM[has_convolutions]
+    h = hidden_layers(code, params["decoder_layers"], activation, normalise, mode, momentum)
+    if not has_convolutions:
         return h
     _check_shape(params, "decoder", shape)
     (filters, _), *inner = _sizes(params, "decoder")
     maps = _map_shapes(shape, len(inner) + 1)
     height, width = maps[-1]
-    h = normalised_layer(tf.layers.dense, h, height * width * filters, activation, normalise, mode)
+    h = normalised_layer(
+        tf.layers.dense, h, height * width * filters, activation, normalise, mode, momentum
+    )
     h = tf.reshape(h, [-1, height, width, filters])
     # A transposed convolution has the kernel of the filters that it reads, the last one that of
     # the output.
@@ -106,6 +115,7 @@ def decoder_layers(code: Tensor, params: Mapping[str, Any], shape: Shape) -> Ten
             activation,
             normalise,
             mode,
+            momentum,
             kernel_size=kernel,
             strides=STRIDE,
             padding="same",

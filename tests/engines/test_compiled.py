@@ -13,6 +13,7 @@ from moe_vae.engines.fused import build_fused_mixture_of_vaes
 from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.models.information_encoder import build_information_encoder
 from moe_vae.models.mixture_of_experts import build_mixture_of_experts
+from moe_vae.params import ParameterError
 from moe_vae.training.trainer import start_trainer
 
 pytestmark = pytest.mark.engines
@@ -176,7 +177,7 @@ def test_of_the_noise_outside_only_its_shape_is_asked():
 def test_what_cannot_be_compiled_is_refused():
     build = compiled(build_information_encoder)
     with pytest.raises(
-        ValueError, match="phase 'over' updates moving averages, which the compiled engine"
+        ParameterError, match="moving averages, which the compiled engine cannot update"
     ):
         start_trainer(build, {"n_neighbours": 0, "cluster_encoder_layers": [8]}, 0)
     noisy = {**POST, "activation": lambda x: x + tf.random.stateless_truncated_normal([1], [0, 0])}

@@ -330,3 +330,19 @@ def test_a_result_does_not_depend_on_the_other_examples(fitted):
             for row in (0, 59):
                 alone = getattr(estimator, name)(X[[row]])[0]
                 np.testing.assert_allclose(alone, values[row], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("build", [small.conditional, small.dmvae, small.classifier])
+def test_an_estimator_has_convolutions_on_images(build):
+    images = np.random.default_rng(0).random([60, 20], np.float32)
+    given = {"gate": "deep"} if build is small.classifier else {}
+    estimator = build(network="conv", image_shape=(5, 4), epochs=1, **given)
+    if build is small.dmvae:
+        estimator.set_params(
+            params={"cluster_encoder_filters": [4], "cluster_encoder_kernels": [3]}
+        )
+    estimator.fit(images, Y)
+    assert estimator.model_.params["network"] == "conv"
+    assert any("conv2d" in name for name in estimator.trainer_.variables())
+    with pytest.raises(ParameterError, match="are points of 20 features"):
+        clone(estimator).set_params(image_shape=None).fit(images, Y)

@@ -8,6 +8,7 @@ import functools
 
 import numpy as np
 import pytest
+from signature_cases import CONV
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from moe_vae.compat import tf
@@ -59,12 +60,15 @@ CASES = [
     ("mixture-of-vaes", "fused", {"routing": "information"}),
     *(("moe", "plain", {"gate": gate, **task}) for gate in GATES for task in TASKS.values()),
     ("moe", "compiled", {"gate": "dmvae", **TASKS["classification"]}),
+    *((name, "plain", CONV) for name in ("conditional-vae", "mixture-of-vaes", "vade")),
+    ("mixture-of-vaes", "plain", {**CONV, "routing": "information"}),
+    ("moe", "plain", {**CONV, "gate": "deep", **TASKS["classification"]}),
 ]
 
 
 def case_name(case):
     name, engine, given = case
-    words = [str(given[key]) for key in ("routing", "gate", "task") if key in given]
+    words = [str(given[key]) for key in ("network", "routing", "gate", "task") if key in given]
     return "-".join([name, engine, *words])
 
 
@@ -99,7 +103,7 @@ def builder_and_params(case):
     build = builder(name, IMAGE_SHAPE, engine)
     if name in ("mixture-of-vaes", "hierarchy"):
         small["n_experts"] = N_CLASSES if given.get("routing") == "labels" else 2
-    return build, {**small, **given}
+    return build, {**small, **{key: value for key, value in given.items() if key in defaults}}
 
 
 def start(case, schedule=None):
