@@ -14,12 +14,20 @@ from moe_vae.nn.layers import Activation, activation_function, hidden_layers, no
 from moe_vae.nn.modes import is_training
 from moe_vae.params import ParameterError, network_parameter
 
-__all__ = ["decoder_layers", "decoder_output", "encoder_layers"]
+__all__ = ["decoder_layers", "decoder_output", "encoder_layers", "has_convolutions"]
 
 STRIDE = 2  # of every convolution, in both directions
 # Of the moving averages of batch normalisation, by whether there are convolutions. The second is
 # TensorFlow's own: with it the averages follow only after hundreds of steps.
 MOMENTUM = {True: 0.9, False: 0.99}
+
+
+_CONVOLUTIONS = "moe_vae/convolutions"  # a graph collection
+
+
+def has_convolutions(graph: Any) -> bool:
+    """Whether a graph has convolutions of these networks: a few large operations in sequence."""
+    return bool(graph.get_collection(_CONVOLUTIONS))
 
 
 def encoder_layers(
@@ -49,10 +57,10 @@ def encoder_layers(
     """
     normalise = bool(params.get("normalise" if part == "cluster_encoder" else f"{part}_normalise"))
     mode = _mode(training, normalise)
-    h, has_convolutions = examples, _has_convolutions(params, part)
-    momentum = MOMENTUM[has_convolutions]
-    if has_convolutions:
-        _check_shape(params, part, shape, int(examples.shape[1]))
+    h, is_conv = examples, _is_conv(params, part)
+    momentum = MOMENTUM[is_conv]
+    if is_conv:
+        _begin_convolutions(params, part, shape, int(examples.shape[1]))
         h = tf.reshape(h, [-1, *shape, 1])
         for filters, kernel in _sizes(params, part):
             h = normalised_layer(
@@ -91,12 +99,12 @@ def decoder_layers(code: Tensor, params: Mapping[str, Any], shape: Shape) -> Ten
     """
     normalise = bool(params.get("decoder_normalise"))
     mode, activation = _mode(None, normalise), params["activation"]
-    has_convolutions = _has_convolutions(params, "decoder")
-    momentum = MOMENTUM[has_convolutions]
+    is_conv = _is_conv(params, "decoder")
+    momentum = MOMENTUM[is_conv]
     h = hidden_layers(code, params["decoder_layers"], activation, normalise, mode, momentum)
-    if not has_convolutions:
+    if not is_conv:
         return h
-    _check_shape(params, "decoder", shape)
+    _begin_convolutions(params, "decoder", shape)
     (filters, _), *inner = _sizes(params, "decoder")
     maps = _map_shapes(shape, len(inner) + 1)
     height, width = maps[-1]
@@ -143,7 +151,7 @@ def decoder_output(
       Float tensor [batch, n_features].
     """
     function = None if activation is None else activation_function(activation)
-    if not _has_convolutions(params, "decoder"):
+    if not _is_conv(params, "decoder"):
         return tf.layers.dense(hidden, n_features, activation=function)
     image = tf.layers.conv2d_transpose(
         hidden,
@@ -163,7 +171,7 @@ def _mode(training: bool | None, normalise: bool) -> bool | Tensor:
     return training
 
 
-def _has_convolutions(params: Mapping[str, Any], part: str) -> bool:
+def _is_conv(params: Mapping[str, Any], part: str) -> bool:
     return params.get(network_parameter(part, params)) == "conv"
 
 
@@ -172,9 +180,11 @@ def _sizes(params: Mapping[str, Any], part: str) -> list[tuple[int, int]]:
     return list(zip(params[f"{part}_filters"], params[f"{part}_kernels"], strict=True))
 
 
-def _check_shape(
+def _begin_convolutions(
     params: Mapping[str, Any], part: str, shape: Shape, n_features: int | None = None
 ) -> None:
+    """Checks that there may be convolutions, and notes that the graph has some."""
+    tf.add_to_collection(_CONVOLUTIONS, part)
     name, n_layers = network_parameter(part, params), len(params[f"{part}_filters"])
     if len(shape) != 2:
         raise ParameterError(

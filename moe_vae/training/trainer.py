@@ -18,6 +18,7 @@ from moe_vae.data.dataset import DataSet
 from moe_vae.model import Model
 from moe_vae.nn.layers import average_updates
 from moe_vae.nn.modes import training_feed
+from moe_vae.nn.networks import has_convolutions
 from moe_vae.nn.noise import key_value, noise_key
 from moe_vae.nn.sessions import chunks, open_session
 from moe_vae.params import ParameterError
@@ -135,7 +136,7 @@ class Trainer:
 
     def _open(self, graph: Any) -> Any:
         """Opens a session in which every variable has its first value."""
-        session = open_session(graph, self._splits_operations)
+        session = open_session(graph, self._splits_operations or has_convolutions(graph))
         session.run(tf.global_variables_initializer())
         return session
 
