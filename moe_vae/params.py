@@ -179,6 +179,10 @@ _POSITIVE: _Rule = (lambda value: _is_number(value) and value > 0, "a number abo
 _WEIGHT: _Rule = (lambda value: _is_number(value) and value >= 0, "a number of at least 0")
 _FINITE: _Rule = (_is_number, "a number")
 _SHARE: _Rule = (lambda value: _is_number(value) and 0 <= value <= 1, "a number in 0 to 1")
+_SHARE_BELOW_1: _Rule = (
+    lambda value: _is_number(value) and 0 <= value < 1,
+    "a number of at least 0 and below 1",
+)
 _SWITCH: _Rule = (lambda value: isinstance(value, bool), "True or False")
 _NAME: _Rule = (lambda value: isinstance(value, str), "a string")
 _ACTIVATION: _Rule = (
@@ -213,6 +217,9 @@ _RULES: dict[str, _Rule] = {
     "n_over_clusters": _STEPS,
     "n_neighbours": _STEPS,
     "neighbour_reach": _SHARE,
+    "neighbour_space": _choice("inputs", "features"),
+    "plain_share": _SHARE,
+    "weight_averaging": _SHARE_BELOW_1,
     "augment": _SWITCH,
     "deskew": _SWITCH,
     "regroup": _SWITCH,

@@ -79,6 +79,8 @@ class ClusterTrainer(Trainer):
       ClusterError: a parameter server was not reached, or worker 0 did not begin in time.
     """
 
+    _can_average = False
+
     def __init__(self, model: Model, member: Member, schedule: str | None = None) -> None:
         self._member = member
         self._cached_shard: Shard | None = None

@@ -29,6 +29,7 @@ class LoopedTrainer(Trainer, abc.ABC):
       model, schedule: as for `Trainer`.
     """
 
+    _can_average = False
     # Steps in one call of the session. Ten batches of 100 MNIST images take 3 MB; the whole
     # training set in the graph would take 172 MB more. And Ctrl-C need not wait for an epoch's end.
     _steps_a_run = 10

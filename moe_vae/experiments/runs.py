@@ -5,6 +5,7 @@ figures, the checkpoints that an interrupted training resumes from, and `evaluat
 """
 
 import contextlib
+import functools
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from moe_vae.experiments.run_files import (
     write_json,
 )
 from moe_vae.experiments.sources import DataChoice
+from moe_vae.models.information_encoder import InformationEncoder
 from moe_vae.params import ParameterError, check_params
 from moe_vae.training.checkpoints import Checkpoints, locked
 from moe_vae.training.tensorboard import TensorBoardLog
@@ -122,6 +124,11 @@ def run_params(
         defaults = default_params(model, form, {**networks, **given})
         inherited = {**inherited_params(record, defaults), **networks}
     params = check_params({**inherited, **given}, defaults)
+    if params.get("neighbour_space") == "features" and start is None:
+        raise ParameterError(
+            "parameter 'neighbour_space' is 'features': it needs the run of a trained encoder; "
+            "name it by --from"
+        )
     if form.n_classes is None and MODELS[model].needs_labels(params):
         raise DataError(f"the data have no labels, on which model {model!r} is trained")
     return params
@@ -199,7 +206,7 @@ def train_run(
     check_engine(model, data.form, params, options, member is not None)
     check_directory(directory)
     with locked(directory), _starter(member) as starter:
-        data_sets = data.prepared(params)
+        data_sets = _prepared(data, params, options.start)
         _check_number(model, params, data_sets)
         trainer, record = fit_model(model, params, data_sets, directory, options, starter)
         record |= {"source": data.record()}
@@ -230,8 +237,30 @@ def follow_run(
     """
     build = builder(model, data.form.shape)
     take_part(
-        member, build, params, options.seed, lambda: data.prepared(params).train, options.schedule
+        member,
+        build,
+        params,
+        options.seed,
+        lambda: _prepared(data, params, options.start).train,
+        options.schedule,
     )
+
+
+def _prepared(data: DataChoice, params: Params, start: Path | None) -> DataSets:
+    """Returns the prepared data sets of a training, whose neighbours may need a trained model."""
+    if start is None or params.get("neighbour_space") != "features":
+        return data.prepared(params)
+    trainer, record = load_run(start)
+    model = trainer.model
+    if not isinstance(model, InformationEncoder):
+        raise ParameterError(
+            f"parameter 'neighbour_space' is 'features': --from {start} must hold the model "
+            f"'information', and it holds {record['model']!r}"
+        )
+    try:
+        return data.prepared(params, functools.partial(model.compute_features, trainer.session))
+    finally:
+        trainer.session.close()
 
 
 def fit_model(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from moe_vae.data.checks import IMAGE_SHAPE, NUM_CLASSES, DataError
 from moe_vae.data.dataset import DataSets, Form
 from moe_vae.data.digits import DIGITS_SHAPE, read_small_digits
@@ -29,6 +31,9 @@ __all__ = [
     "read_data",
     "source_titled",
 ]
+
+# From examples [n, n_features] to what their neighbours are searched by.
+Features = Callable[[np.ndarray], np.ndarray]
 
 CACHE = Path("runs", "cache")
 SHUFFLE_SEED = 0
@@ -154,9 +159,9 @@ class DataChoice:
         options |= {} if size is None else {"image_size": tuple(size)}
         return dataclasses.replace(self, name=source["name"], reading=ReadOptions(**options))
 
-    def prepared(self, params: dict[str, Any]) -> DataSets:
+    def prepared(self, params: dict[str, Any], features: Features | None = None) -> DataSets:
         """Returns the data sets with what a model of these parameters needs; see `prepare_data`."""
-        return prepare_data(self.read(), params, self.cache)
+        return prepare_data(self.read(), params, self.cache, features)
 
 
 def is_points(data: str) -> bool:
@@ -214,7 +219,10 @@ def is_path(name: str) -> bool:
 
 
 def prepare_data(
-    data_sets: DataSets, params: dict[str, Any], cache: Path | None = None
+    data_sets: DataSets,
+    params: dict[str, Any],
+    cache: Path | None = None,
+    features: Features | None = None,
 ) -> DataSets:
     """Adds what a model needs of its data: targets to regress on, or nearest neighbours.
 
@@ -222,6 +230,9 @@ def prepare_data(
       data_sets: a `DataSets`.
       params: dict of all the model's parameters.
       cache: see `nearest_neighbours`.
+      features: function of examples that returns what neighbours are searched by with the
+        `neighbour_space` "features". Without it there are no neighbours then, as an evaluation
+        needs none.
 
     Returns:
       For a regression on data without targets a new `DataSets` with those of
@@ -232,14 +243,21 @@ def prepare_data(
     if params.get("task") == "regression" and data_sets.train.targets is None:
         return add_affine_targets(data_sets, params["n_outputs"], params["targets_seed"])
     if params.get("n_neighbours"):
-        return _with_neighbours(data_sets, params, cache)
+        return _with_neighbours(data_sets, params, cache, features)
     return data_sets
 
 
-def _with_neighbours(data_sets: DataSets, params: dict[str, Any], cache: Path | None) -> DataSets:
+def _with_neighbours(
+    data_sets: DataSets, params: dict[str, Any], cache: Path | None, features: Features | None
+) -> DataSets:
     if data_sets.name == "spiral":
         data_sets = data_sets.map(lambda part: part.shuffled(SHUFFLE_SEED))
     train = data_sets.train
+    if params.get("neighbour_space") == "features":
+        if features is not None:
+            found = features(train.images)
+            train.neighbours = nearest_neighbours(found, params["n_neighbours"], cache)
+        return data_sets
     compared = compared_examples(train.images, train.shape, params["deskew"])
     train.neighbours = nearest_neighbours(compared, params["n_neighbours"], cache)
     train.neighbour_steps = walk_steps(compared, train.neighbours, params["neighbour_reach"])

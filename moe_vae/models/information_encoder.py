@@ -22,6 +22,7 @@ from moe_vae.nn.mutual_information import (
     move_by_information,
     mutual_information,
 )
+from moe_vae.nn.noise import noise_seed
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.nn.views import random_view
 from moe_vae.params import ParameterError, check_params
@@ -40,12 +41,15 @@ INFORMATION_PARAMS: dict[str, Any] = {
     "n_neighbours": 10,
     "neighbour_reach": 0.25,
     "deskew": True,
+    "neighbour_space": "inputs",
     "augment": True,
+    "plain_share": 0.0,
     "regroup": True,
     "pretrain_epochs": 8,
     "epochs": 12,
     "batch_size": 500,
     "learning_rate": 0.001,
+    "weight_averaging": 0.0,
 }
 
 
@@ -54,9 +58,11 @@ class InformationEncoder(Model):
 
     The first view shows an example, the second one of its nearest neighbours. Where neighbours are
     too close to add anything, the second view is the end of a walk among them (see `walk_steps`,
-    which reads `neighbour_reach`). An `affine_view` with draws of its own distorts each. Batch
-    normalisation uses the batch's own statistics in the joints, so a data set must be in random
-    order.
+    which reads `neighbour_reach`). An `affine_view` with draws of its own distorts each, but the
+    first view of a `plain_share` of the examples shows them as they are. Neighbours are near in the
+    (deskewed) inputs, or with the `neighbour_space` "features" in the `features` of the trained
+    encoder that this one begins with; there is no walk then. Batch normalisation uses the batch's
+    own statistics in the joints, so a data set must be in random order.
 
     The encoder has more outputs than there are clusters. The first phase, "over", trains the
     outputs alone; the second trains outputs and clusters:
@@ -68,13 +74,14 @@ class InformationEncoder(Model):
     one output a cluster from the start, training usually ends with two digits in one cluster and
     a third digit in two. The finer outputs separate the digits. They stay in the loss so that the
     layers do not forget these distinctions. The learning rate falls to 0 along half a cosine over
-    both phases.
+    both phases. With `weight_averaging` above 0 the trainer ends with averages of the variables.
 
     Attributes:
       encoder: the `ClusterEncoder`.
       inputs: float tensor [batch, n_features].
       partners: float tensor [batch, n_features], what the second view shows; `inputs` unless fed.
       views: pair of float tensors [batch, n_features].
+      features: float tensor [batch, size of the last hidden layer], of the undistorted inputs.
       outputs: float tensor [batch, n_over_clusters], the logits of the undistorted inputs.
       probs: float tensor [batch, n_clusters], q(c|x) of the undistorted inputs.
       joint, output_joint: float tensors [n_clusters, n_clusters] and [n_over_clusters,
@@ -125,13 +132,12 @@ class InformationEncoder(Model):
         self._build_losses()
 
     def _build_joints(self) -> None:
-        def view(images: Tensor) -> Tensor:
-            return (
-                random_view(images, self.shape) if self.params["augment"] else tf.identity(images)
-            )
-
         with tf.name_scope("views"):
-            self.views = view(self.inputs), view(self.partners)
+            first, second = self._view(self.inputs), self._view(self.partners)
+            if self.params["plain_share"]:
+                draws = tf.random.stateless_uniform([tf.shape(first)[0], 1], noise_seed())
+                first = tf.where_v2(draws < self.params["plain_share"], self.inputs, first)
+            self.views = first, second
         with tf.name_scope("joints"):
             outputs = self.encoder.outputs(tf.concat(self.views, axis=0), training=True)
             both = self.encoder.logits(outputs), outputs
@@ -142,7 +148,7 @@ class InformationEncoder(Model):
         return random_view(inputs, self.shape) if self.params["augment"] else tf.identity(inputs)
 
     def _build_probs(self) -> Tensor:
-        self.outputs = self.encoder.outputs(self.inputs)
+        self.features, self.outputs = self.encoder.features_and_outputs(self.inputs)
         self.probs = tf.nn.softmax(self.encoder.logits(self.outputs), name="probs")
         return self.probs
 
@@ -200,6 +206,11 @@ class InformationEncoder(Model):
           trainer: the `Trainer` of this model.
           train_set: a `DataSet`; its labels are not used.
         """
+        if self.params["neighbour_space"] == "features" and train_set.neighbours is None:
+            raise ParameterError(
+                "parameter 'neighbour_space' is 'features': the encoder must begin with a trained "
+                "one (--from), whose features decide"
+            )
         left = self.params["pretrain_epochs"] - trainer.epochs_done["over"]
         trainer.fit(train_set, left, sample=False, phase="over")
         if not self.params["regroup"] and not trainer.interrupted:
@@ -226,6 +237,12 @@ class InformationEncoder(Model):
             self.encoder.assign(session, best)
 
     # What a trained encoder can do.
+
+    def compute_features(self, session: Session, inputs: np.ndarray) -> np.ndarray:
+        """Returns the last hidden layer, float array [n, size], for float32 [n, n_features]."""
+        return run_in_chunks(
+            session, self.features, {self.inputs: check_points(inputs, self.n_features)}
+        )
 
     def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns q(cluster | x), float array [n, n_clusters], for float32 [n, n_features]."""

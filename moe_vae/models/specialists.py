@@ -58,6 +58,7 @@ _ROUTER_PARAMS = (
     "neighbour_reach",
     "deskew",
     "augment",
+    "plain_share",
     "regroup",
     "pretrain_epochs",
 )

@@ -52,7 +52,11 @@ class ClusterEncoder:
                 self._assign = tf.assign(self.groups, self._new_groups)
 
     def outputs(self, inputs: Tensor, training: bool = False) -> Tensor:
-        """Computes the network's outputs, before grouping.
+        """Computes the network's outputs, before grouping; see `features_and_outputs`."""
+        return self.features_and_outputs(inputs, training)[1]
+
+    def features_and_outputs(self, inputs: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
+        """Computes the network's last hidden layer, and its outputs before grouping.
 
         All calls share their weights.
 
@@ -61,12 +65,13 @@ class ClusterEncoder:
           training: see `encoder_layers`.
 
         Returns:
-          Float tensor [batch, n_over_clusters], or [batch, n_clusters] without groups.
+          Float tensors [batch, size of the layer] and [batch, n_over_clusters]; without groups the
+          second is [batch, n_clusters].
         """
         with tf.variable_scope("encode_cluster", reuse=tf.AUTO_REUSE):
             scaled = inputs / self.params["input_std"]
             h = encoder_layers(scaled, self.params, "cluster_encoder", self.shape, training)
-            return tf.layers.dense(h, self.params["n_over_clusters"] or self.n_clusters)
+            return h, tf.layers.dense(h, self.params["n_over_clusters"] or self.n_clusters)
 
     def logits(self, outputs: Tensor) -> Tensor:
         """Returns the clusters' logits [batch, n_clusters] for `outputs`."""

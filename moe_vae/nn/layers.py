@@ -14,6 +14,7 @@ __all__ = [
     "bounded_variance",
     "gaussian_code",
     "hidden_layers",
+    "moving_averages",
     "normalised_layer",
     "reparametrise",
     "weighted_sum",
@@ -23,8 +24,8 @@ VARIANCE_FLOOR = 1e-5
 
 Activation = str | Callable[[Tensor], Tensor]
 
-# Graph collection: for each layer with batch normalisation the name of a variable that is trained,
-# and the operations that update its moving averages.
+# Graph collection: for each moving average of batch normalisation the name of a variable that is
+# trained beside it, the operation that updates it, and the average itself.
 _AVERAGES = "moe_vae/averages"
 
 
@@ -84,8 +85,9 @@ def normalised_layer(
         return layer(x, size, activation=function, **settings)
     normalisation = tf.layers.BatchNormalization(momentum=momentum)
     x = normalisation(layer(x, size, use_bias=False, **settings), training=training)
-    for update in normalisation.updates:
-        tf.add_to_collection(_AVERAGES, (normalisation.beta.op.name, update))
+    averages = normalisation.moving_mean, normalisation.moving_variance
+    for update, average in zip(normalisation.updates, averages, strict=False):
+        tf.add_to_collection(_AVERAGES, (normalisation.beta.op.name, update, average))
     return function(x)
 
 
@@ -96,7 +98,12 @@ def average_updates(variables: Sequence[Any]) -> list:
       variables: the variables that are trained; only their layers' averages are updated.
     """
     trained = {variable.op.name for variable in variables}
-    return [update for name, update in tf.get_collection(_AVERAGES) if name in trained]
+    return [update for name, update, _ in tf.get_collection(_AVERAGES) if name in trained]
+
+
+def moving_averages() -> list:
+    """Returns the variables of the current graph that are updated by `average_updates`."""
+    return [average for *_, average in tf.get_collection(_AVERAGES)]
 
 
 def activation_function(activation: Activation) -> Callable[[Tensor], Tensor]:

@@ -20,8 +20,6 @@ STRIDE = 2  # of every convolution, in both directions
 # Of the moving averages of batch normalisation, by whether there are convolutions. The second is
 # TensorFlow's own: with it the averages follow only after hundreds of steps.
 MOMENTUM = {True: 0.9, False: 0.99}
-
-
 _CONVOLUTIONS = "moe_vae/convolutions"  # a graph collection
 
 

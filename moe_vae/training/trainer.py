@@ -23,6 +23,7 @@ from moe_vae.nn.noise import key_value, noise_key
 from moe_vae.nn.sessions import chunks, open_session
 from moe_vae.params import ParameterError
 from moe_vae.schedules import Schedule, check_schedule
+from moe_vae.training.averages import WeightAverages
 from moe_vae.training.gradients import gradient_norms, trained_by
 from moe_vae.training.progress import EpochBar
 
@@ -51,7 +52,9 @@ class Trainer:
 
     The trainer owns the learning rate: in each epoch it feeds the parameter `learning_rate` times
     the factor of the phase's schedule. Each phase has an Adam of its own, so that no phase begins
-    with the momentum of another. The graph is finalised: no operation can be added afterwards.
+    with the momentum of another. If the model has a parameter `weight_averaging` above 0, the last
+    epoch ends with averages of the variables; see `WeightAverages`. The graph is finalised: no
+    operation can be added afterwards.
 
     Attributes:
       model: the model.
@@ -84,6 +87,7 @@ class Trainer:
     """
 
     data_note = ""
+    _can_average = True  # whether the parameter `weight_averaging` may be above 0
     _splits_operations = False  # over the cores; see `session_config`
 
     def __init__(self, model: Model, schedule: str | None = None) -> None:
@@ -94,6 +98,7 @@ class Trainer:
         self.learning_rate = tf.placeholder_with_default(
             float(model.params["learning_rate"]), [], "learning_rate"
         )
+        self._averages = self._build_averages()
         self.train_steps: dict[str, Any] = {}
         self._norms: dict[str, Any] = {}
         for phase, loss in model.phases.items():
@@ -115,6 +120,15 @@ class Trainer:
         self.interrupted = False
         self.shows_progress = True
 
+    def _build_averages(self) -> WeightAverages | None:
+        decay = self.model.params.get("weight_averaging", 0.0)
+        if decay and not self._can_average:
+            raise ParameterError(
+                f"parameter 'weight_averaging' is {decay}: in a cluster and with an engine other "
+                "than plain it must be 0"
+            )
+        return WeightAverages(decay) if decay else None
+
     def _build_steps(self, phase: str, loss: Tensor) -> None:
         optimizer = self._optimizer()
         gradients = trained_by(optimizer, loss)
@@ -127,7 +141,8 @@ class Trainer:
     def _apply(self, optimizer: Any, gradients: list, phase: str) -> Any:
         """Returns the operation that trains a phase one step."""
         with tf.control_dependencies(self._updates(gradients)):
-            return optimizer.apply_gradients(gradients)
+            step = optimizer.apply_gradients(gradients)
+        return step if self._averages is None else self._averages.update_after(step)
 
     @staticmethod
     def _updates(gradients: list) -> list:
@@ -228,6 +243,9 @@ class Trainer:
         start = time.perf_counter()
         norms = self.run_epoch(train_set, phase)
         seconds = time.perf_counter() - start
+        is_last = phase == "loss" and self.epochs_done[phase] + 1 == self.model.params["epochs"]
+        if is_last and self._averages is not None:
+            self.session.run(self._averages.take)
         means, sums = self._totals(train_set)
         losses = self._losses(means, sums)
         for name, value in losses.items():

@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from moe_vae.compat import tf
 from moe_vae.data.checks import DataError
-from moe_vae.data.dataset import DataSet
+from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.data.neighbours import deskew, nearest_neighbours, walk_steps
 from moe_vae.data.spiral import make_spiral
 from moe_vae.evaluation.metrics import clustering_scores
@@ -369,3 +369,65 @@ def test_a_training_that_was_cut_off_ends_alike(tmp_path, cut, regroup):
         resumed.model.predict_proba(resumed.session, data_set.images),
         whole.model.predict_proba(whole.session, data_set.images),
     )
+
+
+def test_a_share_of_the_first_views_is_plain():
+    params = {**SMALL, "plain_share": 0.5, "deskew": False}
+    trainer = start_trainer(lambda p: build_information_encoder(p, shape=(6, 6)), params, 0)
+    images = bars(400).images
+    first, second = trainer.session.run(trainer.model.views, {trainer.model.inputs: images})
+    is_plain = (first == images).all(axis=1)
+    assert 160 < is_plain.sum() < 240
+    assert not (second == images).all(axis=1).any()
+
+
+def test_neighbours_are_looked_for_anew_among_the_features():
+    data_set = bars()
+    trainer = start().fit_to_the_end(data_set)
+    model, session = trainer.model, trainer.session
+    features = model.compute_features(session, data_set.images)
+    assert features.shape == (600, 16)
+    kernel = trainer.variables()["information/encode_cluster/dense_1/kernel"]
+    logits = features @ kernel
+    outputs = session.run(model.outputs, model.feed(data_set.examples(slice(None))))
+    assert np.ptp(outputs - logits, axis=0).max() < 1e-3  # but for the bias
+    params = {**model.params, "neighbour_space": "features"}
+    data = DataSets(data_set, data_set, data_set, "bars")
+    data_set.neighbours = None
+    assert prepare_data(data, params).train.neighbours is None
+    with pytest.raises(ParameterError, match="'neighbour_space' is 'features': the encoder must"):
+        start(neighbour_space="features").fit_to_the_end(data_set)
+    found = prepare_data(
+        data, params, features=lambda images: model.compute_features(session, images)
+    ).train.neighbours
+    np.testing.assert_array_equal(found, nearest_neighbours(features, params["n_neighbours"]))
+
+
+def test_the_last_epoch_ends_with_averages_of_the_variables():
+    """The averages of every step, by hand."""
+    seen = []
+
+    class Noting:
+        def __init__(self, session):
+            self._session = session
+
+        def __getattr__(self, name):
+            return getattr(self._session, name)
+
+        def run(self, fetches, feed=None):
+            found = self._session.run(fetches, feed)
+            if feed and trainer.learning_rate in feed:
+                seen.append(trainer.variables())
+            return found
+
+    trainer = start(weight_averaging=0.7, pretrain_epochs=1, epochs=1, batch_size=100)
+    trainer.session = Noting(trainer.session)
+    averages = trainer.variables()
+    trainer.fit_to_the_end(bars())
+    for n, values in enumerate(seen):
+        decay = min(0.7, (1 + n) / (10 + n))
+        averages = {name: decay * averages[name] + (1 - decay) * values[name] for name in averages}
+    assert len(seen) == 12
+    for name, value in trainer.variables().items():
+        if "groups" not in name:
+            np.testing.assert_allclose(value, averages[name], rtol=1e-4, atol=1e-6)
