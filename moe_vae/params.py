@@ -248,6 +248,7 @@ _RULES: dict[str, _Rule] = {
     "routing_batch_size": _COUNT,
     "information_weight": _WEIGHT,
     "expert_em_steps": _STEPS,
+    "expert_inputs": _choice("examples", "features"),
     "gmm_restarts": _COUNT,
     "gmm_examples": _STEPS,
     "covariance": _choice("diag", "full"),

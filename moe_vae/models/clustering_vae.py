@@ -34,6 +34,7 @@ class ClusteringVAE(VariationalAutoencoder):
       prior: the `GaussianMixture` of the codes.
       log_probs: float tensor [batch, n_clusters], log q(c|x) in the loss.
       predicted_log_probs: float tensor [batch, n_clusters], log q(c|x) in a prediction.
+      features: float tensor [batch, size], the last hidden layer of a network q(c|x), or None.
       And those of `VariationalAutoencoder`.
 
     Args:
@@ -48,6 +49,7 @@ class ClusteringVAE(VariationalAutoencoder):
     loss_cluster: Tensor
     log_probs: Tensor
     predicted_log_probs: Tensor
+    features: Tensor = None
 
     def __init__(self, params: dict[str, Any], inputs: Tensor, shape: Shape = IMAGE_SHAPE) -> None:
         self.n_clusters = self.n_columns = params["n_clusters"]

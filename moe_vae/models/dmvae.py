@@ -117,7 +117,7 @@ class DMVAE(ClusteringVAE):
             float(self.params["temperature"]), [], "temperature"
         )
         self._encoder = ClusterEncoder(self.params, self.n_clusters, self.shape)
-        self._outputs = self._encoder.outputs(self.inputs)
+        self.features, self._outputs = self._encoder.features_and_outputs(self.inputs)
         logits = self._encoder.logits(self._outputs)
         self.held = tf.placeholder_with_default(0.0, [], "held")
         # The value is that of `logits` for any `held`; at 1 no gradient reaches their encoder.

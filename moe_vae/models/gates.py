@@ -43,6 +43,7 @@ class Gate(Model):
     Attributes:
       log_probs: float tensor [batch, n_clusters], log g(x) in the loss.
       predicted_log_probs: float tensor [batch, n_clusters], log g(x) in a prediction.
+      features: float tensor [batch, size of the gate's last hidden layer], or None without one.
 
     Args:
       params: dict of the gate's parameters, already checked; `n_clusters` is among them.
@@ -53,6 +54,7 @@ class Gate(Model):
     answer = "expert"
     log_probs: Tensor
     predicted_log_probs: Tensor
+    features: Tensor = None
 
     def __init__(self, params: dict[str, Any], inputs: Tensor, shape: Shape = IMAGE_SHAPE) -> None:
         self.params = params
@@ -126,11 +128,11 @@ class SoftmaxGate(Gate):
     ) -> None:
         super().__init__(params, inputs, shape)
         with tf.variable_scope(scope):
-            logits = tf.layers.dense(self._features(inputs), self.n_clusters)
+            logits = tf.layers.dense(self._hidden(inputs), self.n_clusters)
             self.log_probs = tf.nn.log_softmax(logits, name="log_probs")
         self.predicted_log_probs = self.log_probs
 
-    def _features(self, inputs: Tensor) -> Tensor:
+    def _hidden(self, inputs: Tensor) -> Tensor:
         return inputs
 
 
@@ -200,8 +202,9 @@ class DeepGate(SoftmaxGate):
     Source: the paper, section 4.
     """
 
-    def _features(self, inputs: Tensor) -> Tensor:
-        return encoder_layers(inputs, self.params, "gate", self.shape)
+    def _hidden(self, inputs: Tensor) -> Tensor:
+        self.features = encoder_layers(inputs, self.params, "gate", self.shape)
+        return self.features
 
 
 class PretrainedGate(Gate):
@@ -223,7 +226,7 @@ class PretrainedGate(Gate):
         super().__init__(params, inputs, shape)
         with tf.variable_scope("gate"):
             self._encoder = ClusterEncoder(params, self.n_clusters, shape)
-            self._outputs = self._encoder.outputs(inputs)
+            self.features, self._outputs = self._encoder.features_and_outputs(inputs)
             logits = self._encoder.logits(self._outputs)
             self.log_probs = tf.nn.log_softmax(logits, name="log_probs")
         self.predicted_log_probs = self.log_probs

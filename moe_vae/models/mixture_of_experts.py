@@ -31,6 +31,7 @@ _TASK_PARAMS = {
     "targets_seed": 0,
     "min_expert_var": 1e-3,
     "expert_em_steps": 0,
+    "expert_inputs": "examples",
 }
 
 
@@ -39,7 +40,9 @@ def mixture_of_experts_params(gate: str) -> dict[str, Any]:
 
     `expert_em_steps` steps of EM fit the experts of a regression before the training, while the
     gate stays fixed (`MixtureOfExperts.fit_experts`). Use them with a gate that is trained by then.
-    `targets_seed` chooses the affine maps of a regression (`add_affine_targets`).
+    The experts read the examples, or with the `expert_inputs` "features" the gate's last hidden
+    layer, which they train as well. `targets_seed` chooses the affine maps of a regression
+    (`add_affine_targets`).
 
     Raises:
       ParameterError: there is no such gate.
@@ -74,6 +77,7 @@ class MixtureOfExperts(Model):
     sum, so the mixture does not learn it. Over a data set it is the mean of the chunks' values.
 
     Attributes:
+      expert_inputs: float tensor [batch, features], what the experts read.
       gate: the gate; its `log_probs` are used in training, `predicted_log_probs` otherwise.
       experts: the `RegressionExperts` or `ClassificationExperts`.
       predicted: float tensor [batch, n_outputs], sum_k g_k y_k.
@@ -102,10 +106,24 @@ class MixtureOfExperts(Model):
         self.n_columns = gate.n_clusters
         self.draws = gate.draws
         self.answer = "class" if params["task"] == "classification" else "value"
+        self.expert_inputs = self._choose_expert_inputs()
         with tf.variable_scope("experts"):
-            self.experts = TASKS[params["task"]](params, inputs, gate.n_clusters, labels)
+            self.experts = TASKS[params["task"]](
+                params, self.expert_inputs, gate.n_clusters, labels
+            )
         self._build_prediction()
         self._build_losses()
+
+    def _choose_expert_inputs(self) -> Tensor:
+        if self.params["expert_inputs"] == "examples":
+            return self.inputs
+        if self.gate.features is None:
+            raise ParameterError(
+                "parameter 'expert_inputs' is 'features': with the gate "
+                f"{self.params['gate']!r}, whose probabilities come from no hidden layer, it must "
+                "be 'examples'"
+            )
+        return self.gate.features
 
     def _build_prediction(self) -> None:
         with tf.name_scope("prediction"):
@@ -247,9 +265,10 @@ class MixtureOfExperts(Model):
             raise DataError("EM fits the experts of a regression on a data set with targets")
         feed = self._feed(inputs, targets)
         log_probs = run_in_chunks(session, self.gate.predicted_log_probs, {self.inputs: inputs})
+        read = run_in_chunks(session, self.expert_inputs, {self.inputs: inputs})
         joint = log_probs
         for _ in range(n_steps):
-            self.experts.fit(session, inputs, targets, softmax(joint, axis=1))
+            self.experts.fit(session, read, targets, softmax(joint, axis=1))
             joint = log_probs + run_in_chunks(session, self.experts.log_likelihoods, feed)
 
     # What a trained mixture can do.

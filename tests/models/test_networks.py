@@ -43,6 +43,10 @@ CASES = {
     "deep": ("moe", {"gate": "deep", **CLASSIFIED}),
     "pretrained": ("moe", {"gate": "pretrained", **CLASSIFIED}),
     "experts behind dmvae": ("moe", {"gate": "dmvae", **CLASSIFIED}),
+    "experts on features": (
+        "moe",
+        {"gate": "dmvae", "expert_inputs": "features", "expert_em_steps": 1, "task": "regression"},
+    ),
 }
 
 
@@ -54,7 +58,8 @@ def data_set(n_examples=120):
     for row in (0, 1):
         images[np.arange(n_examples), 4 * labels + row, 2:7] += 0.9 - 0.4 * row
     images = np.minimum(images, 1).reshape(n_examples, -1)
-    found = DataSet(images, labels, shape=CONV_SHAPE)
+    targets = np.eye(N_CLASSES, dtype=np.float32)[labels] + images[:, :1]
+    found = DataSet(images, labels, targets, CONV_SHAPE)
     found.neighbours = (np.arange(n_examples)[:, None] + [N_CLASSES, -N_CLASSES]) % n_examples
     return found
 
@@ -152,6 +157,16 @@ def test_engines_that_do_not_take_convolutions_say_so():
         start("mixture-of-vaes", "fused")
     with pytest.raises(ParameterError, match="moving averages, which the compiled engine cannot"):
         start("conditional-vae", "compiled")
+
+
+@pytest.mark.parametrize("gate", ["softmax", "hierarchical", "gmm", "vade"])
+def test_experts_read_features_of_gates_that_have_some(gate):
+    given = {"gate": gate, "expert_inputs": "features"}
+    with (
+        tf.Graph().as_default(),
+        pytest.raises(ParameterError, match=f"with the gate '{gate}', wh"),
+    ):
+        builder("moe", (5,))(given)
 
 
 # What a model begins with.
