@@ -224,7 +224,8 @@ class ModelEstimator(BaseEstimator):
 
     def _after_epoch(self, trainer: Trainer, train_set: DataSet) -> None:
         del train_set
-        trainer.samples.clear()  # what each epoch draws is not kept
+        for drawn in (trainer.samples, trainer.fixed_samples):
+            drawn.clear()  # what each epoch draws is not kept
         # Before phase "loss" there is nothing that predicts.
         if trainer.epochs_done["loss"]:
             stops = [callback(self) for callback in self.callbacks or ()]

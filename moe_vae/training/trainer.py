@@ -63,8 +63,10 @@ class Trainer:
       rate: the learning rate that the last epoch was trained with, or None before the first.
       history: dict of loss name to a list, one value an epoch, over the whole training set.
       seconds: list, one value an epoch: the time of the training steps alone.
-      samples: list of float32 arrays [columns, 784], one an epoch: the model's pictures from one
-        code.
+      samples: list of float32 arrays [columns, n_features], one an epoch: the model's pictures from
+        a code that is new in each epoch, as in the posts.
+      fixed_samples: the same from one code for all epochs, so that they show what is learned. The
+        code follows from the seed alone; no other random number depends on it.
       epochs_done: dict of phase to the number of its epochs that are over.
       gradient_norms: dict of a part of the network (the first word of its variables' names) to
         the Euclidean norm of the loss's gradient there, in the last step of the last epoch.
@@ -114,6 +116,7 @@ class Trainer:
         self.history: dict[str, list[float]] = {name: [] for name in model.losses}
         self.seconds: list[float] = []
         self.samples: list[np.ndarray] = []
+        self.fixed_samples: list[np.ndarray] = []
         self.rate: float | None = None
         self.gradient_norms: dict[str, float] = {}
         self.listeners: list[Callable[[Trainer, DataSet], None]] = []
@@ -257,12 +260,14 @@ class Trainer:
         self.model.after_epoch(phase, self.session, sums)
         drawn = []
         if sample:
-            z = np.random.normal(size=[1, self.model.params["z_dim"]])
-            drawn = [self.model.generate_row(self.session, z)]
+            shape = [1, self.model.params["z_dim"]]
+            codes = np.random.normal(size=shape), np.random.default_rng(self._seed).normal(size=shape)
+            drawn = [self.model.generate_row(self.session, z) for z in codes]
         self.epochs_done[phase] += 1
         self.rate = rate
         self.gradient_norms = norms
-        self.samples += drawn
+        self.samples += drawn[:1]
+        self.fixed_samples += drawn[1:]
         self.seconds.append(seconds)
         for name, value in losses.items():
             self.history[name].append(value)
@@ -453,6 +458,7 @@ class Trainer:
             path,
             values=json.dumps(values),
             samples=np.array(self.samples),
+            fixed_samples=np.array(self.fixed_samples),
             generator_key=generator_key,
             order=batches["order"],
         )
@@ -462,6 +468,9 @@ class Trainer:
         with np.load(path) as arrays:
             values = json.loads(arrays["values"].item())
             self.samples = list(arrays["samples"])
+            # Checkpoints of older versions lack them; nobody can draw them any more.
+            missing = np.full_like(arrays["samples"], np.nan)
+            self.fixed_samples = list(arrays.get("fixed_samples", missing))
             kind, *generator = values["generator"]
             np.random.set_state((kind, arrays["generator_key"], *generator))
             train_set.batch_state = {"order": arrays["order"], "position": values["position"]}

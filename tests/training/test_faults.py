@@ -75,6 +75,7 @@ class Run:
         return [
             *map(np.array, trainer.history.values()),
             np.array(trainer.samples),
+            np.array(trainer.fixed_samples),
             *trainer.session.run(variables),
         ]
 

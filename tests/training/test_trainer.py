@@ -55,7 +55,47 @@ def test_training_lowers_the_loss_and_records_every_epoch():
     assert losses[-1] < losses[0] - 10
     assert {len(values) for values in trainer.history.values()} == {4}
     assert len(trainer.seconds) == 4
-    assert np.shape(trainer.samples) == (4, 3, 784)
+    assert np.shape(trainer.samples) == np.shape(trainer.fixed_samples) == (4, 3, 784)
+
+
+def test_samples_have_a_new_code_in_each_epoch_and_fixed_samples_one_for_all():
+    codes = []
+
+    def remember(session, z):
+        codes.append(z)
+        return np.zeros([3, 784])
+
+    trainers = [start_trainer(build_three_experts, SMALL, seed) for seed in (0, 0, 1)]
+    for trainer in trainers:
+        trainer.model.generate_row = remember
+        trainer.fit(random_data(), 2)
+    new, fixed = np.reshape(codes, [3, 2, 2, -1]).transpose(2, 0, 1, 3)
+    assert len(np.unique(np.concatenate(new), axis=0)) == 6
+    np.testing.assert_array_equal(fixed[:, 0], fixed[:, 1])
+    np.testing.assert_array_equal(fixed[0], fixed[1])
+    assert (fixed[0] != fixed[2]).all()
+
+
+def test_the_code_of_fixed_samples_leaves_the_other_random_numbers_as_they_are():
+    with_samples, without = (start_trainer(build_three_experts, SMALL, 0) for _ in range(2))
+    trainer, data = with_samples.fit(random_data(), 2), random_data()
+    np.random.seed(0)
+    for _ in range(2):
+        without.fit(data, 1, sample=False)
+        np.random.normal(size=[1, SMALL["z_dim"]])  # the code of `samples`
+    assert trainer.history == without.history
+
+
+def test_a_state_of_an_older_version_has_no_fixed_samples(tmp_path):
+    data, path = random_data(), tmp_path / "state.npz"
+    trainer = start_trainer(build_three_experts, SMALL, 0).fit(data, 2)
+    trainer.save_state(path, data)
+    with np.load(path) as arrays:
+        older = {name: arrays[name] for name in arrays.files if name != "fixed_samples"}
+    np.savez(path, **older)
+    trainer.restore_state(path, data)
+    assert np.isnan(trainer.fixed_samples).all()
+    assert np.shape(trainer.fixed_samples) == np.shape(trainer.samples) == (2, 3, 784)
 
 
 def test_nothing_is_added_to_the_graph_once_it_is_built():
@@ -101,7 +141,7 @@ def test_ctrl_c_ends_training_with_what_was_learned_so_far():
     draw, drawn = trainer.model.generate_row, []
 
     def interrupt_in_third_epoch(session, z):
-        if len(drawn) == 2:
+        if len(drawn) == 5:  # two an epoch: between those of the third
             raise KeyboardInterrupt
         drawn.append(draw(session, z))
         return drawn[-1]
@@ -110,7 +150,7 @@ def test_ctrl_c_ends_training_with_what_was_learned_so_far():
     trainer.fit(random_data(), 10)
     assert trainer.interrupted
     assert {len(values) for values in trainer.history.values()} == {2}
-    assert len(trainer.samples) == len(trainer.seconds) == 2
+    assert len(trainer.samples) == len(trainer.fixed_samples) == len(trainer.seconds) == 2
     assert np.isfinite(trainer.evaluate(random_data())["loss"])
 
 
