@@ -8,6 +8,8 @@ from moe_vae.plots.shapes import (
     add_arrow,
     add_box,
     add_edge,
+    add_elbow,
+    add_label,
     add_node,
     add_plate,
     add_units,
@@ -34,27 +36,24 @@ def draw_modules() -> "Figure":
     Source: post 3, first drawing.
     """
     n_experts, width = 10, 12.6
-    figure, ax = new_canvas(width, 4.4)
-    ax.text(width / 2, 4.15, "Eleven modules: ten experts and a manager", ha="center", fontsize=13)
-    image, manager = (width / 2, 0.5), (width - 1.0, 1.7)
+    figure, ax = new_canvas(width, 4.8)
+    ax.text(width / 2, 4.5, "Eleven modules: ten experts and a manager", ha="center", fontsize=13)
+    middle = 0.75 + (n_experts - 1) / 2
+    image, output, manager = (middle, 0.5), (middle, 3.9), (width - 1.0, 1.7)
     add_box(ax, image, "image $x$")
-    add_box(ax, manager, "manager", colour=GREY)
-    add_arrow(ax, (image[0] + 0.6, image[1]), (manager[0], manager[1] - 0.25), bend=0.2)
-    output = (width / 2 - 0.8, 3.6)
+    add_box(ax, output, r"$\sum_i\, p_i(x)\, L_i(x)$", 5.4)
     for number in range(n_experts):
-        x = 0.75 + 1.0 * number
-        colour = expert_colour(number)
+        x, colour = 0.75 + number, expert_colour(number)
         add_box(ax, (x, 1.7), f"expert {number}", 0.86, colour=tint(colour), fontsize=9)
-        add_arrow(ax, (image[0], image[1] + 0.25), (x, 1.45), colour="0.6")
-        add_arrow(
-            ax, (x, 1.95), (output[0] + (x - output[0]) * 0.22, output[1] - 0.25), colour=colour
-        )
-        ax.text(
-            x, 2.2, f"$L_{number}$", fontsize=9, ha="center", bbox={"fc": "white", "ec": "none"}
-        )
-    add_box(ax, output, r"$\sum_i\, p_i(x)\, L_i(x)$", 2.6)
-    add_arrow(ax, (manager[0], manager[1] + 0.25), (output[0] + 1.3, output[1]), bend=0.25)
-    ax.text(manager[0] - 0.15, 3.0, "softmax\n$p_0 \\ldots p_9$", ha="center", fontsize=10)
+        add_arrow(ax, (image[0] + 0.1 * (x - middle), 0.75), (x, 1.45), colour="0.6")
+        start, end = (x, 1.95), (middle + 0.5 * (x - middle), 3.65)
+        add_arrow(ax, start, end, colour=colour)
+        add_label(ax, start, end, f"$L_{number}$")
+    add_box(ax, manager, "manager", colour=GREY)
+    add_elbow(ax, (image[0] + 0.6, image[1]), (manager[0], manager[1] - 0.25))
+    add_elbow(ax, (manager[0], manager[1] + 0.25), (output[0] + 2.7, output[1]), upright=True)
+    across = (output[0] + 2.7 + manager[0]) / 2
+    ax.text(across, output[1] + 0.1, r"softmax: $p_0(x) \ldots p_9(x)$", ha="center")
     return figure
 
 
@@ -67,32 +66,28 @@ def draw_vae_expert() -> "Figure":
     ax.text(5.2, 3.35, "One expert: a variational autoencoder", ha="center", fontsize=13)
     y = 2.1
     add_box(ax, (0.85, y), "image $x$")
-    add_box(ax, (2.75, y), "encoder", colour=tint(expert_colour(0)))
-    add_box(ax, (4.45, y + 0.4), r"$\mu$", 0.7)
-    add_box(ax, (4.45, y - 0.4), r"$\sigma^2$", 0.7)
-    add_box(ax, (6.0, y), r"$z = \mu + \sigma\,\epsilon$", 1.4)
+    add_box(ax, (2.6, y), "encoder", colour=tint(expert_colour(0)))
+    add_box(ax, (6.1, y), r"$z = \mu + \sigma\,\epsilon$", 1.4)
     add_box(ax, (7.8, y), "decoder", colour=tint(expert_colour(0)))
     add_box(ax, (9.5, y), r"decoding $\hat{x}$")
-    ax.text(6.0, y + 0.78, r"$\epsilon \sim N(0, I)$", ha="center")
-    add_arrow(ax, (6.0, y + 0.68), (6.0, y + 0.25))
-    for start, end in (
-        ((1.45, y), (2.15, y)),
-        ((3.35, y + 0.1), (4.1, y + 0.4)),
-        ((3.35, y - 0.1), (4.1, y - 0.4)),
-        ((4.8, y + 0.4), (5.3, y + 0.1)),
-        ((4.8, y - 0.4), (5.3, y - 0.1)),
-        ((6.7, y), (7.2, y)),
-        ((8.4, y), (8.9, y)),
-    ):
-        add_arrow(ax, start, end)
-    prior, reconstruction = (4.45, 0.62), (8.0, 0.62)
+    # Both go to the code, and both to the divergence.
+    add_plate(ax, (3.7, y - 0.65), 1.3, 1.3, "")
+    add_box(ax, (4.35, y + 0.29), r"mean $\mu$", 1.14, 0.42, fontsize=9)
+    add_box(ax, (4.35, y - 0.29), r"variance $\sigma^2$", 1.14, 0.42, fontsize=9)
+    ax.text(6.1, y + 0.78, r"$\epsilon \sim N(0, I)$", ha="center")
+    add_arrow(ax, (6.1, y + 0.68), (6.1, y + 0.25))
+    for start, end in ((1.45, 2.0), (3.2, 3.7), (5.0, 5.4), (6.8, 7.2), (8.4, 8.9)):
+        add_arrow(ax, (start, y), (end, y))
+    prior, reconstruction = (4.35, 0.75), (8.3, 0.75)
     add_box(ax, prior, r"prior: $KL(N(\mu, \sigma^2)\,\|\,N(0, I))$", 3.2, colour=GREY)
-    add_box(ax, reconstruction, r"reconstruction: $-\log N(x;\hat{x}, 0.5)$", 3.3, colour=GREY)
-    add_arrow(ax, (4.45, y - 0.65), (4.45, 0.87), dashed=True)
-    add_arrow(ax, (9.5, y - 0.25), (9.0, 0.87), dashed=True)
-    ax.plot([0.85, 0.85, 8.0], [y - 0.25, 0.12, 0.12], color="black", ls="--", lw=1)
-    add_arrow(ax, (8.0, 0.12), (8.0, 0.37), dashed=True)
-    ax.text(6.2, 0.62, "+", ha="center", va="center", fontsize=14)
+    text = r"reconstruction: $-\log N(x;\, \hat{x},\, 0.5^2)$"
+    add_box(ax, reconstruction, text, 3.6, colour=GREY)
+    add_arrow(ax, (4.35, y - 0.65), (4.35, 1.0), dashed=True)
+    add_arrow(ax, (9.5, y - 0.25), (9.5, 1.0), dashed=True)
+    ax.plot([0.85, 0.85, 8.3], [y - 0.25, 0.3, 0.3], color="black", ls="--", lw=1)
+    add_arrow(ax, (8.3, 0.3), (8.3, 0.5), dashed=True)
+    ax.text(6.22, 0.75, "+", ha="center", va="center", fontsize=14)
+    ax.text(5.2, 0.08, r"$N(a, b)$ has the mean $a$ and the variance $b$", ha="center", fontsize=9)
     return figure
 
 

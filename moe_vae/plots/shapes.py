@@ -16,6 +16,8 @@ __all__ = [
     "add_arrow",
     "add_box",
     "add_edge",
+    "add_elbow",
+    "add_label",
     "add_node",
     "add_plate",
     "add_units",
@@ -100,6 +102,20 @@ def add_arrow(
             shrinkB=0,
         )
     )
+
+
+def add_elbow(ax: "Axes", start: Point, end: Point, upright: bool = False) -> None:
+    """Draws an arrow with one right angle; `upright` is whether it leaves its start upwards."""
+    corner = (start[0], end[1]) if upright else (end[0], start[1])
+    ax.plot(*zip(start, corner, strict=True), color="black", lw=1)
+    add_arrow(ax, corner, end)
+
+
+def add_label(ax: "Axes", start: Point, end: Point, text: str, share: float = 0.3) -> None:
+    """Writes a text on a straight arrow, at a share of its length."""
+    place = [a + share * (b - a) for a, b in zip(start, end, strict=True)]
+    box = {"fc": "white", "ec": "none", "pad": 0.5}
+    ax.text(*place, text, ha="center", va="center", fontsize=9, bbox=box)
 
 
 def add_node(
