@@ -1,6 +1,7 @@
 """The measurements' figures."""
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from moe_vae.bench.step_model import EXTRAPOLATED_EXAMPLES, EXTRAPOLATED_WORKERS
@@ -20,6 +21,7 @@ WORK_LABELS = {
     "score": "images scored by every expert",
     "generate": "images generated",
 }
+OUTLIER = 1.5  # more than so many times the median is an epoch to explain
 GROWTH_LABELS = {"experts": "experts", "batch": "images a batch", "side": "pixels an image"}
 
 
@@ -45,8 +47,32 @@ def plot_epochs(epochs: Mapping[str, Sequence[Record]]) -> "Figure":
     )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylim(bottom=0)
+    _explain_outliers(ax, epochs)
     figure.legend(loc="outside lower center", ncols=3)
     return figure
+
+
+def _explain_outliers(ax: "Axes", epochs: Mapping[str, Sequence[Record]]) -> None:
+    """Writes what is known of the epochs that took much longer than their engine's median.
+
+    The processor's time beside the clock's tells work from waiting.
+    """
+    places, lines = [], []
+    for name, values in epochs.items():
+        usual = median(epoch["train"] for epoch in values)
+        for number, epoch in enumerate(values, 2):
+            if epoch["train"] <= OUTLIER * usual:
+                continue
+            places.append((number, epoch["train"]))
+            line = f"{name}, epoch {number}: {epoch['train']:.1f} s (median {usual:.1f} s)"
+            if "train_cpu" in epoch:
+                usual = median(each["train_cpu"] for each in values)
+                line += f",\n    processor {epoch['train_cpu']:.1f} s (median {usual:.1f} s)"
+            lines.append(line)
+    if places:
+        highest = max(places, key=lambda place: place[1])
+        style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "va": "top"}
+        ax.annotate("\n".join(lines), highest, (8, 0), **style)
 
 
 def plot_growth(points: Sequence[Record], fixed: Mapping[str, int]) -> "Figure":
@@ -99,29 +125,30 @@ def plot_scaling(
       n_examples: number of images of the measured runs.
 
     Returns:
-      A figure in which dots are measured and lines are the model.
+      A figure of a panel with measurements, as dots, and the model, as lines; and one with the
+      model alone for each number of experts.
     """
     from matplotlib.figure import Figure
 
     numbers = sorted({entry["experts"] for entry in extrapolated})
-    figure = Figure(figsize=(4.2 * (1 + len(numbers)), 4.2), layout="constrained")
+    figure = Figure(figsize=(4.6 * (1 + len(numbers)), 4.6), layout="constrained")
     measured, *others = figure.subplots(1, 1 + len(numbers))
     _plot_measured(measured, runs, model, n_examples)
-    _label_workers(measured, sorted({run["workers"] for run in runs} - {0}))
+    _label_workers(measured, sorted({run["workers"] for run in runs} - {0}), n_columns=2)
     for ax, n_experts in zip(others, numbers, strict=True):
         _plot_extrapolated(ax, [e for e in extrapolated if e["experts"] == n_experts])
         _label_workers(ax, EXTRAPOLATED_WORKERS)
     return figure
 
 
-def _label_workers(ax: "Axes", ticks: Sequence[int]) -> None:
+def _label_workers(ax: "Axes", ticks: Sequence[int], n_columns: int = 1) -> None:
     ax.set_xscale("log", base=2)
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.title.set_fontsize(10)
     ax.set_xlabel("worker processes")
     ax.set_ylabel("seconds an epoch")
     ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, ncols=n_columns)
 
 
 def _plot_measured(ax: "Axes", runs: Sequence[Record], model: Record, n_examples: int) -> None:
@@ -141,18 +168,30 @@ def _plot_measured(ax: "Axes", runs: Sequence[Record], model: Record, n_examples
         (line,) = ax.plot(workers, of_model, label=f"{n_experts} experts")
         ax.plot(workers, measured, "o", color=line.get_color())
         ax.axhline(alone, color=line.get_color(), linestyle=":")
-    ax.set_title(f"Measured (dots), {n_examples:,} images, {cores} cores; dotted: one process")
-    ax.set_ylim(bottom=0)
+    # The legend's first column tells the colours, the second one the marks.
+    for mark, label in (("o", "measured"), ("-", "model"), (":", "measured, one process")):
+        ax.plot([], [], mark, color="black", label=label)
+    ax.set_title(f"Measured, and the model: {n_examples:,} images, {cores} cores")
+    ax.set_ylim(0, 1.25 * ax.get_ylim()[1])  # room for the legend
 
 
 def _plot_extrapolated(ax: "Axes", entries: Sequence[Record]) -> None:
     fewest = min(entry["parameter_servers"] for entry in entries)
+    batch_sizes = sorted({entry["batch_size"] for entry in entries})
     for entry in entries:
-        n_servers = entry["parameter_servers"]
-        label = f"batches of {entry['batch_size']}, servers: {n_servers}"
-        style = "-" if n_servers == fewest else "--"
-        ax.plot(list(map(int, entry["workers"])), entry["workers"].values(), style, label=label)
+        n_servers, batch_size = entry["parameter_servers"], entry["batch_size"]
+        # A thin line can be seen on a broad one that it coincides with.
+        style: dict[str, Any] = (
+            {"lw": 5, "alpha": 0.4} if n_servers == fewest else {"ls": "--", "zorder": 3}
+        )
+        ax.plot(
+            list(map(int, entry["workers"])),
+            entry["workers"].values(),
+            color=f"C{batch_sizes.index(batch_size)}",
+            label=f"batches of {batch_size:,}, servers: {n_servers}",
+            **style,
+        )
     ax.axhline(entries[-1]["alone"], color="black", linestyle=":", label="one process")
     n_experts = entries[-1]["experts"]
-    ax.set_title(f"Model: {n_experts} experts, {EXTRAPOLATED_EXAMPLES:,} images, a core each")
+    ax.set_title(f"Model alone: {n_experts} experts, {EXTRAPOLATED_EXAMPLES:,} images, a core each")
     ax.set_yscale("log")

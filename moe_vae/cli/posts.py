@@ -26,4 +26,4 @@ def run(arguments: argparse.Namespace) -> None:
     study = options.study_of(arguments)
     runs = studies.posts(study, arguments.data, arguments.seeds, arguments.models)
     count = options.counted(len(runs), "run")
-    print(f"{count} in {study.out}, the last seed's figures in {study.figures}/.")
+    print(f"{count} in {study.out}, the first seed's figures in {study.figures}/.")

@@ -28,10 +28,15 @@ from moe_vae.models.specialists import build_mixture_of_vaes, mixture_of_vaes_pa
 from moe_vae.models.vade import VADE_PARAMS, build_vade
 from moe_vae.models.vae import VAE_PARAMS, build_vae
 from moe_vae.params import ParameterError, network_params
-from moe_vae.plots.clustering import draw_clustering_vae, draw_information_encoder
-from moe_vae.plots.conditional_vae import draw_conditional_vae
+from moe_vae.plots.clustering import (
+    draw_clustering_record,
+    draw_clustering_vae,
+    draw_information_encoder,
+    draw_information_record,
+)
+from moe_vae.plots.conditional_vae import draw_conditional_vae, draw_conditional_vae_record
 from moe_vae.plots.mixture_of_experts import draw_mixture_of_experts
-from moe_vae.plots.mixture_of_vaes import draw_hierarchy, draw_mixture_of_vaes
+from moe_vae.plots.mixture_of_vaes import draw_hierarchy, draw_mixture_of_vaes, draw_mixture_record
 from moe_vae.plots.vae import draw_vae
 from moe_vae.posts.conditional_vae import CONDITIONAL_VAE_PARAMS, build_conditional_vae
 from moe_vae.training.trainer import Trainer
@@ -97,6 +102,7 @@ class ModelEntry(NamedTuple):
       score: function of a trainer and a `DataSet` that returns a dict of scores.
       draw: function of a trainer, its record and a `DataSet` that returns a dict of name to figure.
       label: its name in text and figures.
+      draw_record: function of a record that returns those of the figures that it alone determines.
       counter: the name of the parameter that is the number of experts, clusters or classes.
       needs_labels: function of all parameters: whether the model is trained on labels.
       fused: as `build`, with the fused engine, which reads images; None without one.
@@ -111,6 +117,7 @@ class ModelEntry(NamedTuple):
     score: Callable[..., Params]
     draw: Callable[..., dict[str, Any]]
     label: str
+    draw_record: Callable[[Params], dict[str, Any]] = lambda record: {}
     counter: str = "n_clusters"
     needs_labels: Callable[[Params], bool] = lambda params: False
     fused: Builder | None = None
@@ -126,6 +133,7 @@ MODELS = {
         score_conditional_vae,
         draw_conditional_vae,
         "conditional VAE",
+        draw_record=draw_conditional_vae_record,
         counter="n_classes",
         needs_labels=lambda params: True,
         compiles=True,
@@ -137,6 +145,7 @@ MODELS = {
         score_clustering,
         draw_mixture_of_vaes,
         "mixture of VAEs",
+        draw_record=draw_mixture_record,
         counter="n_experts",
         needs_labels=lambda params: params["routing"] == "labels",
         fused=build_fused_mixture_of_vaes,
@@ -149,6 +158,7 @@ MODELS = {
         score_clustering,
         draw_hierarchy,
         "hierarchical mixture of VAEs",
+        draw_record=draw_mixture_record,
         counter="n_experts",
         fused=build_fused_hierarchical_mixture,
         evaluate=evaluate_specialists,
@@ -159,6 +169,7 @@ MODELS = {
         score_clustering,
         draw_information_encoder,
         "information encoder",
+        draw_record=draw_information_record,
     ),
     "vae": ModelEntry(
         build_vae,
@@ -174,6 +185,7 @@ MODELS = {
         score_clustering,
         draw_clustering_vae,
         "VaDE",
+        draw_record=draw_clustering_record,
         compiles=True,
         evaluate=evaluate_codes,
     ),
@@ -183,6 +195,7 @@ MODELS = {
         score_clustering,
         draw_clustering_vae,
         "DMVAE",
+        draw_record=draw_clustering_record,
         compiles=True,
         evaluate=evaluate_codes,
     ),

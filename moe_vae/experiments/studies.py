@@ -108,7 +108,7 @@ def posts(
     Args:
       study: the `Study`.
       data: a key of `SOURCES`.
-      seeds: the runs' seeds; the figures are the last one's.
+      seeds: the runs' seeds; the figures are the first one's, by default the post's own.
       models: which of `POST_MODELS`.
 
     Returns:
@@ -129,7 +129,7 @@ def posts(
             merged = {(each["model"], each["seed"]): each for each in (*kept, *runs)}
             # Stable: each model's runs stay in the order in which they came.
             study.write(runs=sorted(merged.values(), key=lambda each: each["model"]))
-        copy_figures(run_dir, study.figures, name)
+        copy_figures(study.runs / f"{name}-{seeds[0]}", study.figures, name)
     save_figures(concept_figures(), study.figures, "post3_")
     return runs
 

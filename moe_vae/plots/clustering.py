@@ -31,9 +31,18 @@ from moe_vae.training.trainer import Trainer
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_clustering_vae", "draw_information_encoder", "plot_bound", "plot_codes"]
+__all__ = [
+    "draw_clustering_record",
+    "draw_clustering_vae",
+    "draw_information_encoder",
+    "draw_information_record",
+    "plot_bound",
+    "plot_codes",
+]
 
 Record = dict[str, Any]
+
+_NAMES = {"vade": "VaDE", "dmvae": "DMVAE"}
 
 N_GENERATED = 12  # images of each cluster
 N_CODES = 2000  # in a t-SNE
@@ -50,15 +59,33 @@ def draw_clustering_vae(trainer: Trainer, record: Record, data_set: DataSet) -> 
 
     Source: the paper, sections 3 and 6, figures.
     """
-    model = trainer.model
-    title = f"{type(model).__name__} ({run_name(record)})"
+    title = _title(record)
     draw = draw_points if draws_points(record) else _draw_images
     return {
-        "losses": plot_bound(trainer, title),
-        **draw_confusion(record, title, record["test"].get("accuracy"), model.column, "confusion"),
+        **draw_clustering_record(record),
         "codes": plot_codes(trainer, record, data_set, title),
         **draw(trainer, record, data_set, title),
     }
+
+
+def draw_clustering_record(record: Record) -> "dict[str, Figure]":
+    """Draws what the record of a VaDE's or a DMVAE's run alone determines.
+
+    Args:
+      record: its `run_record`.
+
+    Returns:
+      Dict of name to figure.
+    """
+    title, accuracy = _title(record), record["test"].get("accuracy")
+    return {
+        "losses": plot_bound(record, title),
+        **draw_confusion(record, title, accuracy, "cluster", "confusion"),
+    }
+
+
+def _title(record: Record) -> str:
+    return f"{_NAMES[record['model']]} ({run_name(record)})"
 
 
 def draw_information_encoder(
@@ -71,40 +98,51 @@ def draw_information_encoder(
       record: its `run_record`.
       data_set: not used, as the encoder draws nothing.
     """
-    del data_set
+    del trainer, data_set
+    return draw_information_record(record)
+
+
+def draw_information_record(record: Record) -> "dict[str, Figure]":
+    """Draws what the record of an information encoder's run determines: dict of name to figure."""
     title = f"Information encoder ({run_name(record)})"
+    n_before = record["params"]["pretrain_epochs"]
+    before = f"; the first {n_before} epochs train the finer outputs alone" if n_before else ""
     titles = {
-        "information": "information of the clusters (nats)",
-        "over_information": "information of the finer outputs (nats)",
+        "information": "information of the clusters",
+        "over_information": "information of the finer outputs",
     }
     accuracy = record["test"].get("accuracy")
     return {
-        "losses": plot_losses(trainer.history, titles, title),
-        **draw_confusion(record, title, accuracy, trainer.model.column, "confusion"),
+        "losses": plot_losses(
+            record["history"], titles, title + before, dict.fromkeys(titles, "nats")
+        ),
+        **draw_confusion(record, title, accuracy, "cluster", "confusion"),
     }
 
 
-def plot_bound(trainer: Trainer, title: str) -> "Figure":
+def plot_bound(record: Record, title: str) -> "Figure":
     """Draws the losses of the epochs that train a VAE by the whole bound.
 
     While the autoencoder is trained alone, the bound is so bad that later epochs would look flat.
 
     Args:
-      trainer: a `Trainer` of a `VariationalAutoencoder` after `fit`.
+      record: a `VariationalAutoencoder`'s `run_record`.
       title: title of the figure.
     """
-    n_before = trainer.n_epochs - trainer.epochs_done["loss"]
+    history = record["history"]
+    n_before = min(record["params"]["pretrain_epochs"], len(history["loss"]))
     after = f", after {n_before} epochs of the autoencoder alone" if n_before else ""
     titles = {
-        "loss_reconstruction": "reconstruction (nats)",
-        "loss_code": "KL of the code (nats)",
-        "loss_cluster": "KL of the cluster (nats)",
-        "loss": "total loss (nats)",
+        "loss_reconstruction": "reconstruction",
+        "loss_code": "KL of the code",
+        "loss_cluster": "KL of the cluster",
+        "loss": "total loss",
     }
     return plot_losses(
-        {name: values[n_before:] for name, values in trainer.history.items()},
-        {name: titles[name] for name in trainer.model.losses},
+        {name: values[n_before:] for name, values in history.items()},
+        {name: text for name, text in titles.items() if name in history},
         title + after,
+        dict.fromkeys(titles, "nats an example"),
     )
 
 
@@ -152,9 +190,10 @@ def _draw_images(
     if trainer.samples:
         figures["samples"] = plot_samples(
             pictures(trainer.samples, record),
-            f"{title}: one code, every cluster",
+            f"{title}: every cluster from one code a row",
             column_labels=[str(cluster) for cluster in clusters],
             column_colours=[expert_colour(matched.get(cluster, cluster)) for cluster in clusters],
+            fixed_samples=pictures(trainer.fixed_samples, record),
         )
     return figures
 

@@ -145,7 +145,10 @@ def draw_points(
     """
     model, session = trainer.model, trainer.session
     points, labels, *_ = some_examples(data_set, N_POINTS)
-    groups = point_groups(points, labels)
+    if labels is None:  # a point has the colour of its own expert or cluster
+        groups, shown = model.predict(session, points), f", by {model.column}"
+    else:
+        groups, shown = labels, f", by {class_name(record)}"
     axes = principal_axes(points)
     random = np.random.default_rng(0)
     n_each = N_POINTS // model.n_columns
@@ -153,16 +156,33 @@ def draw_points(
         model.generate(session, random.standard_normal([n_each, model.params["z_dim"]]), column)
         for column in range(model.n_columns)
     ]
-    # An expert or a cluster has the colour of the arm that it is matched with.
-    matched = matched_classes(record)
-    columns = np.repeat([matched.get(c, c) for c in range(model.n_columns)], n_each)
-    by_column = f"generated, by {'matched ' if matched else ''}{model.column}"
+    groups_of_columns, texts = _column_groups(record, model.n_columns, model.column)
+    columns = np.repeat(groups_of_columns, n_each)
     panels = {
-        "test points": (plane(points, axes), groups),
+        f"test points{shown}": (plane(points, axes), groups),
         "their decodings": (plane(model.reconstruct(session, points), axes), groups),
-        by_column: (plane(np.concatenate(generated), axes), columns),
+        f"generated, by {model.column}": (plane(np.concatenate(generated), axes), columns),
     }
-    return {"points": plot_points(panels, title, group_name=class_name(record))}
+    name = model.column if labels is None else class_name(record)
+    return {"points": plot_points(panels, title, group_name=name, group_labels=texts)}
+
+
+def _column_groups(record: Record, n_columns: int, column: str) -> tuple[list[int], dict[int, str]]:
+    """Returns each column's colour, and what the legend says of a colour.
+
+    An expert or a cluster has the colour of the class that it is matched with. One without a class
+    has a colour that no class has.
+    """
+    matched, names = matched_classes(record), record["class_names"]
+    if not matched:
+        return list(range(n_columns)), dict(enumerate(names or ()))
+    n_classes = len(record["test"]["confusion"])
+    groups, texts = [], {label: names[label] if names else str(label) for label in range(n_classes)}
+    for number in range(n_columns):
+        group = matched.get(number, len(texts))
+        texts[group] = f"{texts.get(group, 'none')} ({column} {number})"
+        groups.append(group)
+    return groups, texts
 
 
 def point_groups(points: np.ndarray, labels: np.ndarray | None) -> np.ndarray:

@@ -18,7 +18,7 @@ from moe_vae.training.trainer import Trainer
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_hierarchy", "draw_mixture_of_vaes"]
+__all__ = ["draw_hierarchy", "draw_mixture_of_vaes", "draw_mixture_record"]
 
 Record = dict[str, Any]
 
@@ -26,11 +26,23 @@ _LOSS_TITLES = {
     "expected_expert_loss": "expected expert loss",
     "balancing_loss": "balancing loss",
     "style_balancing_loss": "style balancing loss",
-    "information": "information of the experts (nats)",
-    "over_information": "information of the finer outputs (nats)",
-    "bound": "bound on the log likelihood (nats)",
+    "information": "information of the experts",
+    "over_information": "information of the finer outputs",
+    "bound": "bound on the log likelihood",
     "loss": "total loss",
 }
+
+_UNITS = {
+    "expected_expert_loss": "nats an example",
+    "balancing_loss": "examples squared, training set",
+    "style_balancing_loss": "examples squared, training set",
+    "information": "nats",
+    "over_information": "nats",
+    "bound": "nats an example",
+}
+
+# They fall by orders of magnitude, and so does the total loss of the post's routing.
+_LOGARITHMIC = ("balancing_loss", "style_balancing_loss")
 
 
 def draw_mixture_of_vaes(
@@ -45,30 +57,51 @@ def draw_mixture_of_vaes(
 
     Source: post 3, cells 8 and 9.
     """
-    return _draw_mixture(trainer, record, data_set, "Mixture of VAEs")
+    draw = draw_points if draws_points(record) else _draw_images
+    return {**draw_mixture_record(record), **draw(trainer, record, data_set, _title(record))}
 
 
 def draw_hierarchy(trainer: Trainer, record: Record, data_set: DataSet) -> "dict[str, Figure]":
     """Draws a trained hierarchical mixture: dict of name to figure; see `draw_mixture_of_vaes`."""
-    title = f"Styles ({run_name(record)})"
-    drawn = _draw_mixture(trainer, record, data_set, "Hierarchical mixture of VAEs")
+    drawn = draw_mixture_of_vaes(trainer, record, data_set)
     if draws_points(record):
         return drawn
+    title = f"Styles ({run_name(record)})"
     return {**drawn, "styles": plot_styles(trainer, record, data_set, title)}
 
 
-def _draw_mixture(
-    trainer: Trainer, record: Record, data_set: DataSet, label: str
-) -> "dict[str, Figure]":
-    title = f"{label} ({run_name(record)})"
-    titles = {name: text for name, text in _LOSS_TITLES.items() if name in trainer.history}
-    draw = draw_points if draws_points(record) else _draw_images
-    accuracy = record["test"].get("accuracy")
+def draw_mixture_record(record: Record) -> "dict[str, Figure]":
+    """Draws what the record of a mixture's run alone determines: dict of name to figure.
+
+    Args:
+      record: its `run_record`.
+
+    Source: post 3, cell 8.
+    """
+    history, title, parts = record["history"], _title(record), _loss_parts(record)
+    titles = {name: text for name, text in _LOSS_TITLES.items() if name in history}
+    accuracy, logarithmic = record["test"].get("accuracy"), (*_LOGARITHMIC, *parts)
     return {
-        "losses": plot_losses(trainer.history, titles, title),
-        **draw_confusion(record, title, accuracy, trainer.model.column, "confusion"),
-        **draw(trainer, record, data_set, title),
+        "losses": plot_losses(history, titles, title, _UNITS, logarithmic, parts),
+        **draw_confusion(record, title, accuracy, "expert", "confusion"),
     }
+
+
+def _title(record: Record) -> str:
+    kind = "Hierarchical mixture" if record["model"] == "hierarchy" else "Mixture"
+    return f"{kind} of VAEs ({run_name(record)})"
+
+
+def _loss_parts(record: Record) -> dict[str, dict[str, list[float]]]:
+    """Returns what a total loss is the sum of, for the post's routing; see `plot_losses`."""
+    history, weight = record["history"], record["params"].get("balancing_weight")
+    if list(history) != ["expected_expert_loss", "balancing_loss", "loss"]:
+        return {}
+    parts = {
+        "expected expert loss": history["expected_expert_loss"],
+        f"{weight:g} x balancing loss": [weight * value for value in history["balancing_loss"]],
+    }
+    return {"loss": parts}
 
 
 def _draw_images(
@@ -80,8 +113,9 @@ def _draw_images(
         experts = range(trainer.model.n_columns)
         figures["samples"] = plot_samples(
             pictures(trainer.samples, record),
-            f"One code, every expert ({run_name(record)})",
+            f"Every expert from one code a row ({run_name(record)})",
             column_labels=[str(expert) for expert in experts],
             column_colours=[expert_colour(expert) for expert in experts],
+            fixed_samples=pictures(trainer.fixed_samples, record),
         )
     return figures

@@ -93,7 +93,7 @@ def plot_mixture_fit(fit: MixtureFit, kmeans: KMeansFit) -> "Figure":
     above.legend(loc="lower left")
     below.set(xlabel="$x$", ylabel="manager's output")
     below.text(kmeans.boundary - 0.01, 0.5, "$x''$ of K-means", ha="right")
-    below.text(fit.split - 0.01, 0.75, "learned", ha="right", color=LEARNED_COLOUR)
-    below.text(SPLIT + 0.01, 0.2, "$x'$", color=SPLIT_COLOUR)
+    below.text(fit.split - 0.03, 0.5, "learned", ha="right", color=LEARNED_COLOUR)
+    below.text(SPLIT + 0.03, 0.5, "$x'$", color=SPLIT_COLOUR)
     below.legend(loc="center right")
     return figure

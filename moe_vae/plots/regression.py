@@ -32,7 +32,9 @@ def plot_errors(cells: Sequence[dict[str, Any]]) -> "Figure":
     gates = [gate for gate in GATES if gate in {cell["params"]["gate"] for cell in cells}]
     places = _places(cells)
     figure = new_figure(1.2 + 3.6 * len(n_outputs), 1.4 + 2.9 * len(data))
-    figure.suptitle("Squared test error of each draw of the targets; the bar is the median")
+    figure.suptitle(
+        "Squared test error of each draw of the targets (D dimensions); the bar is the median"
+    )
     axes = figure.subplots(len(data), len(n_outputs), squeeze=False, sharey="row", sharex=True)
     for row, data_name in zip(axes, data, strict=True):
         for ax, size in zip(row, n_outputs, strict=True):

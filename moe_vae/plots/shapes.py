@@ -113,9 +113,9 @@ def add_elbow(ax: "Axes", start: Point, end: Point, upright: bool = False) -> No
 
 def add_label(ax: "Axes", start: Point, end: Point, text: str, share: float = 0.3) -> None:
     """Writes a text on a straight arrow, at a share of its length."""
-    place = [a + share * (b - a) for a, b in zip(start, end, strict=True)]
+    x, y = (a + share * (b - a) for a, b in zip(start, end, strict=True))
     box = {"fc": "white", "ec": "none", "pad": 0.5}
-    ax.text(*place, text, ha="center", va="center", fontsize=9, bbox=box)
+    ax.text(x, y, text, ha="center", va="center", fontsize=9, bbox=box)
 
 
 def add_node(

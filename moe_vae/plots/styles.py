@@ -23,7 +23,7 @@ def plot_styles(
 ) -> "Figure":
     """Draws what each style of each expert draws from the mean code, beside the nearest images.
 
-    A style that no image of the data set belongs to stays blank.
+    A style that no image of the data set belongs to has no pictures.
 
     Args:
       trainer: a `HierarchicalMixture`'s `Trainer`.
@@ -44,14 +44,13 @@ def plot_styles(
         for style, drawn in enumerate(model.generate(session, mean_code, expert)):
             own = data_set.images[(experts == expert) & (styles == style)]
             # Without images a style was not trained either.
-            row += [drawn if len(own) else np.zeros_like(drawn), *_nearest(own, drawn)]
+            row += [drawn if len(own) else _absent(drawn), *_nearest(own, drawn)]
         rows.append(np.array(row))
         labels.append(label)
     columns = [
-        text
-        for style in range(model.n_styles)
-        for text in (f"style {style}", *["nearest"] * N_NEAREST)
+        text for style in range(model.n_styles) for text in (f"style {style}", *[""] * N_NEAREST)
     ]
+    title = f"{title}: each style's drawing, and right of it its {N_NEAREST} nearest images"
     return plot_image_rows(pictures(rows, record), labels, title, columns)
 
 
@@ -65,8 +64,11 @@ def _titled_experts(model: HierarchicalMixture, record: dict[str, Any]) -> list[
 
 
 def _nearest(images: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """The images that are nearest to a drawing; blank ones where there are too few."""
+    """The images that are nearest to a drawing; NaN where there are too few."""
     distances = np.square(images - drawn).sum(axis=1)
     found = images[np.argsort(distances)[:N_NEAREST]]
-    blank = np.zeros([N_NEAREST - len(found), len(drawn)], np.float32)
-    return np.concatenate([found, blank])
+    return np.concatenate([found, *[_absent(drawn)[None]] * (N_NEAREST - len(found))])
+
+
+def _absent(drawn: np.ndarray) -> np.ndarray:
+    return np.full_like(drawn, np.nan)

@@ -44,7 +44,7 @@ def draw_vae(trainer: Trainer, record: Record, data_set: DataSet) -> "dict[str, 
     title = f"VAE ({run_name(record)})"
     draw = _draw_points if draws_points(record) else _draw_images
     return {
-        "losses": plot_bound(trainer, title),
+        "losses": plot_bound(record, title),
         "codes": plot_codes(trainer, record, data_set, title),
         **draw(trainer, record, data_set, title),
     }
@@ -62,9 +62,12 @@ def _draw_images(
     if n_epochs := len(trainer.samples):
         shown = np.linspace(0, n_epochs - 1, min(N_COLUMNS, n_epochs)).astype(int)
         figures["samples"] = plot_image_rows(
-            [pictures(trainer.samples, record)[shown, 0]],
-            ["epoch"],
-            f"{title}: one code",
+            [
+                pictures(drawn, record)[shown, 0]
+                for drawn in (trainer.samples, trainer.fixed_samples)
+            ],
+            ["new codes", "one code"],
+            f"{title}: generated after each epoch",
             [str(epoch + 1) for epoch in shown],
         )
     return figures

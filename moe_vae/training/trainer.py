@@ -261,7 +261,10 @@ class Trainer:
         drawn = []
         if sample:
             shape = [1, self.model.params["z_dim"]]
-            codes = np.random.normal(size=shape), np.random.default_rng(self._seed).normal(size=shape)
+            codes = (
+                np.random.normal(size=shape),
+                np.random.default_rng(self._seed).normal(size=shape),
+            )
             drawn = [self.model.generate_row(self.session, z) for z in codes]
         self.epochs_done[phase] += 1
         self.rate = rate

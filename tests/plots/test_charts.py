@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from matplotlib.patches import Circle
+from matplotlib.patches import Circle, FancyArrowPatch
 
 from moe_vae.plots.charts import (
     expert_colour,
@@ -41,6 +41,26 @@ def test_samples_of_few_epochs_show_every_epoch_once():
     assert row_labels(figure) == ["epoch 1", "epoch 2", "epoch 3"]
 
 
+def test_samples_of_one_code_stand_beside_those_of_new_codes():
+    figure = plot_samples(list(IMAGES[:2]), "title", fixed_samples=list(IMAGES[2:4]))
+    left, right = figure.subfigs
+    assert left.get_suptitle() == "a new code in each epoch"
+    assert right.get_suptitle() == "one code for all epochs"
+    for part, images in ((left, IMAGES[:2]), (right, IMAGES[2:4])):
+        assert row_labels(part) == ["epoch 1", "epoch 2"]
+        shown = [ax.images[0].get_array() for ax in part.axes]
+        np.testing.assert_array_equal(np.reshape(shown, [2, 10, 784]), images)
+
+
+def test_a_picture_that_does_not_exist_leaves_its_place_empty():
+    images = np.stack([IMAGES[0, 0], np.full(784, np.nan)])
+    first, second = plot_image_rows([images], ["row"], "title").axes
+    assert len(first.images) == 1
+    assert first.get_frame_on()
+    assert len(second.images) == 0
+    assert not second.get_frame_on()
+
+
 def test_pictures_are_white_on_black_without_ticks():
     ax = plot_image_rows(IMAGES[:1], ["row"], "title").axes[0]
     assert ax.images[0].get_cmap().name == "Greys_r"
@@ -64,6 +84,23 @@ def test_losses_are_drawn_over_epochs_from_1():
     assert figure.axes[0].get_title() == "loss b"
 
 
+def test_a_loss_has_its_unit_and_a_sum_its_parts():
+    history = {"a": [3.0, 2.0], "b": [100.0, 10.0], "c": [0.0, 10.0]}
+    figure = plot_losses(
+        history,
+        {"a": "loss a", "b": "loss b", "c": "loss c"},
+        "title",
+        {"a": "nats"},
+        ["b", "c"],
+        {"b": {"most": [99.0, 9.0], "rest": [1.0, 1.0]}},
+    )
+    assert [ax.get_ylabel() for ax in figure.axes] == ["nats", *["value on the training set"] * 2]
+    # A scale without a place for 0 would hide a value.
+    assert [ax.get_yscale() for ax in figure.axes] == ["linear", "log", "linear"]
+    assert [line.get_label() for line in figure.axes[1].lines] == ["sum", "most", "rest"]
+    np.testing.assert_array_equal(figure.axes[1].lines[1].get_ydata(), [99.0, 9.0])
+
+
 def test_confusion_writes_every_count():
     figure = plot_confusion([[5, 0], [1, 7]], "title")
     written = {t.get_position(): t.get_text() for t in figure.axes[0].texts}
@@ -74,6 +111,19 @@ def test_an_expert_has_its_own_colour_in_every_figure():
     assert len({expert_colour(number) for number in range(10)}) == 10
     boxes = [patch.get_facecolor() for patch in draw_modules().axes[0].patches]
     assert len(set(boxes)) >= 12  # ten experts, the manager, the rest white
+
+
+def test_each_experts_loss_is_written_on_its_own_arrow():
+    (ax,) = draw_modules().axes
+    labels = [text for text in ax.texts if text.get_text().startswith("$L_")]
+    # The arrows from the experts up to the sum, in the experts' order.
+    arrows = [patch for patch in ax.patches if isinstance(patch, FancyArrowPatch)]
+    upwards = [patch._posA_posB for patch in arrows if patch._posA_posB[0][1] == 1.95][:10]
+    assert len(labels) == len(upwards) == 10
+    for label, ends in zip(labels, np.array(upwards), strict=True):
+        (along, up), (dx, dy) = np.array(label.get_position()) - ends[0], ends[1] - ends[0]
+        assert along * dy == pytest.approx(up * dx)
+        assert 0 < up < dy
 
 
 def test_every_unit_of_the_encoder_network_reads_all_units_of_the_layer_before():
@@ -123,6 +173,12 @@ def test_points_of_a_group_have_one_colour_and_one_legend_entry():
     assert legend.get_title().get_text() == "arm"
     assert [text.get_text() for text in legend.get_texts()] == ["0", "1", "2"]
     assert (left.get_xlabel(), left.get_ylabel(), left.get_aspect()) == ("x", "y", 1)
+
+
+def test_a_group_has_its_own_text_in_the_legend_if_there_is_one():
+    panels = {"points": (np.zeros([2, 2]), np.array([0, 1]))}
+    (ax,) = plot_points(panels, "title", group_labels={1: "1 (cluster 4)"}).axes
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["0", "1 (cluster 4)"]
 
 
 def test_scores_figures_and_tables_are_imported_without_their_heavy_packages():
