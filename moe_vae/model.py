@@ -247,3 +247,14 @@ class Model(abc.ABC):
         finalised. A result in which the model has noise is that at the mean code.
         """
         return {}
+
+    def comparisons(self) -> dict[str, Signature]:
+        """Returns what a page shows besides the signatures, to compare experts; none by default.
+
+          compare: from `inputs`, each expert's decoding of its own mean code, float tensor
+            [batch, n_columns, n_features].
+          measure: from `inputs`, each expert's loss at its mean code, in nats [batch, n_columns].
+
+        It adds operations to the current graph, as `signatures` does.
+        """
+        return {}

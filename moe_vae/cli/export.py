@@ -11,9 +11,18 @@ from moe_vae.experiments.exports import (
     read_run,
     write_model,
 )
+from moe_vae.experiments.pages import PageModel, Rounding, export_page
+from moe_vae.experiments.pretrained import PRETRAINED, read_pretrained, read_sample
+from moe_vae.experiments.registry import MODELS
+from moe_vae.experiments.sources import SOURCES
 from moe_vae.export.model_file import ModelFile
 
 __all__ = ["add_command", "run"]
+
+# A page is made of several models and of examples, so it is no `Target` of one model alone.
+HTML = "html"
+PAGE = "page.html"
+_PAGE_HELP = "one file that runs the models in a browser, without a network"
 
 
 def add_command(commands: options.Commands) -> None:
@@ -21,15 +30,17 @@ def add_command(commands: options.Commands) -> None:
     command = options.add(
         commands, "export", run, "write a trained model as a file for another program"
     )
-    options.add_run(command)
-    explained = "; ".join(f"{name}: {target.help}" for name, target in TARGETS.items())
-    command.add_argument("--to", choices=TARGETS, required=True, help=f"what to write. {explained}")
-    names = ", ".join(target.name for target in TARGETS.values())
+    _add_models(command)
+    helps = {name: target.help for name, target in TARGETS.items()} | {HTML: _PAGE_HELP}
+    explained = "; ".join(f"{name}: {text}" for name, text in helps.items())
+    command.add_argument("--to", choices=helps, required=True, help=f"what to write. {explained}")
+    names = ", ".join([*(target.name for target in TARGETS.values()), PAGE])
     command.add_argument(
         "--out",
         type=Path,
         metavar="PATH",
-        help=f"the file or the new directory; default: {names} in the run's directory",
+        help=f"the file or the new directory; default: {names} in the first run's directory, or "
+        "in the current directory",
     )
     command.add_argument(
         "--half",
@@ -45,8 +56,17 @@ def run(arguments: argparse.Namespace) -> None:
     """Writes the export, and says where it is."""
     if arguments.half and arguments.to != "npz":
         raise options.CommandError(f"--half does not go with --to {arguments.to}; use --to npz")
-    content = read_run(arguments.run_dir)
-    path = arguments.out or arguments.run_dir / TARGETS[arguments.to].name
+    models = _models(arguments)
+    name = PAGE if arguments.to == HTML else TARGETS[arguments.to].name
+    path = arguments.out or Path(*arguments.run_dirs[:1], name)
+    if arguments.to == HTML:
+        _write_page(arguments, path, models)
+        return
+    if len(models) > 1:
+        raise options.CommandError(
+            f"--to {arguments.to} takes one model, not {len(models)}: --to {HTML} takes several"
+        )
+    content = models[0].content
     if not arguments.half:
         signatures = export_model(content, arguments.to, path)
         print(f"{content.model} is in {path}, with the signatures {', '.join(signatures)}.")
@@ -54,6 +74,68 @@ def run(arguments: argparse.Namespace) -> None:
     changed = _changed(arguments, content)
     write_model(path, content, half=True)
     print(f"{content.model} is in {path}, in half precision, which changes {changed}.")
+
+
+def _add_models(command: argparse.ArgumentParser) -> None:
+    """Adds which trained models: those of runs, or of the package."""
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--run",
+        dest="run_dirs",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help=f"the directory that `train --out` wrote; several for --to {HTML}",
+    )
+    which.add_argument(
+        "--pretrained",
+        choices=PRETRAINED,
+        nargs="+",
+        default=[],
+        help=f"a model that comes trained on MNIST with the package; several for --to {HTML}",
+    )
+
+
+def _models(arguments: argparse.Namespace) -> list[PageModel]:
+    runs = [_model_of(path) for path in arguments.run_dirs]
+    return runs + [
+        PageModel(name, PRETRAINED[name].summary, read_pretrained(name))
+        for name in arguments.pretrained
+    ]
+
+
+def _model_of(run: Path) -> PageModel:
+    content = read_run(run)
+    label = MODELS[content.model].label
+    summary = f"{label}, trained on {content.metadata['data']} with the seed {content.seed}"
+    return PageModel(run.resolve().name, f"{summary[0].upper()}{summary[1:]}.", content)
+
+
+def _write_page(arguments: argparse.Namespace, path: Path, models: list[PageModel]) -> None:
+    if arguments.pretrained:  # their own data need not be there
+        data_set, data_name = read_sample(), SOURCES["sample"].title
+    else:
+        data_sets = options.data_of(arguments).recorded(models[0].content.metadata).read()
+        data_set, data_name = data_sets.test, f"test set of {data_sets.name}"
+    n_bytes, roundings = export_page(path, models, data_set, data_name)
+    print(f"{path}: {n_bytes:,} bytes")
+    for each in roundings:
+        print(f"{each.name}: {_described(each)}")
+
+
+def _described(rounding: Rounding) -> str:
+    weights = (
+        "in half precision"
+        if rounding.steps is None
+        else f"rounded to {rounding.steps} steps for the root mean square of a column"
+    )
+    if rounding.n_changed is None:
+        return f"weights {weights}, which changes a pixel by at most {rounding.most:.4f}"
+    return (
+        f"weights {weights}, which changes {rounding.n_changed} of {rounding.n_examples} answers, "
+        f"and a probability by at most {rounding.most:.4f}"
+    )
 
 
 def _changed(arguments: argparse.Namespace, content: ModelFile) -> str:

@@ -78,7 +78,8 @@ class Target(NamedTuple):
     help: str
 
 
-def _build(content: ModelFile) -> Build:
+def build_of(content: ModelFile) -> Build:
+    """Returns the function of parameters that builds a model for its examples' shape."""
     return builder(content.model, content.shape)
 
 
@@ -93,7 +94,7 @@ def read_run(directory: Path) -> ModelFile:
         raise RunError(f"{path} cannot be restored: {path}.index does not exist")
     content = _content(record)
     try:
-        params, variables = read_checkpoint(_build(content), content.params, path)
+        params, variables = read_checkpoint(build_of(content), content.params, path)
     except (tf.errors.OpError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"{path} cannot be restored ({reason})") from error
@@ -122,7 +123,7 @@ def write_model(path: Path, content: ModelFile, half: bool = False) -> None:
       ModelError: the model has no signatures, or one cannot be listed.
       OSError: the file cannot be written.
     """
-    graphs = freeze(_build(content), content.params, content.variables)
+    graphs = freeze(build_of(content), content.params, content.variables)
     _write_npz(path, graphs, content, half)
 
 
@@ -161,7 +162,7 @@ def restore_model(content: ModelFile) -> TrainedModel:
       ModelError: a variable is missing, unknown, or of another shape.
       ParameterError: a parameter is unknown or impossible.
     """
-    model, session = build_model(_build(content), content.params, content.variables)
+    model, session = build_model(build_of(content), content.params, content.variables)
     own = {name: getattr(content, name) for name in _OWN}
     record = {**content.metadata, **json.loads(json.dumps(own))}  # tuples are lists, as in JSON
     return TrainedModel(model, session, record)
@@ -188,7 +189,7 @@ def changed_decisions(content: ModelFile, inputs: np.ndarray) -> int:
 
 
 def _decisions(content: ModelFile, inputs: np.ndarray) -> np.ndarray:
-    graphs = freeze(_build(content), content.params, content.variables)
+    graphs = freeze(build_of(content), content.params, content.variables)
     name = "predict" if content.params.get("task") == "classification" else "route"
     if name not in graphs:
         raise ModelError(f"{content.model!r} gives no probabilities and decides nothing")
@@ -211,7 +212,7 @@ def export_model(content: ModelFile, to: str, path: Path) -> list[str]:
       MissingPackageError: a package is not installed.
       OSError: the path exists as a directory, or cannot be written.
     """
-    graphs = freeze(_build(content), content.params, content.variables)
+    graphs = freeze(build_of(content), content.params, content.variables)
     TARGETS[to].write(path, graphs, content)
     return list(graphs)
 

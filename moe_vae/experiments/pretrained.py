@@ -22,7 +22,7 @@ from moe_vae.experiments.exports import (
     write_model,
 )
 from moe_vae.experiments.run_files import RunError
-from moe_vae.export.model_file import ModelFile
+from moe_vae.export.model_file import ModelFile, read_model_file
 from moe_vae.files import write_whole
 from moe_vae.params import ParameterError
 
@@ -31,6 +31,7 @@ __all__ = [
     "Pretrained",
     "load_pretrained",
     "make_pretrained",
+    "read_pretrained",
     "read_sample",
     "score_sample",
 ]
@@ -94,7 +95,16 @@ def load_pretrained(name: str) -> TrainedModel:
     """
     if name not in PRETRAINED:
         raise ParameterError(f"name is {name!r}: it must be one of {', '.join(PRETRAINED)}")
-    return load_model(DIRECTORY / f"{name}.npz")
+    return load_model(_file_of(name))
+
+
+def read_pretrained(name: str) -> ModelFile:
+    """Returns the content of the file of a pretrained model; `name` is a key of `PRETRAINED`."""
+    return read_model_file(_file_of(name))
+
+
+def _file_of(name: str) -> Path:
+    return DIRECTORY / f"{name}.npz"
 
 
 def read_sample() -> DataSet:

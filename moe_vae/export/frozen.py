@@ -33,6 +33,8 @@ OUTPUTS = {
     "reconstruct": "examples",
     "generate": "examples",
     "predict": "predictions",
+    "compare": "decodings",
+    "measure": "losses",
 }
 
 # Operations that pass their first input on when nothing is trained. The first input of a "Merge" is
@@ -135,11 +137,16 @@ def _check_variables(values: Mapping[str, np.ndarray], variables: list[Any]) -> 
 
 
 def freeze(
-    build: Build, params: Mapping[str, Any], variables: Mapping[str, np.ndarray]
+    build: Build,
+    params: Mapping[str, Any],
+    variables: Mapping[str, np.ndarray],
+    listed: Callable[[Model], dict[str, Signature]] = lambda model: model.signatures(),
 ) -> dict[str, FrozenGraph]:
     """Builds a model and freezes its signatures.
 
-    Args and Raises are those of `build_model`.
+    Args:
+      build, params, variables: as for `build_model`, whose errors it raises too.
+      listed: function of the model that returns what to freeze, by name.
 
     Returns:
       Dict of a signature's name to its `FrozenGraph`.
@@ -150,7 +157,7 @@ def freeze(
     with tf.Graph().as_default():
         model = build(params)
         _check_variables(variables, tf.global_variables())
-        signatures = model.signatures()
+        signatures = listed(model)
         if not signatures:
             raise ModelError(f"{type(model).__name__} has no signatures and cannot be exported")
         return {

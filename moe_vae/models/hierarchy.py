@@ -11,6 +11,7 @@ from moe_vae.data.dataset import DataSet, Form, Shape
 from moe_vae.model import Model, Signature
 from moe_vae.models.specialists import SPECIALIST_PARAMS, SpecialistManager, vae_params
 from moe_vae.nn.cluster_encoder import CLOSED
+from moe_vae.nn.layers import weighted_sum
 from moe_vae.nn.losses import log_likelihood_bound
 from moe_vae.nn.mutual_information import merge_by_information
 from moe_vae.nn.networks import encoder_layers
@@ -268,6 +269,16 @@ class HierarchicalMixture(SpecialistManager):
         "generate" has a third input, `style` [batch, n_styles], a 1 for the style in rows of 0.
         """
         return super().signatures()
+
+    def _expert_results(self) -> tuple[Tensor, Tensor]:
+        """Returns what each expert's likeliest style makes of the images."""
+        by_expert = tf.reshape(self.leaf_probs, [-1, self.n_columns, self.n_styles])
+        chosen = tf.one_hot(tf.argmax(by_expert, axis=2), self.n_styles)
+        decodings = [
+            weighted_sum(chosen[:, number], [vae.decoded_images for vae in group])
+            for number, group in enumerate(self.experts)
+        ]
+        return tf.stack(decodings, axis=1), tf.reduce_sum(chosen * self.style_losses, axis=2)
 
     def _choices(self) -> tuple[list[VAE], Tensor]:
         return [vae for group in self.experts for vae in group], self.leaf_probs

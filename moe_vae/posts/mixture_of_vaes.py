@@ -354,6 +354,21 @@ class Manager(Model):
                 ),
             }
 
+    def comparisons(self) -> dict[str, Signature]:
+        """Returns each expert's decoding and loss; see `Model.comparisons`."""
+        with tf.name_scope("comparisons"):
+            inputs, given = {"inputs": self.images}, self._without_noise()
+            decodings, losses = self._expert_results()
+            return {
+                "compare": Signature(inputs, decodings, given),
+                "measure": Signature(inputs, losses, given),
+            }
+
+    def _expert_results(self) -> tuple[Tensor, Tensor]:
+        """Returns the experts' decodings [batch, experts, n_features] and losses."""
+        decodings = [expert.decoded_images for expert in self.experts]
+        return tf.stack(decodings, axis=1), self.expert_losses
+
     def _without_noise(self) -> dict[Tensor, Tensor]:
         """Returns what takes the place of which tensor in a signature: mean codes, of codes."""
         return {vae.z: vae.encoder_mu for vae in self._choices()[0]}

@@ -15,8 +15,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import chromium
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from test_notebooks import N_FIGURES, NOTEBOOKS
@@ -24,21 +24,9 @@ from test_notebooks import N_FIGURES, NOTEBOOKS
 pytestmark = pytest.mark.browser
 
 ROOT = NOTEBOOKS.parent
-SCREENSHOTS = ROOT / "screenshots"
 START_SECONDS = 120
 RUN_SECONDS = 600
 WIDTH = 1300
-CHROMIUM_OPTIONS = (
-    "--headless",
-    "--no-sandbox",  # needed wherever the tests run as root; the pages are our own
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 SETTINGS = {
     # Every cell is on the page, and not only those in view.
     "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
@@ -57,12 +45,6 @@ return [...document.querySelectorAll(arguments[0])].map(cell => ({
     image => [image.complete, image.naturalWidth, image.getBoundingClientRect().width]),
 }));
 """
-
-
-def program(name):
-    path = shutil.which(name)
-    assert path, f"{name} is missing: apt-get install chromium chromium-driver"
-    return path
 
 
 def free_port():
@@ -133,14 +115,9 @@ def lab(tmp_path_factory):
 
 @pytest.fixture
 def browser(tmp_path):
-    options = ChromeOptions()
-    options.binary_location = program("chromium")
-    for option in (*CHROMIUM_OPTIONS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(option)
-    driver = Chrome(options=options, service=ChromeService(program("chromedriver")))
-    driver.set_window_size(WIDTH, 1000)
-    yield driver
-    driver.quit()
+    with chromium.started(tmp_path / "profile") as driver:
+        driver.set_window_size(WIDTH, 1000)
+        yield driver
 
 
 def click(browser, selector, text=""):
@@ -214,7 +191,7 @@ def test_all_cells_run_and_show_every_figure(name, lab, browser):
     WebDriverWait(browser, RUN_SECONDS, poll_frequency=1).until(all_ran)
     time.sleep(1)  # the last figure may still be on its way to the page
     shown = cells(browser)
-    take_screenshot(browser, SCREENSHOTS / f"{Path(name).stem}.png")
+    take_screenshot(browser, chromium.SCREENSHOTS / f"{Path(name).stem}.png")
 
     assert [cell["errors"] for cell in shown if cell["errors"]] == []
     counts = [int(cell["prompt"].strip("[]:")) for cell in shown]

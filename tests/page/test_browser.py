@@ -1,0 +1,327 @@
+"""The page in Chromium: its numbers, its answers to a drawing, and what a reader needs."""
+
+import base64
+import dataclasses
+import json
+import statistics
+from pathlib import Path
+
+import chromium
+import numpy as np
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from page.strokes import THREE
+
+from moe_vae.cli.main import main
+from moe_vae.experiments.exports import restore_model
+from moe_vae.experiments.pages import N_EXAMPLES
+from moe_vae.experiments.pretrained import read_pretrained, read_sample
+from moe_vae.page.weights import pack_arrays
+from moe_vae.plots.common import some_examples
+
+pytestmark = pytest.mark.browser
+
+NAMES = ("mixture-of-vaes", "specialists", "conditional-vae")
+BOUND = 1e-3
+AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"  # `npm ci` in this folder
+N_IMAGES = 100
+# The result of a signature, as base64 of single precision.
+COMPUTE = """
+const [number, signature, inputs] = arguments;
+const read = ([shape, text]) => {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return { shape, values: new Float32Array(bytes.buffer) };
+};
+const feeds = Object.fromEntries(Object.entries(inputs).map(([name, each]) => [name, read(each)]));
+const { shape, values } = page.page.models[number].program.feed(feeds)(signature);
+const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+let text = "";
+for (const byte of bytes) text += String.fromCharCode(byte);
+return [shape, btoa(text)];
+"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The page of the pretrained models, as `make page` writes it."""
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    main(["export", "--pretrained", *NAMES, "--to", "html", "--out", str(path)])
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    # No host has an address: a request to any would fail.
+    offline = "--host-resolver-rules=MAP * ~NOTFOUND"
+    with chromium.started(tmp_path_factory.mktemp("profile"), offline) as driver:
+        yield driver
+
+
+@pytest.fixture
+def opened(browser, page):
+    """The browser on the page, in a large window, all models unpacked."""
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    browser.get_log("browser")  # of what was shown before
+    show(browser, page, 1200)
+    return browser
+
+
+def show(browser, page, width, height=900):
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(page.as_uri())
+    wait_until_ready(browser)
+
+
+def wait_until_ready(browser):
+    WebDriverWait(browser, 60).until(
+        lambda driver: driver.execute_script("return document.documentElement.dataset.ready")
+    )
+
+
+def data_of(page):
+    """What the page holds for its scripts."""
+    text = page.read_text(encoding="utf-8")
+    start = text.index('id="data">') + len('id="data">')
+    return json.loads(text[start : text.index("</script>", start)])
+
+
+def computed(browser, number, signature, inputs):
+    packed = {
+        name: [values.shape, base64.b64encode(values.astype("<f4").tobytes()).decode()]
+        for name, values in inputs.items()
+    }
+    shape, text = browser.execute_script(COMPUTE, number, signature, packed)
+    return np.frombuffer(base64.b64decode(text), "<f4").reshape(shape)
+
+
+def in_tensorflow(name, steps):
+    """A pretrained model with the weights that the page has."""
+    content = read_pretrained(name)
+    packed = pack_arrays(content.variables, {}, steps)
+    return restore_model(dataclasses.replace(content, variables=packed.rounded))
+
+
+@pytest.mark.parametrize("number", range(len(NAMES)), ids=NAMES)
+def test_the_scripts_compute_what_tensorflow_does(number, page, opened):
+    about = data_of(page)["models"][number]
+    model, session, _ = in_tensorflow(NAMES[number], about["rounding"]["steps"])
+    images = np.asarray(some_examples(read_sample(), N_EXAMPLES).images)[:: N_EXAMPLES // N_IMAGES]
+    random = np.random.default_rng(0)
+    z = random.standard_normal([N_IMAGES, 10]).astype(np.float32)
+    expected = {
+        "route": model.predict_proba(session, images),
+        "encode": model.mean_codes(session, images),
+        "reconstruct": model.reconstruct(session, images),
+    }
+    if NAMES[number] != "conditional-vae":
+        no_noise = dict.fromkeys(model._noises, np.zeros_like(z))
+        feed = {model.images: images, **no_noise}
+        decodings = [expert.decoded_images for expert in model.experts]
+        expected["compare"] = np.stack(session.run(decodings, feed), axis=1)
+        expected["measure"] = session.run(model.expert_losses, feed)
+    for signature, values in expected.items():
+        found = computed(opened, number, signature, {"inputs": images})
+        assert found.shape == values.shape
+        np.testing.assert_allclose(found, values, rtol=0, atol=BOUND, err_msg=signature)
+    for column in (0, 7):
+        inputs = {"z": z, "column": np.eye(10)[np.full(N_IMAGES, column)]}
+        found = computed(opened, number, "generate", inputs)
+        drawn = model.generate(session, z, column)
+        np.testing.assert_allclose(found, drawn, rtol=0, atol=BOUND)
+
+
+# What a reader does and sees.
+
+
+def choose_model(browser, name):
+    browser.find_element(By.CSS_SELECTOR, f"#models input[value='{NAMES.index(name)}']").click()
+
+
+def draw(browser, stroke):
+    """Draws a stroke on the pad by pointer events, one a point."""
+    pad = browser.find_element(By.ID, "pad")
+    side = pad.size["width"]
+    places = [((x - 0.5) * side, (y - 0.5) * side) for x, y in stroke]
+    actions = ActionChains(browser, duration=20)
+    (x, y), *rest = places
+    actions.move_to_element_with_offset(pad, x, y).click_and_hold()
+    for x, y in rest:
+        actions.move_to_element_with_offset(pad, x, y)
+    actions.release().perform()
+
+
+def button(browser, text):
+    return browser.find_element(By.XPATH, f"//button[text()={text!r}]")
+
+
+def pixels(browser, selector):
+    """The grey values of a canvas."""
+    read = """
+    const canvas = document.querySelector(arguments[0]);
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return [...data].filter((_, i) => i % 4 === 0);
+    """
+    return np.array(browser.execute_script(read, selector))
+
+
+def winner(browser):
+    return browser.find_element(By.CSS_SELECTOR, ".row.winner .name").text
+
+
+def test_a_drawn_3_goes_to_the_expert_of_the_3s(page, opened):
+    choose_model(opened, "specialists")
+    assert opened.find_elements(By.CSS_SELECTOR, ".row.winner") == []
+    draw(opened, THREE)
+    assert "(digit 3)" in winner(opened)
+    read = pixels(opened, ".previews canvas").reshape(28, 28)
+    rows, columns = np.nonzero(read)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+    weights = read / read.sum()
+    assert (weights.sum(axis=1) @ np.arange(28)) == pytest.approx(14, abs=0.5)
+    assert (weights.sum(axis=0) @ np.arange(28)) == pytest.approx(14, abs=0.5)
+
+    button(opened, "Clear").click()
+    assert opened.find_elements(By.CSS_SELECTOR, ".row.winner") == []
+    button(opened, "Undo").click()
+    assert "(digit 3)" in winner(opened)
+    button(opened, "Undo").click()
+    assert not pixels(opened, "#pad").any()
+
+
+def test_a_stroke_is_answered_within_30_milliseconds(opened):
+    for name in NAMES:
+        choose_model(opened, name)
+        opened.execute_script("performance.clearMeasures()")
+        draw(opened, THREE)
+        found = opened.execute_script(
+            "return performance.getEntriesByName('answer').map(each => each.duration)"
+        )
+        print(f"{name}: {len(found)} answers, median {statistics.median(found):.1f} ms")
+        assert len(found) >= len(THREE)
+        assert statistics.median(found) < 30
+        button(opened, "Clear").click()
+
+
+def test_the_keyboard_draws(opened):
+    pad = opened.find_element(By.ID, "pad")
+    pad.send_keys(Keys.SPACE, *[Keys.ARROW_DOWN] * 9, Keys.SPACE, *[Keys.ARROW_LEFT] * 5)
+    ink = pixels(opened, ".previews canvas").reshape(28, 28)
+    rows, columns = np.nonzero(ink)
+    assert np.ptp(rows) + 1 == 20
+    assert np.ptp(columns) < 8
+    pad.send_keys(Keys.BACKSPACE)
+    assert not pixels(opened, ".previews canvas").any()
+
+
+def test_examples_are_read_as_they_are(page, opened):
+    examples = data_of(page)["examples"]
+    shown = np.rint(255 * np.asarray(some_examples(read_sample(), N_EXAMPLES).images))
+    buttons = opened.find_elements(By.CSS_SELECTOR, ".examples button")
+    assert len(buttons) == len(examples["offered"]) == 10
+    for taken, number in zip(buttons, examples["offered"], strict=True):
+        taken.click()
+        np.testing.assert_array_equal(pixels(opened, ".previews canvas"), shown[number])
+
+
+def test_a_slider_and_the_dice_change_the_picture(opened):
+    for name in NAMES:
+        choose_model(opened, name)
+        seen = [pixels(opened, ".large canvas")]
+        slider = opened.find_element(By.CSS_SELECTOR, ".sliders input")
+        slider.send_keys(*[Keys.ARROW_RIGHT] * 100)
+        assert slider.get_attribute("value") == "1"
+        seen.append(pixels(opened, ".large canvas"))
+        opened.find_element(By.ID, "dice").click()
+        seen.append(pixels(opened, ".large canvas"))
+        for first, second in zip(seen, seen[1:], strict=False):
+            assert np.abs(first - second).max() > 20
+
+
+def test_a_walk_begins_and_ends_where_it_is_told(opened):
+    opened.find_element(By.ID, "dice").click()
+    button(opened, "Begin here").click()
+    begin = pixels(opened, ".large canvas")
+    opened.find_element(By.ID, "dice").click()
+    button(opened, "End here").click()
+    end = pixels(opened, ".large canvas")
+    strip = ".results figure:nth-of-type(3) canvas"
+    assert opened.find_elements(By.CSS_SELECTOR, strip)[8]
+    np.testing.assert_array_equal(pixels(opened, f"{strip}:first-child"), begin)
+    np.testing.assert_array_equal(pixels(opened, f"{strip}:last-child"), end)
+    button(opened, "Walk").click()
+    WebDriverWait(opened, 20).until(lambda _: (pixels(opened, ".large canvas") != end).any())
+    WebDriverWait(opened, 20).until(lambda _: (pixels(opened, ".large canvas") == end).all())
+
+
+def test_the_hand_draws_every_digit(opened):
+    draw(opened, THREE)
+    drawn = [pixels(opened, f".hand figure:nth-child({place}) canvas") for place in range(1, 12)]
+    np.testing.assert_array_equal(drawn[0], pixels(opened, ".previews canvas"))
+    assert len({each.tobytes() for each in drawn}) == 11
+    # The decoding with the digit 3 is the one nearest to the drawing.
+    distances = [np.square(each - drawn[0]).sum() for each in drawn[1:]]
+    assert int(np.argmin(distances)) == 3
+
+
+def test_pointing_at_the_map_decodes_an_example(page, opened):
+    figure = opened.find_element(By.CSS_SELECTOR, ".map")
+    ActionChains(opened).move_to_element_with_offset(figure, 20, 10).perform()
+    text = opened.find_element(By.CSS_SELECTOR, ".which").text
+    assert "Label: digit" in text
+    assert "Likeliest: expert" in text
+    first = pixels(opened, ".chosen canvas")
+    assert first.any()
+    figure.send_keys(*[Keys.ARROW_RIGHT] * 3)
+    assert (pixels(opened, ".chosen canvas") != first).any()
+
+
+def test_nothing_is_requested_from_anywhere(opened):
+    draw(opened, THREE)
+    requests = opened.execute_script(
+        "return performance.getEntriesByType('resource').map(each => each.name)"
+    )
+    assert requests == []
+    assert opened.get_log("browser") == []
+
+
+WIDTHS = (360, 768, 1200)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_fits_is_accessible_and_does_not_shift(width, scheme, browser, page):
+    preference = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": preference})
+    show(browser, page, width)
+    choose_model(browser, "specialists")
+    draw(browser, THREE)
+    widest = browser.execute_script("return document.documentElement.scrollWidth")
+    assert widest <= width
+    shifts = browser.execute_async_script(
+        """
+        const done = arguments[0];
+        new PerformanceObserver((list) => done(
+          list.getEntries().filter(each => !each.hadRecentInput).map(each => each.value)
+        )).observe({ type: "layout-shift", buffered: true });
+        setTimeout(() => done([]), 500);
+        """
+    )
+    assert sum(shifts) == 0
+    browser.execute_script(AXE.read_text())
+    found = browser.execute_async_script("axe.run().then(arguments[0])")
+    assert [each["id"] for each in found["passes"]]
+    assert [
+        (each["id"], each["impact"], [node["html"] for node in each["nodes"]])
+        for each in found["violations"]
+    ] == []
+    height = browser.execute_script("return document.documentElement.scrollHeight")
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_script("scrollTo(0, 0)")
+    chromium.SCREENSHOTS.mkdir(exist_ok=True)
+    assert browser.save_screenshot(str(chromium.SCREENSHOTS / f"page-{width}-{scheme}.png"))
