@@ -3,10 +3,10 @@
 import { drawPanel } from "./draw.js";
 import { generatePanel, handPanel } from "./generate.js";
 import { lookPanel } from "./look.js";
-import { element } from "./pictures.js";
+import { element, stackTexts } from "./pictures.js";
 import { Program } from "./program.js";
 import { routePanel } from "./route.js";
-import { change, model, onChange, state } from "./state.js";
+import { change, onChange, state } from "./state.js";
 import { unpackArrays, unpackBytes } from "./weights.js";
 
 const find = (id) => document.getElementById(id);
@@ -23,6 +23,18 @@ function modelChoice() {
   });
 }
 
+// The sentences of the panels that every model has at the same place.
+function showTexts() {
+  const { models } = state.page;
+  const sentence = (panel) => find(panel).querySelector(".sentence");
+  const shows = [
+    stackTexts(find("about"), models.map(({ summary }) => summary)),
+    stackTexts(sentence("draw"), models.map(({ sentences }) => sentences.draw)),
+    stackTexts(sentence("route"), models.map(({ sentences }) => sentences.route)),
+  ];
+  onChange(() => shows.forEach((show) => show(state.chosen)));
+}
+
 async function start() {
   state.page = JSON.parse(find("data").textContent);
   globalThis.page = state; // for the browser's console
@@ -31,10 +43,7 @@ async function start() {
   for (const each of state.page.models)
     each.signatures = JSON.parse(new TextDecoder().decode(await unpackBytes(each.signatures)));
   modelChoice();
-  onChange(() => {
-    find("draw").querySelector(".sentence").textContent = model().sentences.draw;
-    find("about").textContent = model().summary;
-  });
+  showTexts();
   drawPanel(find("draw"));
   routePanel(find("route"));
   handPanel(find("hand"));
@@ -47,7 +56,7 @@ async function start() {
     each.weights = null; // the text is no longer needed
     change({ ready: each });
   }
-  find("status").textContent = "The models run in this page; nothing leaves it.";
+  find("status").textContent = "Ready: the models run in this page alone.";
   document.documentElement.dataset.ready = "yes";
 }
 

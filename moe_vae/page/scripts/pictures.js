@@ -40,6 +40,15 @@ export function chip(colours, number) {
   return made;
 }
 
+// Fills an element with one text for each model, all in one place, so that the element has room for
+// the longest; returns a function that shows one of them.
+export function stackTexts(parent, texts) {
+  const items = texts.map((text) => element("span", {}, text));
+  parent.classList.add("stack");
+  parent.replaceChildren(...items);
+  return (number) => items.forEach((item, i) => item.classList.toggle("shown", i === number));
+}
+
 // "expert 3 (digit 7)", or the name alone without a match.
 export const titleOf = ({ name, matched }) => (matched ? `${name} (${matched})` : name);
 

@@ -13,7 +13,6 @@ export function routePanel(section) {
   let timer = 0;
   const rebuild = () => {
     section.hidden = !("route" in model().signatures);
-    section.querySelector(".sentence").textContent = model().sentences.route;
     lines = model().columns.map((column, number) => line(column, number));
     rows.replaceChildren(...lines.map((each) => each.row));
   };
