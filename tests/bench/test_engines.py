@@ -147,6 +147,17 @@ def test_the_beginning_the_end_and_the_middle_of_a_training_have_medians_of_thei
     assert list(figure.axes[0].lines[0].get_xdata()) == list(range(2, 12))
 
 
+def test_an_epoch_that_took_long_is_explained_in_the_figure():
+    usual, slow = {"train": 2.0, "train_cpu": 3.5}, {"train": 3.25, "train_cpu": 4.5}
+    figure = plot_epochs({"fused": [usual, usual, slow, usual], "JAX": [usual] * 4})
+    (text,) = figure.axes[0].texts
+    assert text.xy == (4, 3.25)
+    assert text.get_text() == (
+        "fused, epoch 4: 3.2 s (median 2.0 s),\n    processor 4.5 s (median 3.5 s)"
+    )
+    assert not plot_epochs({"fused": [usual] * 4}).axes[0].texts
+
+
 def test_a_peer_is_run_by_its_own_python(tmp_path):
     asked = [sys.executable, "-c", "pass"]
     python = tmp_path / "python"

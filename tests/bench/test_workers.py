@@ -79,6 +79,8 @@ def test_the_figure_shows_the_measured_runs_and_the_extrapolated_model(model):
     figure = plot_scaling(runs, fitted, extrapolate(model, BATCH, 1), 5500)
     measured, *extrapolated = figure.axes
     assert len(extrapolated) == 2
+    legend = [text.get_text() for text in measured.get_legend().get_texts()]
+    assert legend[2:] == ["measured", "model", "measured, one process"]
     line, dots, alone = measured.lines[:3]
     assert list(dots.get_ydata()) == [1, 2 / 3]
     assert list(line.get_ydata()) == [1.5, 1]
