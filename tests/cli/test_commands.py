@@ -872,7 +872,7 @@ def test_posts_collects_the_runs_that_are_there_without_training_again(monkeypat
     }
     figures = Path("results/figures")
     copied = {path.name: path.read_text() for path in figures.glob("*losses.png")}
-    assert copied == {f"{name}_losses.png": f"{name}-6" for name in SMALL}
+    assert copied == {f"{name}_losses.png": f"{name}-5" for name in SMALL}
     assert (figures / "post3_modules.png").exists()
     assert "4 runs are in results/posts.json" in capfd.readouterr().out
 
