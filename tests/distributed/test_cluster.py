@@ -61,10 +61,15 @@ MODELS = {
         build_mixture_of_vaes,
         {**LAYERS, "n_experts": 3, "manager_layers": [8], "balancing_weight": 0.0},
     ),
+    "convolutions": (
+        build_conditional_vae,
+        {**LAYERS, "network": "conv", "encoder_filters": [4, 4], "digit_classification_layers": [8]},
+    ),
 }
 NOISE = {
     "conditional-vae": lambda model: [model.eps],
     "mixture-of-vaes": lambda model: [expert.eps for expert in model.experts],
+    "convolutions": lambda model: [model.eps],
 }
 
 
