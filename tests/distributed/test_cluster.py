@@ -63,7 +63,12 @@ MODELS = {
     ),
     "convolutions": (
         build_conditional_vae,
-        {**LAYERS, "network": "conv", "encoder_filters": [4, 4], "digit_classification_layers": [8]},
+        {
+            **LAYERS,
+            "network": "conv",
+            "encoder_filters": [4, 4],
+            "digit_classification_layers": [8],
+        },
     ),
 }
 NOISE = {
