@@ -11,7 +11,7 @@ from moe_vae.experiments.registry import MODELS
 from moe_vae.experiments.run_files import save_figures
 from moe_vae.model import Model
 from moe_vae.plots.charts import plot_image_rows, plot_points
-from moe_vae.plots.common import pictures, plane, principal_axes
+from moe_vae.plots.common import class_title, pictures, plane, principal_axes
 
 __all__ = ["add_command", "run"]
 
@@ -22,9 +22,9 @@ def add_command(commands: options.Commands) -> None:
     options.add_trained(command)
     command.add_argument(
         "--which",
-        type=options.whole_number(0),
         metavar="N",
-        help="which digit, expert or cluster to draw; default: each",
+        help="which digit, class, expert or cluster to draw, by its number or its class's name; "
+        "default: each",
     )
     command.add_argument(
         "--count",
@@ -52,26 +52,42 @@ def run(arguments: argparse.Namespace) -> None:
         raise options.CommandError(
             f"{arguments.run_dir} holds a model of kind {record['model']!r}, which draws nothing"
         )
-    columns = _columns(model, arguments.which)
+    titles = [_column_title(model, column, record) for column in range(model.n_columns)]
+    columns = _columns(arguments.which, titles)
     codes = np.random.default_rng(arguments.seed).standard_normal(
         [arguments.count, model.params["z_dim"]]
     )
     rows = [model.generate(session, codes, column) for column in columns]
-    drawn, figure = _plot(model, rows, columns, record)
+    labels = [titles[column] if model.n_columns > 1 else "" for column in columns]
+    drawn, figure = _plot(model, rows, columns, labels, record)
     save_figures({arguments.out.stem: figure}, arguments.out.parent)
     print(f"{len(columns)} x {arguments.count} {drawn} are in {arguments.out}.")
 
 
-def _columns(model: Model, which: int | None) -> list[int]:
+def _column_title(model: Model, column: int, record: dict[str, Any]) -> str:
+    """Returns what a model's column is called, such as "expert 3", or "cat" if it is a class."""
+    return class_title(record, column) if model.column == "digit" else f"{model.column} {column}"
+
+
+def _columns(which: str | None, titles: list[str]) -> list[int]:
+    """Returns the numbers of the columns that are asked for, by a number or a title."""
     if which is None:
-        return list(range(model.n_columns))
-    if which not in range(model.n_columns):
-        raise options.CommandError(f"--which is {which}: it must be in 0 to {model.n_columns - 1}")
-    return [which]
+        return list(range(len(titles)))
+    if which in titles:
+        return [titles.index(which)]
+    if which.isascii() and which.isdigit() and int(which) < len(titles):
+        return [int(which)]
+    raise options.CommandError(
+        f"--which is {which!r}: it must be in 0 to {len(titles) - 1}, or one of {', '.join(titles)}"
+    )
 
 
 def _plot(
-    model: Model, rows: list[np.ndarray], columns: list[int], record: dict[str, Any]
+    model: Model,
+    rows: list[np.ndarray],
+    columns: list[int],
+    labels: list[str],
+    record: dict[str, Any],
 ) -> tuple[str, Any]:
     """Returns what was drawn, pictures or points, and the figure of it."""
     if len(record["shape"]) == 1:
@@ -81,7 +97,6 @@ def _plot(
         each = "each" if model.n_columns > 1 else "the"
         title = f"{count} points of {each} {model.column}"
         return "points", plot_points({title: points}, _title(record))
-    labels = [f"{model.column} {column}" if model.n_columns > 1 else "" for column in columns]
     return "pictures", plot_image_rows(pictures(rows, record), labels, _title(record))
 
 

@@ -412,8 +412,8 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         model = self.model_
         if n_samples < 1:
             raise ValueError(f"n_samples is {n_samples}: it must be at least 1")
-        if column is not None and not 0 <= column < model.n_columns:
-            raise ValueError(f"column is {column}: it must be in 0 to {model.n_columns - 1}")
+        if column is not None and column not in range(model.n_columns):
+            raise ValueError(f"column is {column!r}: it must be in 0 to {model.n_columns - 1}")
         columns = (
             np.arange(n_samples) % model.n_columns if column is None else np.full(n_samples, column)
         )

@@ -263,7 +263,8 @@ def plot_points(
         numbers [n]; a group has the same colour in all panels.
       title: title of the figure.
       axis_labels: what the horizontal and the vertical axis show; None for no label.
-      group_name: what a group is called, the legend's title; None for no title.
+      group_name: what a group is called, the legend's title; None for no title, and for no
+        legend if there is one group alone.
       group_labels: dict of group to its text in the legend; a group that is not in it has its
         number.
     """
@@ -282,13 +283,14 @@ def plot_points(
         ax.set_aspect("equal", adjustable=adjustable)
         ax.grid(alpha=0.3)
     axes[0].set_ylabel(axis_labels[1])
-    axes[-1].legend(
-        [groups_shown[group] for group in sorted(groups_shown)],
-        [(group_labels or {}).get(group, str(group)) for group in sorted(groups_shown)],
-        title=group_name,
-        loc="center left",
-        bbox_to_anchor=(1, 0.5),
-        markerscale=3,
-        frameon=False,
-    )
+    if group_name is not None or len(groups_shown) > 1:
+        axes[-1].legend(
+            [groups_shown[group] for group in sorted(groups_shown)],
+            [(group_labels or {}).get(group, str(group)) for group in sorted(groups_shown)],
+            title=group_name,
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+            markerscale=3,
+            frameon=False,
+        )
     return figure

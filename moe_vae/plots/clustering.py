@@ -14,7 +14,7 @@ from moe_vae.plots.charts import (
     plot_samples,
 )
 from moe_vae.plots.common import (
-    class_name,
+    class_legend,
     class_title,
     draw_confusion,
     draw_points,
@@ -160,7 +160,7 @@ def plot_codes(trainer: Trainer, record: Record, data_set: DataSet, title: str) 
     codes = model.mean_codes(trainer.session, inputs)
     panel = f"t-SNE of {len(codes)} mean codes"
     groups = point_groups(codes, labels)
-    return plot_points({panel: (_embed(codes), groups)}, title, group_name=class_name(record))
+    return plot_points({panel: (_embed(codes), groups)}, title, **class_legend(record, labels))
 
 
 def _embed(codes: np.ndarray) -> np.ndarray:

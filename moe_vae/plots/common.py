@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "N_POINTS",
+    "class_legend",
     "class_name",
     "class_title",
     "draw_confusion",
@@ -188,3 +189,11 @@ def _column_groups(record: Record, n_columns: int, column: str) -> tuple[list[in
 def point_groups(points: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
     """Returns the labels, by which points are coloured, or one group without labels."""
     return np.zeros(len(points), int) if labels is None else labels
+
+
+def class_legend(record: Record, labels: np.ndarray | None) -> dict[str, Any]:
+    """Returns what `plot_points` takes for a legend of the classes; no legend without labels."""
+    if labels is None:
+        return {"group_name": None}
+    names = record["class_names"] or ()
+    return {"group_name": class_name(record), "group_labels": dict(enumerate(names))}

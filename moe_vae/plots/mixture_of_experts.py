@@ -10,6 +10,7 @@ from moe_vae.models.gates import GATES
 from moe_vae.plots.charts import plot_confusion, plot_losses, plot_points
 from moe_vae.plots.common import (
     N_POINTS,
+    class_legend,
     class_name,
     draw_confusion,
     point_groups,
@@ -63,4 +64,5 @@ def _plot_predictions(
         f"output {output}": (np.stack([wanted, guess], axis=1), groups)
         for output, (wanted, guess) in enumerate(zip(batch.targets.T, predicted.T, strict=True))
     }
-    return plot_points(panels, title, ("target", "prediction"), named)
+    legend = class_legend(record, batch.labels)
+    return plot_points(panels, title, ("target", "prediction"), **legend)

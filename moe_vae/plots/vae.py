@@ -9,7 +9,7 @@ from moe_vae.plots.charts import plot_image_rows, plot_points
 from moe_vae.plots.clustering import plot_bound, plot_codes
 from moe_vae.plots.common import (
     N_POINTS,
-    class_name,
+    class_legend,
     draws_points,
     pictures,
     plane,
@@ -85,12 +85,9 @@ def _draw_points(
     }
     group = np.zeros(N_POINTS, int)  # all of one colour
     panel = {f"{N_POINTS} generated points": (plane(_generated(trainer, N_POINTS), axes), group)}
-    generated = plot_points(panel, title)
-    if legend := generated.axes[0].get_legend():
-        legend.remove()
     return {
-        "points": plot_points(panels, title, group_name=class_name(record)),
-        "generated": generated,
+        "points": plot_points(panels, title, **class_legend(record, labels)),
+        "generated": plot_points(panel, title),
     }
 
 

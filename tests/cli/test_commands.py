@@ -484,9 +484,9 @@ def test_generate_draws_ten_pictures_from_seed_42_unless_told_otherwise(runs, dr
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--which", "10"], "--which is 10: it must be in 0 to 9"),
-        (["--which", "-1"], "argument --which: '-1' is not a whole number of at least 0"),
-        (["--which", "seven"], "argument --which: 'seven' is not a whole number of at least 0"),
+        (["--which", "10"], "--which is '10': it must be in 0 to 9, or one of digit 0, digit 1"),
+        (["--which", "-1"], "--which is '-1': it must be in 0 to 9"),
+        (["--which", "seven"], "--which is 'seven': it must be in 0 to 9"),
         (["--count", "0"], "argument --count: '0' is not a whole number of at least 1"),
         (["--count", "1.5"], "argument --count: '1.5' is not a whole number of at least 1"),
         (["--seed", "-1"], "seed"),

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from moe_vae.cli.main import main
+from moe_vae.plots.charts import new_figure
 
 pytestmark = pytest.mark.process
 
@@ -202,6 +203,23 @@ def test_classify_reads_pictures_as_the_training_images_were_read(data, capfd, i
         rows[" ".join(options)] = json.loads(output)
     assert rows[""] == rows[invert]
     assert rows["--invert"] != rows["--no-invert"]
+
+
+def test_generate_takes_the_name_of_a_class(data, capfd, monkeypatch):
+    train("conditional-vae", data / "classes", "run")
+    labels = []
+    monkeypatch.setattr(
+        "moe_vae.cli.generate.plot_image_rows",
+        lambda rows, names, title: labels.append(names) or new_figure(1, 1),
+    )
+    main(["generate", "--run", "run", "--which", CLASSES[1]])
+    main(["generate", "--run", "run", "--which", "1"])
+    main(["generate", "--run", "run"])
+    assert labels == [[CLASSES[1]], [CLASSES[1]], list(CLASSES)]
+    with pytest.raises(SystemExit) as caught:
+        main(["generate", "--run", "run", "--which", "lion"])
+    assert caught.value.code == 2
+    assert f"it must be in 0 to 2, or one of {', '.join(CLASSES)}" in capfd.readouterr().err
 
 
 def test_a_bad_picture_is_named_or_left_out(data, capfd):
