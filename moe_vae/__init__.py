@@ -27,7 +27,7 @@ from moe_vae.posts.conditional_vae import (
     build_conditional_vae,
 )
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, VAE, Manager
-from moe_vae.training.trainer import Trainer, set_seeds
+from moe_vae.training.trainer import Trainer, set_seeds, start_trainer
 from moe_vae.version import __version__
 
 __all__ = [
@@ -69,4 +69,5 @@ __all__ = [
     "mixture_of_experts_params",
     "read_data_sets",
     "set_seeds",
+    "start_trainer",
 ]

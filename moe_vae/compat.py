@@ -16,6 +16,7 @@ A GPU multiplies in single precision, as a CPU does. For TF32 products call
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
 import types
@@ -23,7 +24,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["Session", "Tensor", "tf", "tfd"]
+__all__ = ["Session", "Tensor", "reason_of", "tf", "tfd"]
 
 # What type hints call a `tf.Tensor` and a `tf.Session`, which TensorFlow 2 gives no types for.
 Tensor = Any
@@ -45,6 +46,27 @@ if "tensorflow" in sys.modules and sys.modules["tensorflow"].executing_eagerly()
 # For a TensorFlow that is imported between this module and the first use of `tf`, too.
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def reason_of(error: Exception) -> str:
+    """Returns one line that says why TensorFlow failed, without its traces of the graph."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(_NO_REASONS)]
+    first = (told or [type(error).__name__])[0]
+    return re.sub(r"\s*\[\[.*", "", first)
+
+
+# How the lines begin that say where, and not why.
+_NO_REASONS = (
+    "Graph execution error",
+    "Detected at node",
+    "File ",
+    "Node: ",
+    "Restoring from checkpoint failed",
+    "Original stack trace",
+    "original graph",
+    "[[",
+)
 
 
 class _LazyModule(types.ModuleType):

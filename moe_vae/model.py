@@ -5,22 +5,72 @@ so that a model names only what is special about it.
 """
 
 import abc
-from typing import TYPE_CHECKING, Any, NamedTuple
+import functools
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
+from moe_vae.data.checks import check_codes
 from moe_vae.data.dataset import Batch, DataSet
 from moe_vae.schedules import Schedule
 
 if TYPE_CHECKING:
     from moe_vae.training.trainer import Trainer
 
-__all__ = ["Model", "ModelError", "Signature"]
+__all__ = ["Model", "ModelError", "Signature", "builds_model"]
+
+P = ParamSpec("P")
+M = TypeVar("M")
 
 
 class ModelError(ValueError):
     """A model was asked for something that it cannot do."""
+
+
+def builds_model(build: Callable[P, M]) -> Callable[P, M]:
+    """Makes a function that builds a model refuse a graph that cannot take it.
+
+    Two models in one graph would share their variables.
+
+    Args:
+      build: a function that builds a model in the current graph.
+
+    Returns:
+      The function; it raises `ModelError` if the graph is finalised or holds a model.
+    """
+
+    @functools.wraps(build)
+    def checked(*args: P.args, **settings: P.kwargs) -> M:
+        graph = tf.get_default_graph()
+        held = "is finalised" if graph.finalized else _BUILT.get(graph)
+        if held is not None:
+            raise ModelError(
+                f"the current graph {held}: build a model in a graph of its own, with "
+                "start_trainer(build, params, seed) or `with tf.Graph().as_default():`"
+            )
+        model = build(*args, **settings)
+        _BUILT[graph] = f"holds a {type(model).__name__} already"
+        return model
+
+    return checked
+
+
+# The graphs that hold a model, and what is said of them.
+_BUILT: "weakref.WeakKeyDictionary[Any, str]" = weakref.WeakKeyDictionary()
+
+
+def _with_checked_codes(generate: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    @functools.wraps(generate)
+    def checked(model: "Model", session: Session, z: Any, column: Any) -> np.ndarray:
+        z_dim = getattr(model, "params", {}).get("z_dim")
+        if z_dim is not None:
+            check_codes(z, z_dim)
+        return generate(model, session, z, column)
+
+    return checked
 
 
 class Signature(NamedTuple):
@@ -54,6 +104,12 @@ class Model(abc.ABC):
       n_styles: number of VAEs of an expert.
       trainer_class: the class of the `Trainer` that an engine needs; None means `Trainer`.
     """
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        """Checks the codes that any model's `generate` is given, before they reach its graph."""
+        super().__init_subclass__(**settings)
+        if "generate" in vars(cls):
+            cls.generate = _with_checked_codes(vars(cls)["generate"])  # type: ignore[method-assign]
 
     params: dict[str, Any]
     loss: Tensor

@@ -3,17 +3,33 @@
 import copy
 import math
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from moe_vae.files import shown
+
 __all__ = [
+    "MAX_EPOCHS",
+    "MAX_SEED",
     "NETWORKS",
     "TASK_OBJECTIVES",
     "ParameterError",
+    "check_choice",
+    "check_epochs",
     "check_params",
+    "check_seed",
     "network_parameter",
     "network_params",
 ]
+
+MAX_SEED = 2**32 - 1
+MAX_EPOCHS = 1_000_000
+# Beyond these a graph takes minutes to build, or no memory holds it.
+MAX_LAYERS = 64
+MAX_UNITS = 1 << 16
+MAX_COPIES = 1_000  # of a network
+MAX_FILTERS = 4_096
+MAX_WHOLE = 2**31 - 1  # of TensorFlow's int32
 
 TASK_OBJECTIVES = ("likelihood", "expected_likelihood", "mixture_mean", "batch_sum")
 NETWORKS = ("dense", "conv")
@@ -49,9 +65,11 @@ def check_params(params: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict
     Raises:
       ParameterError: a name is not a parameter of the model, or a value is not allowed.
     """
+    if not isinstance(params, Mapping):
+        raise ParameterError(f"the parameters are {shown(params)}: they must be a dict")
     all_conv = {**params, **dict.fromkeys(_NETWORK_NAMES, "conv")}
     defaults, with_conv = network_params(defaults, params), network_params(defaults, all_conv)
-    unknown = sorted(set(params) - set(defaults))
+    unknown = sorted(map(str, set(params) - set(defaults)))
     for name in unknown:
         if name in with_conv:
             raise ParameterError(
@@ -59,13 +77,13 @@ def check_params(params: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict
                 f"'{network_parameter(_part(name), defaults)}' must be 'conv'"
             )
         raise ParameterError(
-            f"unknown parameter {name!r}: allowed are {', '.join(sorted(defaults))}"
+            f"unknown parameter {shown(name)}: allowed are {', '.join(sorted(defaults))}"
         )
+    for name in params:
+        _check(name, params[name], defaults[name])
     checked = copy.deepcopy({**defaults, **params})
     for name, value in checked.items():
-        is_allowed, allowed = _RULES.get(name) or _rule_of_kind(defaults[name])
-        if not is_allowed(value):
-            raise ParameterError(f"parameter {name!r} is {value!r}: it must be {allowed}")
+        _check(name, value, defaults[name])
     for name in [name for name in checked if name.endswith("_filters")]:
         kernels = f"{_part(name)}_kernels"
         if len(checked[kernels]) != len(checked[name]):
@@ -130,6 +148,57 @@ def network_parameter(part: str, params: Mapping[str, Any]) -> str:
 
 def _part(name: str) -> str:
     return name.rpartition("_")[0]
+
+
+def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
+    """Checks the value of a parameter that decides which others there are.
+
+    Raises:
+      ParameterError: it is not among `allowed`.
+    """
+    if not isinstance(value, str) or value not in allowed:
+        raise ParameterError(
+            f"parameter {name!r} is {shown(value)}: it must be one of {', '.join(allowed)}"
+        )
+
+
+def check_seed(seed: Any) -> int:
+    """Returns a seed of NumPy's and TensorFlow's generators.
+
+    Raises:
+      ParameterError: it is no whole number in 0 to 2^32 - 1.
+    """
+    if not _is_whole(seed) or not 0 <= seed <= MAX_SEED:
+        raise ParameterError(f"seed is {shown(seed)}: it must be a whole number in 0 to {MAX_SEED}")
+    return int(seed)
+
+
+def check_epochs(epochs: Any) -> int:
+    """Returns a number of epochs to train.
+
+    Raises:
+      ParameterError: it is no whole number of at least 0, or too large.
+    """
+    if not _is_whole(epochs) or not 0 <= epochs <= MAX_EPOCHS:
+        raise ParameterError(
+            f"epochs is {shown(epochs)}: it must be a whole number in 0 to {MAX_EPOCHS}"
+        )
+    return int(epochs)
+
+
+def _check(name: str, value: Any, default: Any) -> None:
+    is_allowed, allowed = _RULES.get(name) or _rule_of_kind(default)
+    if not is_allowed(value):
+        raise ParameterError(f"parameter {name!r} is {shown(value)}: it must be {allowed}")
+    if _is_layer_list(value):
+        if len(value) > MAX_LAYERS:
+            raise ParameterError(
+                f"parameter {name!r} has {len(value)} layers: there may be at most {MAX_LAYERS}"
+            )
+        value = max(value)
+    most = _MOST.get(name, MAX_WHOLE)
+    if _is_whole(value) and value > most:
+        raise ParameterError(f"parameter {name!r} is {shown(value)}: it must be at most {most}")
 
 
 def _rule_of_kind(default: Any) -> "_Rule":
@@ -258,4 +327,54 @@ _RULES: dict[str, _Rule] = {
     "epochs": _COUNT,
     "batch_size": _COUNT,
     "learning_rate": _POSITIVE,
+}
+
+# The largest value of a whole number, or of a list's numbers; of others it is `MAX_WHOLE`.
+_MOST = {
+    **dict.fromkeys(
+        (
+            "encoder_layers",
+            "decoder_layers",
+            "digit_classification_layers",
+            "manager_layers",
+            "cluster_encoder_layers",
+            "gate_layers",
+            "z_dim",
+            "n_clusters",
+            "n_classes",
+            "n_outputs",
+            "n_over_clusters",
+            "n_neighbours",
+            "n_samples",
+            "n_training_samples",
+        ),
+        MAX_UNITS,
+    ),
+    **dict.fromkeys(("n_experts", "n_styles", "n_branches"), MAX_COPIES),
+    **dict.fromkeys(
+        (
+            "epochs",
+            "anneal_epochs",
+            "warm_up_epochs",
+            "held_epochs",
+            "pretrain_epochs",
+            "gate_epochs",
+            "routing_epochs",
+            "expert_em_steps",
+            "gmm_restarts",
+        ),
+        MAX_EPOCHS,
+    ),
+    **dict.fromkeys(
+        (
+            "encoder_filters",
+            "decoder_filters",
+            "digit_classification_filters",
+            "manager_filters",
+            "cluster_encoder_filters",
+            "gate_filters",
+        ),
+        MAX_FILTERS,
+    ),
+    "targets_seed": MAX_SEED,
 }

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from moe_vae import CONDITIONAL_VAE_PARAMS, MIXTURE_OF_VAES_PARAMS, ParameterError
+from moe_vae.files import shown
 from moe_vae.params import check_params
 
 LAYERS = "a non-empty list of whole numbers of at least 1"
@@ -117,7 +118,7 @@ def test_every_parameter_has_bad_values_to_try():
 def test_a_bad_value_is_refused_by_name_value_and_what_is_allowed(name, allowed, value):
     with pytest.raises(ParameterError) as caught:
         check_params({name: value}, ALL_PARAMS)
-    assert str(caught.value) == f"parameter {name!r} is {value!r}: it must be {allowed}"
+    assert str(caught.value) == f"parameter {name!r} is {shown(value)}: it must be {allowed}"
 
 
 @pytest.mark.parametrize("name", ["gate", "routing"])

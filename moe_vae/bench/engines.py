@@ -1,7 +1,6 @@
 """The engines' speed, compared with each other, with their peers and with the floor."""
 
 import json
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from moe_vae.bench.processes import (
 from moe_vae.bench.records import machine, save_figure, write_results
 from moe_vae.bench.worker import BENCH_MODELS
 from moe_vae.experiments.sources import DataChoice
+from moe_vae.messages import say, stream
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = ["BENCH_OUT", "N_EPOCHS", "run_bench"]
@@ -89,7 +89,7 @@ def run_bench(
     write_results(out, results)
     figures = save_figure(plot_epochs(results["epochs"]), out)
     print(json.dumps(results["summary"], indent=1))
-    print(f"The times are in {out}, their figure in {figures}/.")
+    say(f"The times are in {out}, their figure in {figures}/.")
     return results
 
 
@@ -131,7 +131,7 @@ def _measure(commands: Mapping[str, Sequence[str]], n_epochs: int, of_model: str
     """Has every process train `n_epochs` epochs after a first one, in turns."""
     epochs: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
     with running(commands, of_model) as processes:
-        for _ in tqdm(range(1 + n_epochs), unit="round", file=sys.stdout, disable=None):
+        for _ in tqdm(range(1 + n_epochs), unit="round", file=stream(), disable=None):
             for name, process in processes.items():
                 epochs[name].append(process.ask("epoch"))
         peaks = {name: process.ask("end")["peak_bytes"] for name, process in processes.items()}

@@ -20,6 +20,7 @@ from moe_vae.bench.worker import peak_bytes
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SIDE
 from moe_vae.engines.fused import FusedManager
+from moe_vae.messages import say, stream
 from moe_vae.nn.sessions import open_session
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
@@ -52,7 +53,7 @@ def run_growth(out: Path = GROWTH_OUT, command: str = "") -> dict[str, Any]:
     results = {"command": command, **machine(), "points": points}
     write_results(out, results)
     figures = save_figure(plot_growth(points, POINT), out)
-    print(f"{len(points)} points are in {out}, their figure in {figures}/.")
+    say(f"{len(points)} points are in {out}, their figure in {figures}/.")
     return results
 
 
@@ -69,7 +70,7 @@ def measure_growth(axes: Mapping[str, Sequence[int]] = AXES) -> list[Point]:
     points: list[Point] = [
         {**POINT, axis: value, "axis": axis} for axis, values in axes.items() for value in values
     ]
-    for point in tqdm(points, unit="point", file=sys.stdout, disable=None):
+    for point in tqdm(points, unit="point", file=stream(), disable=None):
         words = [str(point[name]) for name in POINT]
         command = [sys.executable, "-m", "moe_vae.bench.growth", *words]
         answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from moe_vae.bench.worker import MODEL_ENGINES, POST_ENGINES
 from moe_vae.experiments.sources import DataChoice
+from moe_vae.messages import say
 
 __all__ = [
     "PEERS",
@@ -110,7 +111,7 @@ def peer_commands(images: Path, pythons: PeerPythons) -> dict[str, Command]:
     for name, peer in PEERS.items():
         python = peer.python(pythons)
         if not _can_import(python, peer.package):
-            print(f"{name} is left out: the package {peer.package} is not installed for {python}.")
+            say(f"{name} is left out: the package {peer.package} is not installed for {python}.")
             continue
         commands[name] = [python, str(BENCHMARKS / peer.script), *peer.words, str(images)]
     return commands

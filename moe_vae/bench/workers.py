@@ -31,6 +31,7 @@ from moe_vae.distributed.processes import (
 )
 from moe_vae.distributed.servers import ClusterError
 from moe_vae.files import write_whole
+from moe_vae.messages import say
 from moe_vae.model import Model
 from moe_vae.models.specialists import build_mixture_of_vaes
 from moe_vae.params import ParameterError
@@ -118,7 +119,7 @@ def run_scaling(
     }
     write_results(out, results)
     save_figure(plot_scaling(runs, model, extrapolated, settings.examples), out, "cluster_scaling")
-    print(f"{len(runs)} runs and the model are in {out}.")
+    say(f"{len(runs)} runs and the model are in {out}.")
     return results
 
 

@@ -1,7 +1,6 @@
 """`bench`: the engines' speed and memory."""
 
 import argparse
-from pathlib import Path
 
 from moe_vae.bench.engines import BENCH_OUT, N_EPOCHS, run_bench
 from moe_vae.bench.growth import GROWTH_OUT, run_growth
@@ -50,7 +49,7 @@ def add_command(commands: options.Commands) -> None:
     )
     command.add_argument(
         "--out",
-        type=Path,
+        type=options.new_file,
         metavar="FILE",
         help=f"the file of the results; default: {BENCH_OUT}, with --scaling {GROWTH_OUT}",
     )

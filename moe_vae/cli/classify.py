@@ -33,7 +33,7 @@ def add_command(commands: options.Commands) -> None:
     )
     command.add_argument(
         "pictures",
-        type=Path,
+        type=options.path,
         nargs="+",
         metavar="PICTURE",
         help="PNG, JPEG or other picture files that Pillow reads, or folders of them, of any size "

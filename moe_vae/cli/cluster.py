@@ -4,6 +4,8 @@ import argparse
 
 from moe_vae.cli import options, train
 from moe_vae.distributed.processes import run_cluster
+from moe_vae.experiments.run_files import RunInterrupted
+from moe_vae.interrupts import Terminated
 
 __all__ = ["add_command", "run"]
 
@@ -39,7 +41,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Starts the processes, and shows the progress of the first worker."""
     train.check(arguments)
     words = _train_words(arguments.words)
-    run_cluster(words, arguments.workers, arguments.ps, out=arguments.out)
+    signal = run_cluster(words, arguments.workers, arguments.ps, out=arguments.out)
+    if signal is not None:
+        raise RunInterrupted(
+            f"interrupted: what was learned is in {arguments.out}/, and --resume continues",
+            isinstance(signal, Terminated),
+        )
 
 
 def _train_words(words: list[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """`export`: a trained model as a file for another program."""
 
 import argparse
-from pathlib import Path
 
 from moe_vae.cli import options
 from moe_vae.experiments.exports import (
@@ -37,7 +36,7 @@ def add_command(commands: options.Commands) -> None:
     names = ", ".join([*(target.name for target in TARGETS.values()), PAGE])
     command.add_argument(
         "--out",
-        type=Path,
+        type=options.path,
         metavar="PATH",
         help=f"the file or the new directory; default: {names} in the first run's directory, or "
         "in the current directory",

@@ -16,7 +16,7 @@ def add_command(commands: options.Commands) -> None:
     options.add_epochs_and_seed(command)
     command.add_argument(
         "--out",
-        type=Path,
+        type=options.folder,
         default=Path("figures"),
         metavar="DIR",
         help="where to write; an interrupted training there is resumed; default: figures",

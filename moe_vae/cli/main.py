@@ -2,16 +2,18 @@
 
 import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from moe_vae import __version__
+from moe_vae import __version__, messages
 from moe_vae.bench.processes import BenchError
 from moe_vae.cli import (
     bench,
     classify,
     cluster,
     clustering,
+    completion,
     doctor,
     evaluate,
     export,
@@ -31,18 +33,19 @@ from moe_vae.cli import (
 )
 from moe_vae.data.checks import DataError
 from moe_vae.distributed.servers import ClusterError
-from moe_vae.experiments.run_files import RunError
+from moe_vae.experiments.run_files import RunError, RunInterrupted
 from moe_vae.export.model_file import ModelFileError
 from moe_vae.export.runtimes import MissingPackageError
+from moe_vae.files import one_line
+from moe_vae.interrupts import Terminated, exit_code, terminating
 from moe_vae.model import ModelError
 from moe_vae.params import ParameterError
 from moe_vae.training.checkpoints import CheckpointError
 from moe_vae.training.trainer import TrainingError
 
-__all__ = ["main"]
+__all__ = ["main", "parser_of"]
 
 PACKAGE = "moe_vae"
-SCRIPT = "moe-vae"
 
 # In the order of the help.
 COMMANDS = (
@@ -65,6 +68,7 @@ COMMANDS = (
     notebooks,
     tables,
     doctor,
+    completion,
 )
 # What a command raises if its input is bad.
 ERRORS = (
@@ -79,12 +83,15 @@ ERRORS = (
     RunError,
     TrainingError,
     options.CommandError,
+    MemoryError,
     OSError,
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; a bad input ends in one line on standard error and exit code 2.
+
+    Ctrl-C ends it with exit code 130, and SIGTERM with 143, after what was learned is written.
 
     Args:
       argv: the words after the program's name; None means those of the process.
@@ -93,23 +100,39 @@ def main(argv: Sequence[str] | None = None) -> int:
       The exit code, 0; errors leave by SystemExit.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser()
+    parser = parser_of(_program())
     if not words:
         parser.print_help()
         return 0
     arguments = parser.parse_args(words)
     arguments.command_line = f"{parser.prog} {shlex.join(words)}"
     arguments.words = words[1:]  # after the command
+    arguments.parser_of = parser_of
+    messages.set_level(messages.NORMAL + arguments.verbose - arguments.quiet)
     try:
-        arguments.run(arguments)
+        with terminating():
+            arguments.run(arguments)
+    except RunInterrupted as error:
+        code = exit_code(Terminated() if error.terminated else None)
+        parser.exit(code, f"{parser.prog}: {_line(error)}\n")
+    except KeyboardInterrupt as error:
+        parser.exit(exit_code(error), f"{parser.prog}: interrupted\n")
     except ERRORS as error:
+        messages.detail(traceback.format_exc())
         parser.exit(2, f"{parser.prog}: error: {_line(error)}\n")
+    finally:
+        messages.set_level(messages.NORMAL)
     return 0
 
 
-def _parser() -> options.Parser:
+def parser_of(program: str) -> options.Parser:
+    """Returns the parser of the whole command line.
+
+    Args:
+      program: how it is called, in messages.
+    """
     parser = options.Parser(
-        prog=_program(),
+        prog=program,
         description="Variational autoencoders and mixtures of experts, after two posts of the "
         '"Another Datum" series.',
     )
@@ -127,11 +150,14 @@ def _parser() -> options.Parser:
 
 def _program() -> str:
     """Returns how the command line was called: by the installed script, or as a module."""
-    return SCRIPT if Path(sys.argv[0]).name == SCRIPT else f"python -m {PACKAGE}"
+    script = options.SCRIPT
+    return script if Path(sys.argv[0]).name == script else f"python -m {PACKAGE}"
 
 
 def _line(error: Exception) -> str:
-    """Returns what is wrong; of a file that cannot be read or written, its name first."""
+    """Returns what is wrong, in one line; of a file that cannot be used, its name first."""
     if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
+        return one_line(f"{error.filename}: {error.strerror}")
+    if isinstance(error, MemoryError):
+        return one_line(f"there is not enough memory ({error})")
+    return one_line(str(error))

@@ -2,9 +2,11 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from moe_vae.cli import options
-from moe_vae.files import write_whole
+from moe_vae.files import read_text, write_whole
+from moe_vae.messages import say
 
 __all__ = ["add_command", "execute", "run"]
 
@@ -13,16 +15,20 @@ def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
     command = options.add(commands, "notebooks", run, "execute notebooks in place")
     command.add_argument(
-        "notebooks", type=Path, nargs="+", metavar="NOTEBOOK", help="files that end in .ipynb"
+        "notebooks",
+        type=options.path,
+        nargs="+",
+        metavar="NOTEBOOK",
+        help="files that end in .ipynb",
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Executes each notebook."""
+    for path in arguments.notebooks:  # says what is missing before the first one is executed
+        read_text(path, options.CommandError)
     for path in arguments.notebooks:
-        path.read_bytes()  # says what is missing before the first one is executed
-    for path in arguments.notebooks:
-        print(f"Executing {path}.")
+        say(f"Executing {path}.")
         execute(path)
 
 
@@ -30,10 +36,11 @@ def execute(path: Path) -> None:
     """Executes a notebook and writes its output to the file; one that fails is left as it was.
 
     Raises:
-      CommandError: a cell fails, or a package of the extra `notebooks` is not installed.
+      CommandError: the file is no notebook, a cell fails, its kernel is missing, or a package
+        of the extra `notebooks` is not installed.
     """
     try:
-        import nbformat
+        from jupyter_client.kernelspec import NoSuchKernel
         from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError
     except ModuleNotFoundError as error:
@@ -41,7 +48,7 @@ def execute(path: Path) -> None:
             f"notebooks need {error.name}, which is not installed: pip install 'moe_vae[notebooks]'"
         ) from error
 
-    notebook = nbformat.read(path, as_version=4)
+    notebook = _read(path)
     client = NotebookClient(
         notebook,
         timeout=None,
@@ -55,4 +62,31 @@ def execute(path: Path) -> None:
         client.execute()
     except CellExecutionError as error:
         raise options.CommandError(f"a cell failed: {error.ename}: {error.evalue}") from error
+    except NoSuchKernel as error:
+        raise options.CommandError(
+            f"{path} asks for the kernel {error.name!r}, which is not installed"
+        ) from error
+    import nbformat
+
     write_whole(path, (nbformat.writes(notebook) + "\n").encode())
+
+
+def _read(path: Path) -> Any:
+    """Returns a notebook, checked by the schema of its version, which is Jupyter's own.
+
+    Raises:
+      CommandError: the file is no notebook.
+    """
+    import nbformat
+
+    from moe_vae.schemas import NotebookFile, checked, parse_json
+
+    text = read_text(path, options.CommandError)
+    checked(parse_json(text, path, options.CommandError), NotebookFile, path, options.CommandError)
+    try:
+        notebook = nbformat.reads(text, as_version=4)
+        nbformat.validate(notebook)
+    except (nbformat.ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise options.CommandError(f"{path} is no notebook that can be read ({reason})") from error
+    return notebook

@@ -3,19 +3,24 @@
 import argparse
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from moe_vae.data.limits import MAX_FEATURES
 from moe_vae.data.own import ReadOptions
 from moe_vae.experiments.exports import TrainedModel
 from moe_vae.experiments.pretrained import PRETRAINED, load_pretrained
 from moe_vae.experiments.runs import load_run
 from moe_vae.experiments.sources import CACHE, MNIST_SOURCES, SOURCES, DataChoice, is_path
 from moe_vae.experiments.study_runs import Study
+from moe_vae.files import check_directory, one_line, shown
 from moe_vae.models.gates import GATES
+from moe_vae.params import MAX_SEED
 
 __all__ = [
+    "SCRIPT",
     "CommandError",
     "Commands",
     "Parser",
@@ -25,6 +30,7 @@ __all__ = [
     "add_data",
     "add_data_dir",
     "add_epochs_and_seed",
+    "add_json",
     "add_out",
     "add_reading",
     "add_run",
@@ -36,7 +42,10 @@ __all__ = [
     "counted",
     "data_name",
     "data_of",
+    "folder",
     "image_size",
+    "new_file",
+    "path",
     "png",
     "positive",
     "process_count",
@@ -51,8 +60,10 @@ __all__ = [
 # What `add_subparsers` returns.
 Commands = Any
 
-MAX_SEED = 2**32 - 1
+SCRIPT = "moe-vae"  # as pyproject.toml installs the program
 MAX_PROCESSES = 64
+MAX_NUMBER = 1_000_000
+MAX_DIGITS = 12
 
 
 class CommandError(ValueError):
@@ -67,7 +78,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exits with code 2."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
 
 
 def add(
@@ -89,7 +100,19 @@ def add(
     description = f"{help_text[0].upper()}{help_text[1:]}."
     command = commands.add_parser(name, help=help_text, description=description, **settings)
     command.set_defaults(run=run)
+    amount = command.add_mutually_exclusive_group()
+    amount.add_argument(
+        "--quiet", "-q", action="store_true", help="say nothing of the progress, only results"
+    )
+    amount.add_argument(
+        "--verbose", "-v", action="store_true", help="say more, and show an error's origin"
+    )
     return command
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """Adds that the result is printed as JSON."""
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def counted(number: int, noun: str) -> str:
@@ -104,22 +127,27 @@ def assignment(text: str) -> tuple[str, Any]:
     """Splits NAME=VALUE, the value being JSON or a bare word."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not NAME=VALUE")
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value  # a bare word, such as relu; the model's own check judges it
 
 
 def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
-    """Returns the type of a whole number from `low` to `high`; None means without an end."""
+    """Returns the type of a whole number from `low` to `high`; None means a million."""
     allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
+    most = MAX_NUMBER if high is None else high
 
     def parse(text: str) -> int:
         is_number = text.isascii() and text.isdigit()
-        if not is_number or int(text) < low or (high is not None and int(text) > high):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {allowed}")
-        return int(text)
+        number = int(text[-MAX_DIGITS:]) if is_number else -1
+        is_long = is_number and len(text.lstrip("0")) > MAX_DIGITS
+        if is_number and high is None and (is_long or number > most):
+            raise argparse.ArgumentTypeError(f"{shown(text)} is too large: it may be {most}")
+        if not is_number or is_long or not low <= number <= most:
+            raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number {allowed}")
+        return number
 
     return parse
 
@@ -140,6 +168,32 @@ def seconds(text: str) -> float:
     return value
 
 
+def path(text: str) -> Path:
+    """Reads a path, of which there need not be anything."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no path")
+    return Path(text)
+
+
+def folder(text: str) -> Path:
+    """Reads the path of a directory that exists or can be made."""
+    check_directory(text, argparse.ArgumentTypeError)
+    return Path(text)
+
+
+def new_file(text: str) -> Path:
+    """Reads the path of a file to write: its directory exists or can be made."""
+    found = path(text)
+    check_directory(found.parent, argparse.ArgumentTypeError)
+    if found.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a directory: name a file")
+    if found.is_symlink() and not found.exists():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is a link to {os.readlink(found)}, which does not exist"
+        )
+    return found
+
+
 def data_name(text: str) -> str:
     """Reads a key of `SOURCES`, or the path of your own data."""
     if text not in SOURCES and not is_path(text):
@@ -153,10 +207,17 @@ def image_size(text: str) -> tuple[int, int]:
     """Reads height and width, as in 28x28."""
     sides = text.lower().split("x")
     if len(sides) != 2 or not all(
-        side.isascii() and side.isdigit() and int(side) for side in sides
+        side.isascii() and side.isdigit() and side.strip("0") for side in sides
     ):
-        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in pixels, as in 28x28")
-    return int(sides[0]), int(sides[1])
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} is not HEIGHTxWIDTH in pixels, as in 28x28"
+        )
+    height, width = (int(side[:MAX_DIGITS]) for side in sides)
+    if max(map(len, sides)) > MAX_DIGITS or height * width > MAX_FEATURES:
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} has too many pixels: there may be {MAX_FEATURES}"
+        )
+    return height, width
 
 
 def share_or_path(text: str) -> float | Path:
@@ -164,7 +225,7 @@ def share_or_path(text: str) -> float | Path:
     try:
         share = float(text)
     except ValueError:
-        return Path(text)
+        return path(text)
     if not 0 < share < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0 and below 1, or a path")
     return share
@@ -173,8 +234,8 @@ def share_or_path(text: str) -> float | Path:
 def png(text: str) -> Path:
     """Reads the path of a PNG file."""
     if not text.endswith(".png"):
-        raise argparse.ArgumentTypeError(f"{text!r} does not end in .png")
-    return Path(text)
+        raise argparse.ArgumentTypeError(f"{shown(text)} does not end in .png")
+    return new_file(text)
 
 
 # Options that several commands have.
@@ -244,6 +305,7 @@ def add_data_dir(command: argparse.ArgumentParser) -> None:
     """Adds where MNIST is."""
     command.add_argument(
         "--data-dir",
+        type=path,
         metavar="DIR",
         help="where MNIST's four files are or go; default: $MOE_VAE_DATA, or else MNIST_data",
     )
@@ -253,7 +315,7 @@ def add_cache(command: argparse.ArgumentParser) -> None:
     """Adds where nearest neighbours are kept."""
     command.add_argument(
         "--cache",
-        type=Path,
+        type=folder,
         default=CACHE,
         metavar="DIR",
         help=f"where to keep the nearest neighbours that some models need; default: {CACHE}",
@@ -297,7 +359,7 @@ def add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--run",
         dest="run_dir",
-        type=Path,
+        type=path,
         required=True,
         metavar="DIR",
         help="the directory that `train --out` wrote",
@@ -310,7 +372,7 @@ def add_trained(command: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--run",
         dest="run_dir",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="the directory that `train --out` wrote",
     )
@@ -333,7 +395,7 @@ def add_out(command: argparse.ArgumentParser, default: Path) -> None:
     """Adds the file of the results."""
     command.add_argument(
         "--out",
-        type=Path,
+        type=new_file,
         default=default,
         metavar="FILE",
         help=f"the file of the results; default: {default}",
@@ -363,7 +425,7 @@ def add_study(command: argparse.ArgumentParser, name: str, out: str | None = Non
     """
     command.add_argument(
         "--runs",
-        type=Path,
+        type=folder,
         default=Path("runs", name),
         metavar="DIR",
         help="where the runs go; a run that is finished there is not trained again; "
@@ -388,7 +450,7 @@ def add_table(command: argparse.ArgumentParser, name: str) -> None:
     )
     command.add_argument(
         "--gate-runs",
-        type=Path,
+        type=folder,
         default=Path("runs", "clustering"),
         metavar="DIR",
         help="the runs of `clustering` that gates begin with; missing runs are trained "

@@ -19,14 +19,14 @@ def add_command(commands: options.Commands) -> None:
     )
     command.add_argument(
         "--results",
-        type=Path,
+        type=options.path,
         default=Path("results"),
         metavar="DIR",
         help="where the results are; default: results",
     )
     command.add_argument(
         "--pages",
-        type=Path,
+        type=options.path,
         nargs="+",
         metavar="FILE",
         help="Markdown files; default: README.md and those under docs",

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +10,17 @@ from moe_vae.cli import options
 from moe_vae.distributed.processes import WAIT_SECONDS, join_cluster
 from moe_vae.distributed.servers import JOBS
 from moe_vae.experiments.registry import ENGINES, MODELS, engines_of
-from moe_vae.experiments.run_files import METRICS, TENSORBOARD
+from moe_vae.experiments.run_files import METRICS, TENSORBOARD, RunInterrupted
 from moe_vae.experiments.runs import (
     TrainOptions,
     check_directory,
     check_engine,
+    check_new,
     follow_run,
     run_params,
     train_run,
 )
+from moe_vae.messages import detail
 from moe_vae.models.specialists import ROUTINGS
 from moe_vae.schedules import SCHEDULES
 
@@ -28,6 +31,10 @@ __all__ = ["add_command", "add_options", "add_way_of_training", "check", "run"]
 
 # The model whose manager learns in one of several ways.
 ROUTED = "mixture-of-vaes"
+
+# Of the summary of a training.
+MAX_SCORES = 8
+NAME_WIDTH = 36  # characters
 
 
 def add_command(commands: options.Commands) -> None:
@@ -44,11 +51,13 @@ def add_options(command: argparse.ArgumentParser) -> None:
     options.add_any_data(command)
     options.add_epochs_and_seed(command)
     _add_settings(command)
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    command.add_argument(
+        "--out", type=options.folder, required=True, metavar="DIR", help="where to write"
+    )
     command.add_argument(
         "--from",
         dest="start",
-        type=Path,
+        type=options.path,
         metavar="DIR",
         help="start from the trained model in DIR: from its variables of the same names, and with "
         "its parameters of the networks",
@@ -60,6 +69,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help=f"log curves, gradient norms, pictures and the graph to DIR/{TENSORBOARD}",
     )
+    options.add_json(command)
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
@@ -137,7 +147,7 @@ def _add_task(command: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--cluster",
-        type=Path,
+        type=options.path,
         metavar="FILE",
         help='the tasks\' addresses, as JSON: {"ps": ["host:port"], "worker": ["host:port", ...]}',
     )
@@ -178,25 +188,75 @@ def run(arguments: argparse.Namespace) -> None:
     if member is not None and not member.is_chief:
         follow_run(arguments.model, data, params, trained, member)
         return
+    detail(f"The parameters are {json.dumps(params, default=str)}.")
     record = train_run(arguments.model, data, arguments.out, params, trained, member)
-    print(json.dumps(record["test"], indent=1))
-    print(f"Checkpoint, {METRICS} and figures are in {arguments.out}/.")
+    if arguments.json:
+        print(json.dumps(record["test"], indent=1))
+    else:
+        print("\n".join(summary(record, arguments.out)))
+    if record["interrupted"]:
+        raise RunInterrupted(
+            f"interrupted after {len(record['seconds'])} epochs: what was learned is in "
+            f"{arguments.out}/, and --resume continues",
+            record.get("terminated", False),
+        )
+
+
+def summary(record: dict[str, Any], out: Path) -> list[str]:
+    """Returns what a finished training says of itself: at most ten lines.
+
+    Args:
+      record: the run's record.
+      out: its directory.
+    """
+    scores = {
+        " ".join(filter(None, (part, name))): value
+        for part, values in (("", record["test"]), *_tables(record["test"]))
+        for name, value in values.items()
+        if isinstance(value, float)
+    }
+    lines = [
+        f"  {name.replace('_', ' '):<{NAME_WIDTH}}{value:.4f}" for name, value in scores.items()
+    ]
+    epochs, seconds = len(record["seconds"]), sum(record["seconds"])
+    return [
+        f"{record['model']} on {record['data']}: {epochs} epochs in {seconds:.1f} s",
+        *lines[:MAX_SCORES],
+        f"The model, its figures and {METRICS}, with all scores on the test set, are in {out}/.",
+    ]
+
+
+def _tables(scores: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    return ((name, value) for name, value in scores.items() if isinstance(value, dict))
 
 
 def check(arguments: argparse.Namespace) -> dict[str, Any]:
     """Returns all parameters of the model, checked before the data are read or downloaded."""
     given = dict(arguments.set)
+    for name, (option, value) in _named(arguments).items():
+        if name in given:
+            raise options.CommandError(
+                f"--set {name} and {option} both set the parameter {name!r}: give one of them"
+            )
+        given[name] = value
+    check_directory(arguments.out)
+    check_new(arguments.out, arguments.resume)
+    return run_params(arguments.model, options.data_of(arguments).form, given, arguments.start)
+
+
+def _named(arguments: argparse.Namespace) -> dict[str, tuple[str, Any]]:
+    """Returns the parameters that have options of their own: by name, the option and its value."""
+    named: dict[str, tuple[str, Any]] = {}
     if arguments.epochs is not None:
-        given["epochs"] = arguments.epochs
+        named["epochs"] = "--epochs", arguments.epochs
     if arguments.routing is not None:
         if arguments.model != ROUTED:
             raise options.CommandError(f"--routing is for {ROUTED}, not for {arguments.model}")
-        given["routing"] = arguments.routing
-    for name in ("experts", "clusters"):
-        if (number := getattr(arguments, name)) is not None:
-            given[_counter(arguments.model, name)] = number
-    check_directory(arguments.out)
-    return run_params(arguments.model, options.data_of(arguments).form, given, arguments.start)
+        named["routing"] = "--routing", arguments.routing
+    for option in ("experts", "clusters"):
+        if (number := getattr(arguments, option)) is not None:
+            named[_counter(arguments.model, option)] = f"--{option}", number
+    return named
 
 
 def _counter(model: str, option: str) -> str:

@@ -10,10 +10,10 @@ from typing import IO, Any
 import numpy as np
 
 from moe_vae.data.checks import DataError
-from moe_vae.data.limits import check_unpacked
+from moe_vae.data.limits import check_unpacked, existing
 from moe_vae.data.parts import Examples, Parts
 
-__all__ = ["read_npy", "read_npy_folder", "read_npz"]
+__all__ = ["read_arrays", "read_npy", "read_npy_folder", "read_npz"]
 
 # The names of the arrays of each part: images, labels and targets. Keras writes x_train, ...
 NAMES = {
@@ -30,7 +30,20 @@ NAMES = {
     "test": (("x_test", "test_images"), ("y_test", "test_labels"), ("targets_test",)),
 }
 ALL_NAMES = {name for roles in NAMES.values() for names in roles for name in names}
-FAULTS = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+# What NumPy, `zipfile` and `zlib` raise for damaged files; RuntimeError for encrypted ones.
+FAULTS = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    SyntaxError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -39,6 +52,7 @@ def read_npy(path: Path) -> np.ndarray:
     Raises:
       DataError: the file is damaged, no `.npy` file, or holds Python objects.
     """
+    existing(path, folders=False)  # a pipe would wait for ever
     try:
         with path.open("rb") as stream:
             _check_numbers(_read_header(stream)[1], path)
@@ -70,6 +84,7 @@ def read_npz(path: Path) -> Parts:
       DataError: the file is damaged, no `.npz` file, needs too much memory, holds Python objects,
         or has no images.
     """
+    existing(path, folders=False)
     try:
         with zipfile.ZipFile(path) as archive:
             wanted = [entry for entry in archive.infolist() if _array_name(entry) in ALL_NAMES]
@@ -78,6 +93,39 @@ def read_npz(path: Path) -> Parts:
                 _check_entry(archive, entry, path)
         with np.load(path, allow_pickle=False) as arrays:
             return _gather(arrays.files, arrays.__getitem__, path)
+    except DataError:
+        raise
+    except FAULTS as error:
+        raise DataError(f"{path}: is no .npz file that can be read ({error})") from error
+
+
+def read_arrays(
+    path: Path, names: Collection[str], optional: Collection[str] = ()
+) -> dict[str, np.ndarray]:
+    """Reads arrays of numbers or texts of a `.npz` file.
+
+    Args:
+      path: the file.
+      names: the arrays that it must have.
+      optional: arrays that it may have; all others are ignored.
+
+    Raises:
+      DataError: the file is damaged, no `.npz` file, needs too much memory, holds Python objects,
+        or lacks an array.
+    """
+    existing(path, folders=False)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wanted = [
+                entry for entry in archive.infolist() if _array_name(entry) in (*names, *optional)
+            ]
+            for name in sorted(set(names) - set(map(_array_name, wanted))):
+                raise DataError(f"{path}: lacks the array {name!r}")
+            check_unpacked(sum(entry.file_size for entry in wanted), path)
+            for entry in wanted:
+                _check_entry(archive, entry, path)
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in map(_array_name, wanted)}
     except DataError:
         raise
     except FAULTS as error:

@@ -15,6 +15,7 @@ __all__ = [
     "NUM_CLASSES",
     "DataError",
     "as_images",
+    "check_codes",
     "check_examples",
     "check_images",
     "check_labels",
@@ -157,6 +158,24 @@ def check_targets(targets: ArrayLike, n_examples: int, n_outputs: int | None = N
         )
     _check_finite("targets", targets)
     return targets
+
+
+def check_codes(codes: ArrayLike, z_dim: int) -> None:
+    """Checks that `codes` are numbers [n, z_dim], all finite.
+
+    Raises:
+      DataError: the kind, the shape or a value is wrong.
+    """
+    try:
+        values = np.asarray(codes)
+    except ValueError as error:  # rows of different lengths
+        raise DataError(f"codes are no array ({error}): they must be [n, {z_dim}]") from error
+    if values.dtype.kind not in "iuf":
+        raise DataError(f"codes have dtype {values.dtype}: they must be numbers")
+    if values.ndim != 2 or values.shape[1] != z_dim:
+        raise DataError(f"codes have shape {list(values.shape)}: it must be [n, {z_dim}]")
+    if not np.isfinite(values).all():
+        raise DataError("codes hold NaN or infinite values: every value must be finite")
 
 
 def as_images(pixels: np.ndarray) -> np.ndarray:

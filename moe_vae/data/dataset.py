@@ -1,6 +1,7 @@
 """A data set that hands out shuffled batches as TensorFlow's tutorial module did."""
 
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from moe_vae.data.checks import (
     check_targets,
 )
 from moe_vae.data.chunks import crc32
+from moe_vae.files import shown
 
 __all__ = ["Batch", "DataSet", "DataSets", "Form", "Shape"]
 
@@ -125,8 +127,12 @@ class DataSet:
         Raises:
           DataError: `batch_size` is out of range.
         """
-        if not 1 <= batch_size <= self.num_examples:
-            raise DataError(f"batch_size is {batch_size}: it must be in 1 to {self.num_examples}")
+        is_whole = isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool)
+        if not is_whole or not 1 <= batch_size <= self.num_examples:
+            raise DataError(
+                f"batch_size is {shown(batch_size)}: it must be a whole number in 1 to "
+                f"{self.num_examples}"
+            )
         if self._order is None:
             self._order = _shuffled(np.arange(self.num_examples))
         rows = self._order[self._position : self._position + batch_size]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from moe_vae.data.checks import DataError
-from moe_vae.data.limits import check_unpacked
+from moe_vae.data.limits import check_unpacked, existing
 from moe_vae.data.parts import Examples, Parts, part_of_name
 
 __all__ = ["is_idx", "read_idx", "read_idx_folder", "read_idx_stream", "read_promised"]
@@ -77,6 +77,7 @@ def read_promised(path: Path) -> bytes:
     Raises:
       DataError: the file cannot be read or unpacked, or promises too much for memory.
     """
+    existing(path, folders=False)  # a pipe would wait for ever
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             return read_idx_stream(stream, path)
@@ -94,6 +95,7 @@ def read_idx(path: Path) -> np.ndarray:
         content = read_promised(path)
         header = _checked_header(content, len(content), path)
         return np.frombuffer(content, header.dtype, offset=header.size).reshape(header.shape)
+    existing(path, folders=False)
     try:
         with path.open("rb") as stream:
             start = stream.read(4 + 4 * 255)

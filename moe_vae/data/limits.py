@@ -1,9 +1,8 @@
 """What is refused before it is read: other things than files, too many features, data bombs."""
 
-import os
-import stat
 from pathlib import Path
 
+from moe_vae import files
 from moe_vae.data.checks import DataError
 
 __all__ = ["MAX_FEATURES", "MAX_UNPACKED_BYTES", "check_features", "check_unpacked", "existing"]
@@ -22,16 +21,7 @@ def existing(path: str | Path, folders: bool = True) -> Path:
     Raises:
       DataError: there is nothing, or something else, such as a pipe or a device.
     """
-    allowed = "a file or a folder" if folders else "a file"
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError) as error:  # the path holds a NUL character
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{str(path)!r}: {reason}; it must be {allowed}") from error
-    if not stat.S_ISREG(mode) and not (folders and stat.S_ISDIR(mode)):
-        found = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-        raise DataError(f"{path}: is {found}; it must be {allowed}")
-    return Path(path)
+    return files.existing(path, DataError, folders=folders)
 
 
 def check_features(n_features: int, source: str | Path) -> None:

@@ -1,17 +1,18 @@
 """Nearest neighbours among the examples of a data set, in bounded memory."""
 
 import io
-import sys
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from moe_vae.data.arrays import read_npy
 from moe_vae.data.checks import IMAGE_SHAPE, DataError
 from moe_vae.data.chunks import Rows, crc32
 from moe_vae.data.dataset import Shape
 from moe_vae.data.large import approximate_neighbours, load_faiss, principal_components
 from moe_vae.files import write_whole
+from moe_vae.messages import stream
 from moe_vae.params import ParameterError
 
 __all__ = ["compared_examples", "deskew", "nearest_neighbours", "walk_steps"]
@@ -142,7 +143,18 @@ def nearest_neighbours(
         content = io.BytesIO()
         np.save(content, search(examples, n_neighbours))
         write_whole(path, content.getvalue())
-    return np.load(path)
+    return _cached(path, len(examples), n_neighbours)
+
+
+def _cached(path: Path, n_examples: int, n_neighbours: int) -> np.ndarray:
+    found = read_npy(path)
+    is_whole = found.shape == (n_examples, n_neighbours) and found.dtype.kind in "iu"
+    if not is_whole or found.min() < 0 or found.max() >= n_examples:
+        raise DataError(
+            f"{path}: does not hold rows of {n_examples} examples, {n_neighbours} for each: "
+            "delete it, and it is made again"
+        )
+    return np.array(found)
 
 
 def _search(examples: np.ndarray, n_neighbours: int) -> np.ndarray:
@@ -153,7 +165,7 @@ def _search(examples: np.ndarray, n_neighbours: int) -> np.ndarray:
         range(0, len(examples), BLOCK_SIZE),
         unit="block",
         desc="nearest neighbours",
-        file=sys.stdout,
+        file=stream(),
         disable=None,
     )
     for start in starts:

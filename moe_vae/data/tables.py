@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moe_vae.data.checks import DataError
-from moe_vae.data.limits import check_features, check_unpacked
+from moe_vae.data.limits import check_features, check_unpacked, existing
 from moe_vae.data.notices import notice
 from moe_vae.data.parts import Examples
 
@@ -35,6 +35,7 @@ def read_table(path: Path) -> Examples:
       DataError: pandas is not installed, or the file is damaged, no table, ragged, not UTF-8, or
         has a cell that is empty or no number.
     """
+    existing(path, folders=False)  # a pipe would wait for ever
     try:
         import pandas as pd
     except ImportError as error:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from moe_vae.distributed.member import Member
 from moe_vae.distributed.servers import JOBS, TITLES, ClusterError, read_cluster, start_server
 from moe_vae.files import write_whole
+from moe_vae.interrupts import Terminated, terminating
+from moe_vae.messages import say
+from moe_vae.version import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from moe_vae.data.dataset import DataSet
@@ -45,6 +49,8 @@ EXIT_SECONDS = 20.0  # for the other tasks to end by themselves after the chief
 SAVE_SECONDS = 120.0  # for the chief to write its results after Ctrl-C
 TERMINATE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 POLL_SECONDS = 0.1
+ERROR = ": error: "  # in the line of a command that failed
+SIGNALLED = 128  # an exit code of a process that a signal ended is larger
 CLUSTER_FILE = "cluster.json"
 LOOPBACK = "127.0.0.1"
 # Linux gives outgoing connections ports from 32768 on; one of those could take a task's port.
@@ -113,7 +119,7 @@ def take_part(
     from moe_vae.distributed.trainer import start_cluster_trainer
 
     title = member.cluster.title(member.job, member.task)
-    print(f"This is {title}, of {member.n_workers} workers.", flush=True)
+    say(f"This is {title}, of {member.n_workers} workers.")
     try:
         if member.job == "ps":
             serve(member)
@@ -122,7 +128,7 @@ def take_part(
             start_cluster_trainer(build, params, seed, member, schedule).follow(train_set)
     except KeyboardInterrupt as error:
         raise ClusterError(f"{title} was interrupted") from error
-    print("The training is over.", flush=True)
+    say("The training is over.")
 
 
 @contextlib.contextmanager
@@ -191,7 +197,7 @@ class TaskProcess(NamedTuple):
 
 def run_cluster(
     train_words: Sequence[str], n_workers: int = 2, n_servers: int = 1, *, out: Path
-) -> None:
+) -> KeyboardInterrupt | None:
     """Trains one model with several processes on this machine, and stops all of them at the end.
 
     Each task is a process of `python -m moe_vae train`. The chief's progress is shown. Ctrl-C
@@ -203,6 +209,9 @@ def run_cluster(
       n_servers: number of parameter servers, at least 1.
       out: the run's directory, the one of `--out` in `train_words`; the cluster file goes there.
 
+    Returns:
+      What `wait_for_tasks` returns.
+
     Raises:
       ClusterError: a process failed.
     """
@@ -213,7 +222,7 @@ def run_cluster(
         for job, task in tasks:
             command = [*train, "--job", job, "--task", str(task)]
             processes.append(start_task(command, job, task, Path(logs)))
-        wait_for_tasks(processes)
+        return wait_for_tasks(processes)
 
 
 def write_local_cluster(path: Path, n_workers: int, n_servers: int) -> list[tuple[str, int]]:
@@ -228,9 +237,17 @@ def write_local_cluster(path: Path, n_workers: int, n_servers: int) -> list[tupl
       List of job and number of every task, the parameter servers first.
     """
     addresses = free_addresses(n_servers + n_workers)
-    content = {"ps": addresses[:n_servers], "worker": addresses[n_servers:]}
+    content = {
+        "format_version": FORMAT_VERSION,
+        "ps": addresses[:n_servers],
+        "worker": addresses[n_servers:],
+    }
     write_whole(path, (json.dumps(content) + "\n").encode())
-    return [(job, task) for job in JOBS for task in range(len(content[job]))]
+    return [
+        (job, task)
+        for job, n in zip(JOBS, (n_servers, n_workers), strict=True)
+        for task in range(n)
+    ]
 
 
 def free_addresses(count: int) -> list[str]:
@@ -261,8 +278,8 @@ def start_task(
       command: the words of the command.
       job: "ps" or "worker".
       task: the task's number, from 0.
-      directory: where the file of its standard error goes. Of the standard outputs only the
-        chief's is shown.
+      directory: where the file of its standard error goes. Only the chief's output and progress
+        are shown.
       cores: numbers of the cores that the task may use; None means those of this process.
 
     Returns:
@@ -275,11 +292,25 @@ def start_task(
             command,
             stdin=subprocess.DEVNULL,
             stdout=None if is_chief else subprocess.DEVNULL,
-            stderr=file,
+            stderr=subprocess.PIPE if is_chief else file,
             process_group=0,  # so that Ctrl-C reaches only this process, which passes it on
             preexec_fn=functools.partial(_prepare_task, cores),
         )
+    if is_chief:
+        threading.Thread(target=_show, args=(process, errors), daemon=True).start()
     return TaskProcess(f"{TITLES[job]} {task}", process, errors)
+
+
+def _show(process: subprocess.Popen, errors: Path) -> None:
+    """Shows the progress of a process, and keeps its standard error in a file."""
+    assert process.stderr is not None  # it is a pipe
+    with process.stderr, errors.open("wb") as file:
+        for line in process.stderr:
+            file.write(line)
+            file.flush()
+            text = line.decode(errors="replace").rstrip()
+            if ERROR not in text:  # `_check` raises it
+                say(text)
 
 
 def _prepare_task(cores: set[int] | None) -> None:
@@ -294,19 +325,14 @@ def _prepare_task(cores: set[int] | None) -> None:
 def stopping_processes() -> Iterator[list[TaskProcess]]:
     """Yields a list for processes; those that still run at the end of the block are stopped.
 
-    Inside the block SIGTERM raises KeyboardInterrupt, as Ctrl-C does.
+    Inside the block SIGTERM raises `Terminated`.
     """
     processes: list[TaskProcess] = []
-    previous = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield processes
-    finally:
-        _stop([task.process for task in processes if task.is_running])
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+    with terminating():
+        try:
+            yield processes
+        finally:
+            _stop([task.process for task in processes if task.is_running])
 
 
 def _stop(running: Sequence[subprocess.Popen]) -> None:
@@ -321,38 +347,38 @@ def _stop(running: Sequence[subprocess.Popen]) -> None:
             process.wait()
 
 
-def wait_for_tasks(processes: Sequence[TaskProcess]) -> bool:
+def wait_for_tasks(processes: Sequence[TaskProcess]) -> KeyboardInterrupt | None:
     """Waits for the chief and then for the other tasks, as long as no task fails.
 
     Args:
       processes: the `TaskProcess` of every task.
 
     Returns:
-      Whether Ctrl-C was pressed; the chief has then written what was learned.
+      None, or what Ctrl-C or SIGTERM raised; the chief has then written what was learned.
 
     Raises:
       ClusterError: a process failed, or the chief did not end in time after Ctrl-C.
     """
-    interrupted = False
+    interrupt: KeyboardInterrupt | None = None
     (chief,) = [task for task in processes if task.title == f"{TITLES['worker']} 0"]
     try:
         while chief.is_running:
             _check(processes)
             time.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        interrupted = True
-        _interrupt_chief(chief)
-    if chief.process.returncode:
+    except KeyboardInterrupt as error:
+        interrupt = error
+        _interrupt_chief(chief, isinstance(error, Terminated))
+    if chief.process.returncode and (interrupt is None or chief.process.returncode < SIGNALLED):
         _check(processes)
     deadline = time.monotonic() + EXIT_SECONDS
     while time.monotonic() < deadline and any(task.is_running for task in processes):
         time.sleep(POLL_SECONDS)
-    return interrupted
+    return interrupt
 
 
-def _interrupt_chief(chief: TaskProcess) -> None:
-    """Passes Ctrl-C on to the chief, and waits until it has written its results."""
-    chief.process.send_signal(signal.SIGINT)
+def _interrupt_chief(chief: TaskProcess, terminates: bool) -> None:
+    """Passes Ctrl-C or SIGTERM on to the chief, and waits until it has written its results."""
+    chief.process.send_signal(signal.SIGTERM if terminates else signal.SIGINT)
     try:
         chief.process.wait(SAVE_SECONDS)
     except subprocess.TimeoutExpired as error:
@@ -372,5 +398,5 @@ def _check(processes: Sequence[TaskProcess]) -> None:
         else:
             how = f"ended with exit code {code}"
         lines = task.errors.read_text(errors="replace").strip().splitlines()
-        last = lines[-1].partition(": error: ")[2] or lines[-1] if lines else ""
+        last = lines[-1].partition(ERROR)[2] or lines[-1] if lines else ""
         raise ClusterError(f"{task.title} {how}{': ' if last else ''}{last}")

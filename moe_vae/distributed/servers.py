@@ -5,7 +5,6 @@ can run any graph there. A server here listens on its own address in the file an
 that address on a private network.
 """
 
-import json
 import re
 import socket
 import time
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from moe_vae.compat import tf
 from moe_vae.distributed.sockets import restrict_listener
+from moe_vae.messages import say
 from moe_vae.nn.sessions import session_config
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
 
 JOBS = ("ps", "worker")
 TITLES = {"ps": "parameter server", "worker": "worker"}
-ADDRESS = re.compile(r"(?P<host>[^\s:/]+):(?P<port>\d{1,5})")
 CONNECT_SECONDS = 2.0
 RETRY_SECONDS = 0.2
 
@@ -92,36 +91,12 @@ def read_cluster(path: Path) -> Cluster:
       A `Cluster`.
 
     Raises:
-      ClusterError: the file does not have that form, or has an address twice.
-      OSError: the file cannot be read.
+      ClusterError: the file cannot be read, does not have that form, or has an address twice.
     """
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise ClusterError(f"{path} is not JSON ({error})") from error
-    _check_form(path, content)
-    addresses = [address for job in JOBS for address in content[job]]
-    for address in addresses:
-        match = ADDRESS.fullmatch(address) if isinstance(address, str) else None
-        if match is None or not 1 <= int(match["port"]) <= 65535:
-            raise ClusterError(
-                f"{path} has the address {address!r}: it must be host:port, port in 1 to 65535"
-            )
-    twice = [address for address in addresses if addresses.count(address) > 1]
-    if twice:
-        raise ClusterError(f"{path} has the address {twice[0]!r} twice: each task needs its own")
+    from moe_vae.schemas import ClusterFile, read_json
+
+    content = read_json(path, ClusterFile, ClusterError)
     return Cluster(*(tuple(content[job]) for job in JOBS))
-
-
-def _check_form(path: Path, content: Any) -> None:
-    if not isinstance(content, dict) or set(content) != set(JOBS):
-        names = sorted(content) if isinstance(content, dict) else type(content).__name__
-        raise ClusterError(f"{path} holds {names}: it must hold ps and worker, and nothing else")
-    for job in JOBS:
-        if not isinstance(content[job], list) or not content[job]:
-            raise ClusterError(
-                f"{path} has {job} {content[job]!r}: it must be a non-empty list of addresses"
-            )
 
 
 def _split(address: str) -> tuple[str, int]:
@@ -145,8 +120,9 @@ def check_address(title: str, address: str) -> tuple[str, int]:
     host, port = _split(address)
     try:
         found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        raise ClusterError(f"{title}: host {host!r} is unknown ({error.strerror})") from error
+    except (socket.gaierror, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ClusterError(f"{title}: host {host!r} is unknown ({reason})") from error
     ip = str(found[0][4][0])
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # Without this the remains of a closed connection would count as taken.
@@ -181,7 +157,7 @@ def start_server(cluster: Cluster, job: str, task: int) -> Any:
     try:
         server = tf.train.Server(spec, job_name=job, task_index=task, config=session_config())
     except tf.errors.OpError as error:
-        raise ClusterError(f"{title}: {error.message}; is port {port} taken?") from error
+        raise ClusterError(f"{title}: cannot listen on port {port} ({error.message})") from error
     try:
         restrict_listener(ip, port)
     except OSError as error:
@@ -219,7 +195,7 @@ def wait_for_servers(cluster: Cluster, seconds: float) -> None:
     while missing := unreached(cluster, "ps"):
         if missing[0] != awaited:
             awaited = missing[0]
-            print(f"Waiting for {awaited}, for {seconds:g} s at most.", flush=True)
+            say(f"Waiting for {awaited}, for {seconds:g} s at most.")
         if time.monotonic() > deadline:
             raise ClusterError(f"{awaited} was not reached in {seconds:g} s")
         time.sleep(RETRY_SECONDS)

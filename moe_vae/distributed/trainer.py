@@ -26,6 +26,7 @@ from moe_vae.distributed.servers import (
 from moe_vae.distributed.session import POLL_SECONDS, ClusterSession, left_queue
 from moe_vae.distributed.shard import Shard
 from moe_vae.distributed.sockets import own_tcp_sockets
+from moe_vae.messages import say
 from moe_vae.model import Model
 from moe_vae.params import ParameterError
 from moe_vae.training.trainer import Trainer, set_seeds
@@ -172,7 +173,7 @@ class ClusterTrainer(Trainer):
         said = False
         while not session.run(self._is_begun):
             if not said:
-                print(f"Waiting for {chief}, for {self._member.wait_seconds:g} s at most.")
+                say(f"Waiting for {chief}, for {self._member.wait_seconds:g} s at most.")
                 said = True
             if time.monotonic() > deadline:
                 raise ClusterError(

@@ -34,6 +34,7 @@ from moe_vae.engines.fused_layers import (
     layer_parts,
 )
 from moe_vae.engines.looped import LoopedTrainer
+from moe_vae.model import builds_model
 from moe_vae.models.hierarchy import HierarchicalMixture
 from moe_vae.models.specialists import (
     BalancedManager,
@@ -315,6 +316,7 @@ _MANAGERS: dict[str, type[FusedManager]] = {
 _ROUTINGS = (*_MANAGERS, "information")
 
 
+@builds_model
 def build_fused_mixture_of_vaes(
     params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE
 ) -> FusedManager | FusedSpecialistManager:
@@ -343,6 +345,7 @@ def build_fused_mixture_of_vaes(
     return _MANAGERS[routing](vae_params(params) if routing == "post" else params, images)
 
 
+@builds_model
 def build_fused_hierarchical_mixture(
     params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE
 ) -> FusedHierarchicalMixture:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from moe_vae.compat import Session, tf
+from moe_vae.compat import Session, reason_of, tf
 from moe_vae.experiments.registry import MODELS, builder
 from moe_vae.experiments.run_files import CHECKPOINT, Record, RunError, read_record
 from moe_vae.export.frozen import (
@@ -96,8 +96,7 @@ def read_run(directory: Path) -> ModelFile:
     try:
         params, variables = read_checkpoint(build_of(content), content.params, path)
     except (tf.errors.OpError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunError(f"{path} cannot be restored ({reason})") from error
+        raise RunError(f"{path} cannot be restored ({reason_of(error)})") from error
     return dataclasses.replace(content, params=params, variables=variables)
 
 

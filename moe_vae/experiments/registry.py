@@ -75,6 +75,8 @@ _NETWORK_PARAMS = (
     "z_dim",
     "cluster_prior",
 )
+# What a mixture of VAEs takes over from another besides.
+_MIXTURE_PARAMS = ("n_experts", "manager_layers")
 # What a model leaves out if it begins with another.
 _TRAINING_BEFORE = ("pretrain_epochs", "routing_epochs", "gate_epochs")
 
@@ -306,8 +308,11 @@ def inherited_params(record: Params, defaults: Params) -> Params:
       record: the other's `run_record`.
       defaults: dict of this model's defaults.
     """
-    theirs = {key: record["params"][key] for key in _NETWORK_PARAMS if key in record["params"]}
-    if "routing" in defaults:  # its activation is its experts'; the router's is always the same
+    are_mixtures = "routing" in defaults and "routing" in record["params"]
+    names = (*_NETWORK_PARAMS, *(_MIXTURE_PARAMS if are_mixtures else ()))
+    theirs = {key: record["params"][key] for key in names if key in record["params"]}
+    # A mixture's activation is its experts'; the router's is always the same.
+    if "routing" in defaults and not are_mixtures:
         theirs.pop("activation", None)
     inherited = {**theirs, **dict.fromkeys(_TRAINING_BEFORE, 0)}
     return {key: value for key, value in inherited.items() if key in defaults}

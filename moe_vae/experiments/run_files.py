@@ -2,11 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moe_vae.data.checks import square_side
 from moe_vae.experiments.registry import MODELS
 from moe_vae.files import write_whole
+from moe_vae.version import FORMAT_VERSION
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 __all__ = [
     "CHECKPOINT",
@@ -16,6 +20,7 @@ __all__ = [
     "METRICS",
     "TENSORBOARD",
     "RunError",
+    "RunInterrupted",
     "read_json",
     "read_record",
     "save_figures",
@@ -43,25 +48,57 @@ class RunError(ValueError):
     """A run's directory is not what it must be, or the run did not end."""
 
 
+class RunInterrupted(RunError):  # noqa: N818, no fault
+    """Ctrl-C or SIGTERM ended a run.
+
+    Attributes:
+      terminated: whether it was SIGTERM.
+
+    Args:
+      message: what was interrupted, and what was written.
+      terminated: see the attribute.
+    """
+
+    def __init__(self, message: str, terminated: bool = False) -> None:
+        super().__init__(message)
+        self.terminated = terminated
+
+
 def read_record(directory: Path) -> Record:
     """Returns the record in a run's directory.
 
     Raises:
       RunError: there is none, or it is not what `train_run` writes.
     """
+    from moe_vae.schemas import RunRecord
+
     path = directory / METRICS
     if not path.exists():
         raise RunError(f"{path} does not exist: name the directory of a finished training")
-    record = read_json(path)
-    needed = {"model", "params", "seed"}
-    has_shape = isinstance(record, dict) and ("shape" in record or "n_features" in record)
-    if not has_shape or not needed <= record.keys():
-        raise RunError(f"{path} is not what `train` wrote")
+    record = read_json(path, RunRecord)
     if record["model"] not in MODELS:
         raise RunError(
             f"{path} has the model {record['model']!r}: it must be one of {', '.join(MODELS)}"
         )
+    _check_columns(path, record)
     return record if "shape" in record else _with_shape(record)
+
+
+def _check_columns(path: Path, record: Record) -> None:
+    """Raises RunError if the confusion table or the names of classes do not fit the parameters."""
+    confusion = record.get("test", {}).get("confusion")
+    number = record["params"].get(MODELS[record["model"]].counter)
+    if confusion is not None and isinstance(number, int) and len(confusion[0]) != number:
+        raise RunError(
+            f"{path} has a confusion table of {len(confusion[0])} columns: it must have {number}, "
+            f"the parameter {MODELS[record['model']].counter!r}"
+        )
+    names = record.get("class_names")
+    if names is not None and confusion is not None and len(confusion) > len(names):
+        raise RunError(
+            f"{path} has {len(names)} names of classes: there must be at least {len(confusion)}, "
+            "as many as the confusion table has rows"
+        )
 
 
 def _with_shape(record: Record) -> Record:
@@ -87,19 +124,27 @@ def save_figures(figures: dict[str, Any], directory: Path, prefix: str = "") -> 
         figure.savefig(directory / f"{prefix}{name}.png", dpi=FIGURE_DPI)
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, schema: "type[BaseModel]") -> Any:
     """Returns the content of a JSON file.
 
+    Args:
+      path: the file.
+      schema: a class of `moe_vae.schemas`.
+
     Raises:
-      RunError: it is not JSON.
-      OSError: it cannot be read.
+      RunError: it is missing, not JSON, or not what the schema describes.
     """
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise RunError(f"{path} is not JSON ({error})") from error
+    from moe_vae import schemas
+
+    return schemas.read_json(path, schema, RunError)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file, whole or not at all."""
-    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+def write_json(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Writes a JSON file with the version of its schema, whole or not at all.
+
+    Returns:
+      What was written: the version, and `content`.
+    """
+    versioned = {"format_version": FORMAT_VERSION, **content}
+    write_whole(path, (json.dumps(versioned, indent=1) + "\n").encode())
+    return versioned

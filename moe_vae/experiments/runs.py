@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from moe_vae.compat import tf
+from moe_vae import files
+from moe_vae.compat import reason_of, tf
 from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSets, Form
 from moe_vae.distributed.processes import chief_of, cluster_record, take_part
@@ -33,11 +34,13 @@ from moe_vae.experiments.run_files import (
     METRICS,
     TENSORBOARD,
     RunError,
+    RunInterrupted,
     read_record,
     save_figures,
     write_json,
 )
-from moe_vae.experiments.sources import DataChoice
+from moe_vae.experiments.sources import DataChoice, prepare_data
+from moe_vae.messages import say
 from moe_vae.models.information_encoder import InformationEncoder
 from moe_vae.params import ParameterError, check_params
 from moe_vae.training.checkpoints import Checkpoints, locked
@@ -52,6 +55,7 @@ __all__ = [
     "TrainOptions",
     "check_directory",
     "check_engine",
+    "check_new",
     "evaluate_run",
     "fit_model",
     "follow_run",
@@ -161,9 +165,14 @@ def check_engine(
 
 
 def check_directory(directory: Path) -> None:
-    """Raises RunError if there is something at `directory` that is no directory."""
-    if directory.exists() and not directory.is_dir():
-        raise RunError(f"{directory} is a file: it must be a directory, or not exist")
+    """Raises RunError if `directory` is no directory and cannot become one."""
+    files.check_directory(directory, RunError)
+
+
+def check_new(directory: Path, resume: bool) -> None:
+    """Raises RunError if a directory holds a run that is not to be resumed."""
+    if not resume and any((directory / CHECKPOINTS).glob("epoch-*")):
+        raise RunError(f"{directory} holds a run: continue with --resume, or choose another --out")
 
 
 # A training.
@@ -180,7 +189,8 @@ def train_run(
     """Trains a model and writes variables, record and figures to a directory.
 
     Ctrl-C ends the training after the last whole epoch; what was learned is written, and the
-    record says so.
+    record says so. SIGTERM does so too; scores and figures are then left out, because the process
+    has seconds to end. Whoever called it ends with the exit code of the signal.
 
     Args:
       model: a key of `MODELS`.
@@ -205,9 +215,11 @@ def train_run(
     params = run_params(model, data.form, params, options.start)
     check_engine(model, data.form, params, options, member is not None)
     check_directory(directory)
+    check_new(directory, options.resume)
     with locked(directory), _starter(member) as starter:
-        data_sets = _prepared(data, params, options.start)
-        _check_number(model, params, data_sets)
+        data_sets = data.read()
+        _check_numbers(model, params, data_sets)
+        data_sets = _prepared(data, params, options.start, data_sets)
         trainer, record = fit_model(model, params, data_sets, directory, options, starter)
         record |= {"source": data.record()}
         if member is not None:
@@ -218,14 +230,20 @@ def train_run(
     return record
 
 
-def _check_number(model: str, params: Params, data_sets: DataSets) -> None:
-    """Raises ParameterError if there are more experts or clusters than training examples."""
+def _check_numbers(model: str, params: Params, data_sets: DataSets) -> None:
+    """Raises ParameterError if a batch, or the experts, are more than the training examples."""
     counter, n_examples = MODELS[model].counter, data_sets.train.num_examples
     if params.get(counter, 0) > n_examples:
         raise ParameterError(
             f"parameter {counter!r} is {params[counter]}: it must be at most the training set's "
             f"{n_examples} examples"
         )
+    for name in ("batch_size", "routing_batch_size"):
+        if params.get(name, 0) > n_examples:
+            raise ParameterError(
+                f"parameter {name!r} is {params[name]}: it must be at most the training set's "
+                f"{n_examples} examples"
+            )
 
 
 def follow_run(
@@ -246,10 +264,16 @@ def follow_run(
     )
 
 
-def _prepared(data: DataChoice, params: Params, start: Path | None) -> DataSets:
-    """Returns the prepared data sets of a training, whose neighbours may need a trained model."""
+def _prepared(
+    data: DataChoice, params: Params, start: Path | None, data_sets: DataSets | None = None
+) -> DataSets:
+    """Returns the prepared data sets of a training, whose neighbours may need a trained model.
+
+    Those that were read already are `data_sets`; None reads them.
+    """
+    data_sets = data.read() if data_sets is None else data_sets
     if start is None or params.get("neighbour_space") != "features":
-        return data.prepared(params)
+        return prepare_data(data_sets, params, data.cache)
     trainer, record = load_run(start)
     model = trainer.model
     if not isinstance(model, InformationEncoder):
@@ -258,7 +282,8 @@ def _prepared(data: DataChoice, params: Params, start: Path | None) -> DataSets:
             f"'information', and it holds {record['model']!r}"
         )
     try:
-        return data.prepared(params, functools.partial(model.compute_features, trainer.session))
+        features = functools.partial(model.compute_features, trainer.session)
+        return prepare_data(data_sets, params, data.cache, features)
     finally:
         trainer.session.close()
 
@@ -295,9 +320,8 @@ def fit_model(
     checkpoints = Checkpoints(
         directory / CHECKPOINTS, identity, options.checkpoint_every, options.keep
     )
-    if not options.resume and checkpoints.paths():
-        raise RunError(f"{directory} holds a run: continue with --resume, or choose another --out")
-    print(f"Training {model} on {data_sets.name}.")
+    check_new(directory, options.resume)
+    say(f"Training {model} on {data_sets.name}.")
     if options.resume:
         _restore_checkpoints(trainer, data_sets, checkpoints)
     if options.scores_epochs:  # before the checkpoints, which keep the history
@@ -307,9 +331,11 @@ def fit_model(
         trainer.listeners.append(TensorBoardLog(directory / TENSORBOARD, trainer))
     trainer.fit_to_the_end(data_sets.train)
     if trainer.interrupted:
-        print(f"Interrupted after {trainer.n_epochs} epochs; going on with what was learned.")
+        say(f"Interrupted after {trainer.n_epochs} epochs; writing what was learned.")
     if not trainer.n_epochs:
-        raise RunError("interrupted before the first epoch ended: nothing to write")
+        raise RunInterrupted(
+            "interrupted before the first epoch ended: nothing to write", trainer.terminated
+        )
     record = run_record(model, trainer, data_sets, options.seed, options.schedule)
     start = {} if options.start is None else {"start": str(options.start)}
     return trainer, {"command": options.command, **start, **record}
@@ -318,14 +344,17 @@ def fit_model(
 def _restore_checkpoints(trainer: Trainer, data_sets: DataSets, checkpoints: Checkpoints) -> None:
     """Resumes from the last checkpoint, if there is one."""
     for damage in checkpoints.restore(trainer, data_sets.train):
-        print(f"{damage}.")
+        say(f"{damage}.")
     if trainer.n_epochs:
-        print(f"Going on after epoch {trainer.n_epochs}.")
+        say(f"Going on after epoch {trainer.n_epochs}.")
 
 
 def _save_run(directory: Path, trainer: Trainer, record: Record, data_sets: DataSets) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     trainer.save(directory / CHECKPOINT)
+    if trainer.terminated:  # there is no time for figures
+        write_json(directory / METRICS, record)
+        return
     save_figures(MODELS[record["model"]].draw(trainer, record, data_sets.test), directory)
     write_json(directory / METRICS, record)
 
@@ -382,13 +411,22 @@ def run_record(
         "interrupted": trainer.interrupted,
         "history": trainer.history,
         "seconds": trainer.seconds,
-        "test": MODELS[name].score(trainer, data_sets.test),
-        **loss_quantiles(trainer.model, trainer.session, data_sets.train),
+        **_scores(name, trainer, data_sets),
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
             "numpy": np.__version__,
         },
+    }
+
+
+def _scores(name: str, trainer: Trainer, data_sets: DataSets) -> Record:
+    """Returns the scores of a finished run; of one that SIGTERM ended, for want of time, none."""
+    if trainer.terminated:
+        return {"test": {}, "terminated": True}
+    return {
+        "test": MODELS[name].score(trainer, data_sets.test),
+        **loss_quantiles(trainer.model, trainer.session, data_sets.train),
     }
 
 
@@ -409,8 +447,7 @@ def load_run(directory: Path) -> tuple[Trainer, Record]:
     try:
         trainer.restore(path)
     except (tf.errors.OpError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunError(f"{path} cannot be restored ({reason})") from error
+        raise RunError(f"{path} cannot be restored ({reason_of(error)})") from error
     return trainer, record
 
 
@@ -423,7 +460,8 @@ def evaluate_run(directory: Path, data: DataChoice, command: str = "") -> Record
       command: the command line that asked for it, for the record.
 
     Returns:
-      Dict with `command`, `data`, the scores as `test`, and what `ModelEntry.evaluate` adds.
+      What was written: a dict with `format_version`, `command`, `data`, the scores as `test`, and
+      what `ModelEntry.evaluate` adds.
 
     Raises:
       RunError: the directory holds no run, or its variables cannot be restored.
@@ -440,5 +478,4 @@ def evaluate_run(directory: Path, data: DataChoice, command: str = "") -> Record
         **entry.evaluate(trainer, data_sets, record, test),
     }
     trainer.session.close()
-    write_json(directory / EVALUATION, evaluation)
-    return evaluation
+    return write_json(directory / EVALUATION, evaluation)

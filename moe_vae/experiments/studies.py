@@ -24,7 +24,13 @@ from moe_vae.experiments.recipes import (
     Recipe,
 )
 from moe_vae.experiments.registry import MODELS, POST_MODELS
-from moe_vae.experiments.run_files import RunError, read_json, read_record, save_figures, write_json
+from moe_vae.experiments.run_files import (
+    RunError,
+    RunInterrupted,
+    read_record,
+    save_figures,
+    write_json,
+)
 from moe_vae.experiments.runs import TrainOptions, fit_model, run_params
 from moe_vae.experiments.sources import SOURCES, DataChoice, is_points
 from moe_vae.experiments.study_runs import (
@@ -35,6 +41,7 @@ from moe_vae.experiments.study_runs import (
     finish_step,
     measured,
 )
+from moe_vae.messages import say
 from moe_vae.models.gates import GATES
 from moe_vae.plots.concepts import concept_figures
 from moe_vae.plots.regression import plot_errors
@@ -88,11 +95,16 @@ def figures(
         run_dir = out / f"{POST_NUMBERS[name]}_{name}"
         with locked(run_dir):
             trainer, record = fit_model(name, params[name], data_sets, run_dir, options)
-            drawn = MODELS[name].draw(trainer, record, data_sets.test)
-            save_figures(drawn, out, f"{run_dir.name}_")
+            if not trainer.terminated:
+                drawn = MODELS[name].draw(trainer, record, data_sets.test)
+                save_figures(drawn, out, f"{run_dir.name}_")
             write_json(run_dir.with_suffix(".json"), record)
-            if not trainer.interrupted:
-                shutil.rmtree(run_dir)  # there is nothing left to resume
+            if trainer.interrupted:
+                raise RunInterrupted(
+                    f"{run_dir} was interrupted: run the same command again to resume it",
+                    trainer.terminated,
+                )
+            shutil.rmtree(run_dir)  # there is nothing left to resume
 
 
 def posts(
@@ -136,9 +148,12 @@ def posts(
 
 def _kept_on(study: Study, data: str) -> list[Record]:
     """Returns the runs that the results' file has, which must be on the same data."""
-    if not study.out.exists():
+    from moe_vae.schemas import RunResults
+
+    kept = study.recorded("runs", RunResults)
+    if not kept:
         return []
-    kept, title = read_json(study.out)["runs"], study.data(data).read().name
+    title = study.data(data).read().name
     for record in kept:
         if record["data"] != title:
             raise RunError(
@@ -192,7 +207,7 @@ def clustering_baselines(study: Study, data: str, seeds: Sequence[int] | None = 
       OSError: there is no file of results, or it cannot be read.
       DataError: the data cannot be had.
     """
-    kept = read_json(study.out)
+    kept = study.read()
     seeds = seeds or CLUSTERING_SEEDS[_kind(data)]
     study.write(**{**kept, "baselines": _baselines(study, data, seeds)})
 
@@ -259,6 +274,8 @@ def table1(
         a clustering of the data.
       And what `train_run` raises.
     """
+    from moe_vae.schemas import CellResults
+
     cells = [
         _regression_cell(data_name, gate, objective, n_outputs, draw)
         for data_name in data
@@ -269,7 +286,7 @@ def table1(
     ]
     filled = _fill_cells(study, cells, gate_runs, missing)
     if list(objectives) == [OWN_OBJECTIVE]:  # a panel holds one objective of each gate
-        errors = plot_errors(read_json(study.out)["cells"])
+        errors = plot_errors(study.recorded("cells", CellResults))
         save_figures({f"{study.out.stem}_errors": errors}, study.figures)
     return filled
 
@@ -335,14 +352,16 @@ def _fill_cells(
 
     Cells that the table's file has besides are kept.
     """
+    from moe_vae.schemas import CellResults
+
     records: list[Record] = []
-    kept = read_json(study.out)["cells"] if study.out.exists() else []
+    kept = study.recorded("cells", CellResults)
     for number, cell in enumerate(cells, start=1):
         recorded = [each for each in kept if _is_of(each, cell)] if missing else []
         if recorded:
             records += recorded
             continue
-        print(f"Cell {number} of {len(cells)}: {cell.name}.", flush=True)
+        say(f"Cell {number} of {len(cells)}: {cell.name}.")
         records.append(_filled(study, cell, gate_runs))
         merged = {_cell_key(each): each for each in (*kept, *records)}
         study.write(cells=list(merged.values()))
@@ -424,8 +443,10 @@ def by_recipe(
       RunError: a run was interrupted, or its directory holds another one.
       And what `train_run` and `evaluate_run` raise.
     """
+    from moe_vae.schemas import StepResults
+
     recipe, records = RECIPES[name], []
-    kept = read_json(study.out)["runs"] if study.out.exists() else []
+    kept = study.recorded("runs", StepResults)
     for experiment in _chosen(recipe, steps, data):
         for seed in range(min(experiment.n_seeds, n_seeds or experiment.n_seeds)):
             run_dir = finish_step(study, recipe.steps, experiment.step, experiment.data, seed)
@@ -441,7 +462,7 @@ def by_recipe(
         if recipe.draw is None and experiment.data in ("mnist", "fashion-mnist", "spiral"):
             copy_figures(run_dir, study.figures, f"{name}_{experiment.step}")
     if recipe.draw is not None:
-        save_figures(recipe.draw(read_json(study.out)["runs"]), study.figures, f"{name}_")
+        save_figures(recipe.draw(study.recorded("runs", StepResults)), study.figures, f"{name}_")
     return records
 
 

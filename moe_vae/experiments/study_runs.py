@@ -4,7 +4,7 @@ import dataclasses
 import shlex
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moe_vae.experiments.recipes import Experiment, Step
 from moe_vae.experiments.run_files import (
@@ -13,11 +13,16 @@ from moe_vae.experiments.run_files import (
     MEASURED,
     METRICS,
     RunError,
+    RunInterrupted,
     read_json,
+    read_record,
     write_json,
 )
 from moe_vae.experiments.runs import TrainOptions, evaluate_run, load_run, train_run
 from moe_vae.experiments.sources import CACHE, DataChoice
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 __all__ = ["Study", "copy_figures", "evaluated", "finish_run", "finish_step", "measured"]
 
@@ -59,12 +64,34 @@ class Study:
         """
         if not self.out.exists():
             return
-        theirs = read_json(self.out).get("command", "")
+        theirs = self.read().get("command", "")
         if _words(theirs) != _words(self.command):
             raise RunError(
                 f"{self.out} holds the results of {theirs!r}: name another file with --out, or "
                 "delete it"
             )
+
+    def read(self) -> Record:
+        """Returns the results so far.
+
+        Raises:
+          RunError: the file is missing, or is not what `write` writes.
+        """
+        from moe_vae.schemas import Results
+
+        return read_json(self.out, Results)
+
+    def recorded(self, name: str, schema: "type[BaseModel]") -> list[Record]:
+        """Returns the records in the results so far; none if there is no file.
+
+        Args:
+          name: "runs" or "cells".
+          schema: a class of `moe_vae.schemas`, of the file.
+
+        Raises:
+          RunError: the file is not what `write` writes.
+        """
+        return read_json(self.out, schema)[name] if self.out.exists() else []
 
     def write(self, **results: Any) -> None:
         """Writes the results so far."""
@@ -107,7 +134,7 @@ def finish_run(
       And what `train_run` raises.
     """
     params, metrics = params or {}, run_dir / METRICS
-    if not metrics.exists() or read_json(metrics)["interrupted"]:
+    if not metrics.exists() or read_record(run_dir)["interrupted"]:
         options = TrainOptions(
             seed=seed,
             start=start,
@@ -117,10 +144,13 @@ def finish_run(
         )
         record = train_run(model, study.data(data), run_dir, params, options)
         if record["interrupted"]:
-            raise RunError(f"{run_dir} was interrupted: run the same command again to resume it")
+            raise RunInterrupted(
+                f"{run_dir} was interrupted: run the same command again to resume it",
+                record.get("terminated", False),
+            )
     if (run_dir / CHECKPOINTS).exists():
         shutil.rmtree(run_dir / CHECKPOINTS)  # there is nothing left to resume
-    record = read_json(metrics)
+    record = read_record(run_dir)
     _check_same(run_dir, record, params)
     return record
 
@@ -166,10 +196,12 @@ def evaluated(study: Study, run_dir: Path, data: str) -> Record:
       run_dir: the run's directory.
       data: a key of `SOURCES`.
     """
+    from moe_vae.schemas import Evaluation
+
     path = run_dir / EVALUATION
     if not path.exists():
         evaluate_run(run_dir, study.data(data), study.command)
-    return {**read_json(run_dir / METRICS), "evaluation": read_json(path)}
+    return {**read_record(run_dir), "evaluation": read_json(path, Evaluation)}
 
 
 def measured(study: Study, run_dir: Path, experiment: Experiment) -> Record:
@@ -183,6 +215,8 @@ def measured(study: Study, run_dir: Path, experiment: Experiment) -> Record:
     Returns:
       Dict with `measured`; an empty one if the experiment measures nothing.
     """
+    from moe_vae.schemas import Measured
+
     if experiment.measure is None:
         return {}
     path = run_dir / MEASURED
@@ -191,7 +225,7 @@ def measured(study: Study, run_dir: Path, experiment: Experiment) -> Record:
         data_sets = study.data(experiment.data).prepared(trainer.model.params)
         write_json(path, experiment.measure(trainer, data_sets, record))
         trainer.session.close()
-    return {"measured": read_json(path)}
+    return {"measured": read_json(path, Measured)}
 
 
 def copy_figures(run_dir: Path, directory: Path, prefix: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from moe_vae.files import write_whole
+from moe_vae.files import existing, write_whole
 from moe_vae.version import __version__
 
 __all__ = [
@@ -37,23 +37,6 @@ _HEADER = 4096  # bytes, more than a `.npy` header of ours takes
 
 # What `zipfile` raises, beside OSError, if the archive around the arrays is damaged.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
-
-# The kind that JSON gives each part of the text.
-_PARTS: dict[str, type | tuple[type, ...]] = {
-    "package_version": str,
-    "model": str,
-    "params": dict,
-    "shape": list,
-    "seed": int,
-    "n_classes": (int, type(None)),
-    "class_names": (list, type(None)),
-    "metadata": dict,
-    "signatures": dict,
-    "variables": dict,
-    "constants": dict,
-}
-# The same for the description of an array.
-_ARRAY_PARTS: dict[str, type | tuple[type, ...]] = {"shape": list, "dtype": str, "sha256": str}
 
 # For each earlier version, a function that makes the text of the next version of its text.
 _UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -171,6 +154,8 @@ def read_model_file(path: Path) -> ModelFile:
       ModelFileError: the file is of another kind, has been changed, or is of a later version.
       OSError: it cannot be read.
     """
+    if path.exists():  # a pipe would wait for ever
+        existing(path, ModelFileError, folders=False)
     try:
         with zipfile.ZipFile(path) as archive:
             text = _read_text(path, archive)
@@ -197,13 +182,15 @@ def read_model_file(path: Path) -> ModelFile:
 
 def _read_text(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
     """Returns the text, upgraded to the present version and checked."""
+    from moe_vae.schemas import ModelText, checked
+
     foreign = f"{path} is not a file of moe_vae"
     if f"{_TEXT}.npy" not in archive.namelist():
         raise ModelFileError(foreign)
     stored = _read_array(path, archive, _TEXT, _MAX_TEXT)
     try:
         text = json.loads(stored.tobytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(foreign) from error
     if not isinstance(text, dict) or text.get("format") != FORMAT:
         raise ModelFileError(foreign)
@@ -216,18 +203,7 @@ def _read_text(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
         raise ModelFileError(f"{path} has been changed since it was written: {_TEXT!r} differs")
     for earlier in range(version, FORMAT_VERSION):
         text = _UPGRADES[earlier](text)
-    _check_parts(str(path), text, _PARTS)
-    return text
-
-
-def _check_parts(
-    where: str, text: Mapping[str, Any], parts: Mapping[str, type | tuple[type, ...]]
-) -> None:
-    for name, kind in parts.items():
-        if name not in text:
-            raise ModelFileError(f"{where} lacks {name!r}")
-        if not isinstance(text[name], kind):
-            raise ModelFileError(f"{where} has {text[name]!r} as {name!r}")
+    return checked(text, ModelText, path, ModelFileError)
 
 
 def _read_arrays(
@@ -240,7 +216,6 @@ def _read_arrays(
         raise ModelFileError(f"{path} {fault} the array {name!r}")
     arrays = {}
     for name, form in described.items():
-        _check_parts(f"{path}: array {name!r}", form, _ARRAY_PARTS)
         array = _read_array(path, archive, name, 4 * math.prod(form["shape"]))
         differing = [
             part for part, value in _described({name: array})[name].items() if value != form[part]

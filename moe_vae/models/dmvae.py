@@ -8,6 +8,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf, tfd
 from moe_vae.data.checks import IMAGE_SHAPE
 from moe_vae.data.dataset import Form, Shape
+from moe_vae.model import builds_model
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.cluster_encoder import ClusterEncoder
 from moe_vae.nn.gaussian_mixture import GaussianMixture
@@ -188,6 +189,7 @@ class DMVAE(ClusteringVAE):
         return self._encoder.probs(self._outputs)
 
 
+@builds_model
 def build_dmvae(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> DMVAE:
     """Builds the placeholder and the model in the current graph.
 

@@ -8,7 +8,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE
 from moe_vae.data.dataset import DataSet, Form, Shape
-from moe_vae.model import Model, Signature
+from moe_vae.model import Model, Signature, builds_model
 from moe_vae.models.specialists import SPECIALIST_PARAMS, SpecialistManager, vae_params
 from moe_vae.nn.cluster_encoder import CLOSED
 from moe_vae.nn.layers import weighted_sum
@@ -300,6 +300,7 @@ class HierarchicalMixture(SpecialistManager):
         return {**given, self.leaf_probs: tf.nn.softmax(self.router.outputs) @ by_leaf}
 
 
+@builds_model
 def build_hierarchical_mixture(
     params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE
 ) -> HierarchicalMixture:

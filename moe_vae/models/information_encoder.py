@@ -13,7 +13,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, check_points
 from moe_vae.data.dataset import Batch, DataSet, Form, Shape
-from moe_vae.model import Model, Signature
+from moe_vae.model import Model, Signature, builds_model
 from moe_vae.nn.cluster_encoder import ClusterEncoder
 from moe_vae.nn.mutual_information import (
     grouped_information,
@@ -259,6 +259,7 @@ class InformationEncoder(Model):
         return {"route": Signature({"inputs": self.inputs}, self.encoder.probs(self.outputs))}
 
 
+@builds_model
 def build_information_encoder(
     params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE
 ) -> InformationEncoder:

@@ -8,12 +8,12 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, DataError, check_labels, check_targets
 from moe_vae.data.dataset import Batch, DataSet, Form, Shape
-from moe_vae.model import Model, ModelError, Signature
+from moe_vae.model import Model, ModelError, Signature, builds_model
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.models.experts import TASKS, RegressionExperts
 from moe_vae.models.gates import GATES, Gate
 from moe_vae.nn.sessions import run_in_chunks
-from moe_vae.params import ParameterError, check_params, network_params
+from moe_vae.params import ParameterError, check_choice, check_params, network_params
 
 __all__ = ["MixtureOfExperts", "build_mixture_of_experts", "mixture_of_experts_params"]
 
@@ -49,8 +49,7 @@ def mixture_of_experts_params(gate: str) -> dict[str, Any]:
 
     Source: the paper, sections 5 and 7.
     """
-    if gate not in GATES:
-        raise ParameterError(f"parameter 'gate' is {gate!r}: it must be one of {', '.join(GATES)}")
+    check_choice("gate", gate, GATES)
     entry = GATES[gate]
     return {
         "gate": gate,
@@ -386,6 +385,7 @@ class MixtureOfExperts(Model):
         return run_in_chunks(session, self.log_likelihood, self._feed(inputs, wanted))
 
 
+@builds_model
 def build_mixture_of_experts(
     params: Mapping[str, Any], gate: str | None = None, shape: Shape = IMAGE_SHAPE
 ) -> MixtureOfExperts:

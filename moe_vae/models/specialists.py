@@ -13,10 +13,11 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, DataError, check_labels
 from moe_vae.data.dataset import Batch, DataSet, Shape
+from moe_vae.model import builds_model
 from moe_vae.models.information_encoder import INFORMATION_PARAMS, InformationEncoder
 from moe_vae.nn.losses import log_likelihood_bound, x_log_x
 from moe_vae.nn.sessions import run_in_chunks
-from moe_vae.params import ParameterError, check_params, network_params
+from moe_vae.params import check_choice, check_params, network_params
 from moe_vae.posts.mixture_of_vaes import (
     MIXTURE_OF_VAES_PARAMS,
     Manager,
@@ -382,13 +383,11 @@ def mixture_of_vaes_params(params: Mapping[str, Any]) -> dict[str, Any]:
       ParameterError: there is no such routing.
     """
     routing = params.get("routing", "post")
-    if routing not in ROUTINGS:
-        raise ParameterError(
-            f"parameter 'routing' is {routing!r}: it must be one of {', '.join(ROUTINGS)}"
-        )
+    check_choice("routing", routing, ROUTINGS)
     return ROUTINGS[routing].defaults
 
 
+@builds_model
 def build_mixture_of_vaes(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> Manager:
     """Builds the placeholder, the experts and the manager of a routing in the current graph.
 

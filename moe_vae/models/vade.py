@@ -8,6 +8,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE
 from moe_vae.data.dataset import Form, Shape
+from moe_vae.model import builds_model
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.noise import normal_noise
 from moe_vae.nn.sessions import run_in_chunks
@@ -162,6 +163,7 @@ class VaDE(ClusteringVAE):
         return tf.nn.softmax(self.prior.log_joint(self.encoder_mu))
 
 
+@builds_model
 def build_vade(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> VaDE:
     """Builds the placeholder and the model in the current graph.
 

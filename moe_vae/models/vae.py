@@ -8,6 +8,7 @@ import numpy as np
 from moe_vae.compat import Session, tf
 from moe_vae.data.checks import IMAGE_SHAPE
 from moe_vae.data.dataset import Form, Shape
+from moe_vae.model import builds_model
 from moe_vae.models.autoencoder import VariationalAutoencoder
 from moe_vae.nn.losses import kl_to_standard_normal
 from moe_vae.params import check_params
@@ -76,6 +77,7 @@ class PlainVAE(VariationalAutoencoder):
         return self.mean_codes(session, inputs)
 
 
+@builds_model
 def build_vae(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> PlainVAE:
     """Builds the placeholder and the model in the current graph.
 

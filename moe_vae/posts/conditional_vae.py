@@ -19,7 +19,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, NUM_CLASSES, DataError, check_examples, check_labels
 from moe_vae.data.dataset import Batch, Form, Shape
-from moe_vae.model import Model, Signature
+from moe_vae.model import Model, Signature, builds_model
 from moe_vae.nn.layers import gaussian_code, reparametrise
 from moe_vae.nn.losses import gaussian_reconstruction_loss, kl_to_standard_normal
 from moe_vae.nn.networks import decoder_layers, decoder_output, encoder_layers
@@ -269,6 +269,7 @@ class ConditionalVAE(Model):
 # Post 2, cell 5: the placeholders, and the model on them.
 
 
+@builds_model
 def build_conditional_vae(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> ConditionalVAE:
     """Builds placeholders and the model in the current graph.
 

@@ -16,7 +16,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, check_examples
 from moe_vae.data.dataset import Batch, Form, Shape
-from moe_vae.model import Model, Signature
+from moe_vae.model import Model, Signature, builds_model
 from moe_vae.nn.layers import gaussian_code, reparametrise, weighted_sum
 from moe_vae.nn.losses import gaussian_reconstruction_loss, kl_to_standard_normal
 from moe_vae.nn.networks import decoder_layers, decoder_output, encoder_layers
@@ -408,6 +408,7 @@ def build_experts(params: Mapping[str, Any], shape: Shape) -> tuple[Tensor, list
     return images, [VAE(params, images, shape) for _ in range(params["n_experts"])]
 
 
+@builds_model
 def build_mixture_of_vaes(params: Mapping[str, Any], shape: Shape = IMAGE_SHAPE) -> Manager:
     """Builds the post's placeholder, experts and manager in the current graph.
 

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from moe_vae.data.dataset import DataSet
+from moe_vae.files import check_directory, shown
+from moe_vae.training.state import CheckpointError
 from moe_vae.training.trainer import Trainer
+from moe_vae.version import FORMAT_VERSION
 
 __all__ = ["CheckpointError", "Checkpoints", "locked"]
 
 MODEL = "model.ckpt"
 STATE = "state.npz"
 MANIFEST = "manifest.json"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint cannot be written or resumed."""
 
 
 @contextlib.contextmanager
@@ -35,9 +34,10 @@ def locked(directory: Path) -> Iterator[None]:
         the end.
 
     Raises:
-      CheckpointError: another process uses it.
+      CheckpointError: another process uses it, or it is no directory.
       OSError: the directory cannot be made or written to.
     """
+    check_directory(directory, CheckpointError)
     is_new = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
     if not os.access(directory, os.W_OK, effective_ids=True):
@@ -127,7 +127,7 @@ class Checkpoints:
             path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
             for path in sorted(directory.iterdir())
         }
-        manifest = {**self.identity, "files": files}
+        manifest = {"format_version": FORMAT_VERSION, **self.identity, "files": files}
         (directory / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
     def restore(self, trainer: Trainer, train_set: DataSet) -> list[str]:
@@ -163,10 +163,12 @@ class Checkpoints:
         return damage
 
     def _check_identity(self, path: Path) -> None:
-        manifest = json.loads((path / MANIFEST).read_text())
+        from moe_vae.schemas import Manifest, read_json
+
+        manifest = read_json(path / MANIFEST, Manifest, CheckpointError)
         for name, theirs, ours in _differences(manifest, self.identity):
             raise CheckpointError(
-                f"{path} is of another run: its {name} is {theirs!r}, not {ours!r}"
+                f"{path} is of another run: its {name} is {shown(theirs)}, not {shown(ours)}"
             )
 
 
@@ -184,13 +186,18 @@ def _differences(
 
 def _fault(path: Path) -> str | None:
     """Returns what is wrong with a checkpoint's files, or None."""
+    from moe_vae.schemas import Manifest, read_json
+
     try:
-        files = json.loads((path / MANIFEST).read_text())["files"]
-    except (OSError, ValueError, KeyError):
-        return f"{MANIFEST} is missing or cannot be read"
+        files = read_json(path / MANIFEST, Manifest, CheckpointError)["files"]
+    except CheckpointError as error:
+        return f"{MANIFEST} is missing or cannot be read: {error}"
+    for name in (f"{MODEL}.index", STATE):
+        if name not in files:
+            return f"{MANIFEST} lacks {name}"
     for name, expected in files.items():
         file = path / name
-        if not file.exists():
+        if not file.is_file():
             return f"{name} is missing"
         if file.stat().st_size != expected["bytes"]:
             return f"{name} has {file.stat().st_size} bytes of {expected['bytes']}"

@@ -1,4 +1,4 @@
-"""The progress of a training on standard output."""
+"""The progress of a training, on standard error or in a notebook."""
 
 import sys
 import time
@@ -7,12 +7,14 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from moe_vae.messages import is_shown, say, stream
+
 __all__ = ["EpochBar"]
 
 
 def _is_redrawn() -> bool:
-    """Whether standard output can redraw a line: a terminal or a notebook, but not a log."""
-    return sys.stdout.isatty() or type(sys.stdout).__module__.startswith("ipykernel")
+    """Whether a line can be redrawn: in a terminal or a notebook, but not in a log."""
+    return stream() is sys.stdout or stream().isatty()
 
 
 class EpochBar:
@@ -25,12 +27,12 @@ class EpochBar:
     """
 
     def __init__(self, n_done: int, n_epochs: int, shows: bool = True) -> None:
-        self._shows = shows
+        self._shows = shows and is_shown()
         self._n_done = n_done
         self._total = n_done + n_epochs
         self._bar = None
-        if n_epochs and shows and _is_redrawn():
-            self._bar = tqdm(initial=n_done, total=self._total, unit="epoch", file=sys.stdout)
+        if n_epochs and self._shows and _is_redrawn():
+            self._bar = tqdm(initial=n_done, total=self._total, unit="epoch", file=stream())
 
     def __enter__(self) -> "EpochBar":
         self._start = time.perf_counter()
@@ -52,9 +54,7 @@ class EpochBar:
             return
         now = time.perf_counter()
         values = ", ".join(f"{name}={value}" for name, value in shown.items())
-        print(
-            f"{self._n_done}/{self._total} epochs, {now - self._start:.1f} s, {values}", flush=True
-        )
+        say(f"{self._n_done}/{self._total} epochs, {now - self._start:.1f} s, {values}")
         self._start = now
 
     def __exit__(

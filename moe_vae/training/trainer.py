@@ -3,31 +3,38 @@
 A model is a `moe_vae.model.Model`; that module says what the loop asks of it.
 """
 
-import json
 import math
 import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from moe_vae.compat import Tensor, tf
+from moe_vae.compat import Tensor, reason_of, tf
+from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSet
+from moe_vae.files import existing, shown
+from moe_vae.interrupts import Terminated
 from moe_vae.model import Model
 from moe_vae.nn.layers import average_updates
 from moe_vae.nn.modes import training_feed
 from moe_vae.nn.networks import has_convolutions
 from moe_vae.nn.noise import key_value, noise_key
 from moe_vae.nn.sessions import chunks, open_session
-from moe_vae.params import ParameterError
+from moe_vae.params import ParameterError, check_epochs, check_seed
 from moe_vae.schedules import Schedule, check_schedule
 from moe_vae.training.averages import WeightAverages
 from moe_vae.training.gradients import gradient_norms, trained_by
 from moe_vae.training.progress import EpochBar
+from moe_vae.training.state import State, read_state, write_state
 
 __all__ = ["StopTraining", "Trainer", "TrainingError", "set_seeds", "start_trainer"]
+
+
+BYTES_OF_A_NUMBER = 4
 
 
 class TrainingError(RuntimeError):
@@ -41,8 +48,12 @@ class StopTraining(Exception):  # noqa: N818, no fault
 def set_seeds(seed: int) -> None:
     """Seeds NumPy's global generator and the current graph; call it before building a model.
 
+    Raises:
+      ParameterError: the seed is no whole number in 0 to 2^32 - 1.
+
     Source: post 2, cell 1; post 3, cell 1.
     """
+    seed = check_seed(seed)
     np.random.seed(seed)
     tf.set_random_seed(seed)
 
@@ -74,7 +85,8 @@ class Trainer:
         every epoch. `StopTraining` in one of them ends the training, as any exception does, but
         is no fault.
       shows_progress: whether a training shows its epochs on standard output.
-      interrupted: whether Ctrl-C ended the last `fit`.
+      interrupted: whether Ctrl-C or SIGTERM ended the last `fit`.
+      terminated: whether it was SIGTERM.
       data_note: what checkpoints add to the name of the data.
 
     Args:
@@ -111,6 +123,7 @@ class Trainer:
         graph_seed = model.loss.graph.seed
         self._seed = secrets.randbits(32) if graph_seed is None else graph_seed % 2**32
         self._saver = model.saver()
+        _check_memory(model.loss.graph)
         self.session = self._open(model.loss.graph)
         model.loss.graph.finalize()
         self.history: dict[str, list[float]] = {name: [] for name in model.losses}
@@ -120,7 +133,7 @@ class Trainer:
         self.rate: float | None = None
         self.gradient_norms: dict[str, float] = {}
         self.listeners: list[Callable[[Trainer, DataSet], None]] = []
-        self.interrupted = False
+        self.interrupted = self.terminated = False
         self.shows_progress = True
 
     def _build_averages(self) -> WeightAverages | None:
@@ -213,14 +226,18 @@ class Trainer:
           The trainer itself.
 
         Raises:
-          ParameterError: the training set is smaller than a batch, or there is no such phase.
+          DataError: `train_set` is no `DataSet`.
+          ParameterError: the training set is smaller than a batch, there is no such phase, or
+            `epochs` is no whole number of at least 0.
           TrainingError: a loss over the training set is infinite or not a number.
         """
         if phase not in self.train_steps:
             raise ParameterError(
                 f"phase is {phase!r}: it must be one of {', '.join(self.train_steps)}"
             )
-        epochs = self.model.params["epochs"] if epochs is None else epochs
+        if not isinstance(train_set, DataSet):
+            raise DataError(f"the training set is {shown(train_set)}: it must be a DataSet")
+        epochs = self.model.params["epochs"] if epochs is None else check_epochs(epochs)
         batch_size = self.model.batch_size(phase)
         if batch_size > train_set.num_examples:
             raise ParameterError(
@@ -236,8 +253,8 @@ class Trainer:
                         listener(self, train_set)
         except StopTraining:
             pass
-        except KeyboardInterrupt:
-            self.interrupted = True
+        except KeyboardInterrupt as interrupt:
+            self.interrupted, self.terminated = True, isinstance(interrupt, Terminated)
         return self
 
     def _fit_epoch(self, train_set: DataSet, phase: str, sample: bool) -> dict[str, float]:
@@ -255,7 +272,7 @@ class Trainer:
             if not math.isfinite(value):
                 raise TrainingError(
                     f"{name} is {value} after epoch {self.n_epochs + 1}: training cannot continue; "
-                    f"a learning_rate below {self.model.params['learning_rate']} may help"
+                    f"lower the learning_rate, which is {self.model.params['learning_rate']:g}"
                 )
         self.model.after_epoch(phase, self.session, sums)
         drawn = []
@@ -330,7 +347,12 @@ class Trainer:
 
         Returns:
           Dict of loss name to float.
+
+        Raises:
+          DataError: `data_set` is no `DataSet`.
         """
+        if not isinstance(data_set, DataSet):
+            raise DataError(f"the data set is {shown(data_set)}: it must be a DataSet")
         return self._losses(*self._totals(data_set, noise))
 
     def _totals(
@@ -372,17 +394,25 @@ class Trainer:
         """Writes all variables, Adam's included, as a `tf.train.Saver` checkpoint at `path`.
 
         Raises:
+          DataError: the directory does not exist.
           OSError: it cannot be written.
         """
+        existing(Path(os.fspath(path) or "/").absolute().parent, DataError, files=False)
         try:
             self._saver.save(
                 self.session, os.fspath(path), write_state=False, write_meta_graph=False
             )
         except tf.errors.OpError as error:
-            raise OSError(f"{path} cannot be written ({str(error).splitlines()[0]})") from error
+            raise OSError(f"{path} cannot be written ({reason_of(error)})") from error
 
     def restore(self, path: "os.PathLike[str] | str") -> None:
-        """Reads all variables from a checkpoint, TensorFlow 1's own included."""
+        """Reads all variables from a checkpoint, TensorFlow 1's own included.
+
+        Raises:
+          DataError: there is none.
+          ValueError: a variable is missing, or has another shape.
+        """
+        existing(f"{os.fspath(path)}.index", DataError, folders=False)
         self._saver.restore(self.session, os.fspath(path))
 
     def variables(self) -> dict[str, np.ndarray]:
@@ -405,9 +435,9 @@ class Trainer:
     def begin_with(self, path: "os.PathLike[str] | str") -> list[str]:
         """Copies the variables that another model's checkpoint has under the same name.
 
-        Names are compared without the model's scope, their first word: DMVAE's
-        `dmvae/encode/dense/kernel` is VaDE's `vade/encode/dense/kernel`. Variables that the
-        checkpoint lacks keep their values.
+        A name that the checkpoint does not have is compared without the model's scope, its first
+        word: DMVAE's `dmvae/encode/dense/kernel` is VaDE's `vade/encode/dense/kernel`. Variables
+        that the checkpoint lacks keep their values.
 
         Args:
           path: a checkpoint that `save` wrote.
@@ -416,19 +446,32 @@ class Trainer:
           The names of the variables that were copied.
 
         Raises:
+          DataError: there is no checkpoint.
           ParameterError: the checkpoint has none of them, or one in another shape.
         """
+        existing(f"{os.fspath(path)}.index", DataError, folders=False)
         reader = tf.train.load_checkpoint(os.fspath(path))
+        names = reader.get_variable_to_shape_map()
         found: dict[str, list[str]] = {}
-        for name in reader.get_variable_to_shape_map():
+        for name in names:
             found.setdefault(_without_scope(name), []).append(name)
-        # A name that several variables share, as layers of several experts do, is ambiguous.
+        # A name that several variables share, as layers of several experts do, is ambiguous
+        # without its scope.
         theirs = {part: names[0] for part, names in found.items() if len(names) == 1}
-        taken = [v for v in self._variables if _without_scope(v.op.name) in theirs]
+        theirs.update({name: name for name in names})
+        taken = {}
+        for variable in self._variables:
+            own = variable.op.name
+            source = theirs.get(own) or theirs.get(_without_scope(own))
+            if source is not None:
+                taken[variable] = source
         if not taken:
-            raise ParameterError(f"{path} holds no variable that this model has")
-        for variable in taken:
-            value = reader.get_tensor(theirs[_without_scope(variable.op.name)])
+            raise ParameterError(
+                f"{path} holds no variable of the same name as one of this model: it holds "
+                f"{shown(sorted(names))}"
+            )
+        for variable, source in taken.items():
+            value = reader.get_tensor(source)
             if value.shape != tuple(variable.shape.as_list()):
                 raise ParameterError(
                     f"{path} has {variable.op.name} with shape {list(value.shape)}: "
@@ -457,30 +500,42 @@ class Trainer:
             "generator": [kind, *generator],
             "position": batches["position"],
         }
-        np.savez(
-            path,
-            values=json.dumps(values),
-            samples=np.array(self.samples),
-            fixed_samples=np.array(self.fixed_samples),
-            generator_key=generator_key,
-            order=batches["order"],
-        )
+        samples, fixed = np.array(self.samples), np.array(self.fixed_samples)
+        key = np.asarray(generator_key)
+        write_state(path, State(values, samples, key, batches["order"], fixed))
 
     def restore_state(self, path: "os.PathLike[str] | str", train_set: DataSet) -> None:
-        """Restores what `save_state` wrote: trainer, `train_set` and NumPy's global generator."""
-        with np.load(path) as arrays:
-            values = json.loads(arrays["values"].item())
-            self.samples = list(arrays["samples"])
-            # Checkpoints of older versions lack them; nobody can draw them any more.
-            missing = np.full_like(arrays["samples"], np.nan)
-            self.fixed_samples = list(arrays.get("fixed_samples", missing))
-            kind, *generator = values["generator"]
-            np.random.set_state((kind, arrays["generator_key"], *generator))
-            train_set.batch_state = {"order": arrays["order"], "position": values["position"]}
+        """Restores what `save_state` wrote: trainer, `train_set` and NumPy's global generator.
+
+        Raises:
+          CheckpointError: the file cannot be read, or does not belong to this training.
+        """
+        state = read_state(path, self.train_steps, train_set.num_examples)
+        values, samples, key, order, fixed = state
+        kind, *generator = values["generator"]
+        np.random.set_state((kind, key, *generator))
+        train_set.batch_state = {"order": order, "position": values["position"]}
+        self.samples = list(samples)
+        # Checkpoints of older versions lack them; nobody can draw them any more.
+        self.fixed_samples = list(np.full_like(samples, np.nan) if fixed is None else fixed)
         self.epochs_done = values["epochs_done"]
         self._draws = values["draws"]
         self.history = values["history"]
         self.seconds = values["seconds"]
+
+
+def _check_memory(graph: Any) -> None:
+    """Raises ParameterError if a graph's variables, and their gradients, exceed the memory."""
+    with graph.as_default():
+        elements = [v.shape.num_elements() or 0 for v in tf.global_variables()]
+    needed = 2 * BYTES_OF_A_NUMBER * sum(elements)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise ParameterError(
+            f"the model's {sum(elements):,} numbers, Adam's included, would take "
+            f"{needed / 2**30:.1f} GiB with their gradients: this computer has "
+            f"{memory / 2**30:.1f} GiB; make the layers smaller"
+        )
 
 
 def _without_scope(name: str) -> str:

@@ -126,14 +126,25 @@ def empty_directory(tmp_path, monkeypatch):
 
 
 def error_line(capfd, *words):
-    """Runs a command that must fail: exit code 2, nothing but one line on standard error."""
+    """Runs a command that must fail: exit code 2, one line of error after the progress, if any."""
     capfd.readouterr()
     with pytest.raises(SystemExit) as caught:
         main([str(word) for word in words])
-    error = capfd.readouterr().err
+    output, error = capfd.readouterr()
     assert caught.value.code == 2
-    assert re.fullmatch(r"python -m moe_vae.*: error: .+\n", error), error
-    return error.strip()
+    assert output == ""
+    *progress, line = error.splitlines()
+    assert re.fullmatch(r"python -m moe_vae.*: error: .+", line), error
+    assert all(re.match(r"Training |\d+/\d+ epochs|Notice: ", said) for said in progress), error
+    return line
+
+
+def interrupted(capfd, *words):
+    """Runs a command that Ctrl-C ends; returns what it says last."""
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    assert caught.value.code == 130
+    return capfd.readouterr().err.splitlines()
 
 
 def read_json(path):
@@ -229,17 +240,18 @@ def interrupt_after(monkeypatch, n_batches):
 def test_train_interrupted_writes_what_was_learned(monkeypatch, capfd):
     interrupt_after(monkeypatch, 5)  # three batches are an epoch
     words = train_words("conditional-vae", "out")
-    main([*words, "--epochs", "4", "--set", "batch_size=1000"])
+    said = interrupted(capfd, *words, "--epochs", "4", "--set", "batch_size=1000")
     record = read_json(Path("out/metrics.json"))
     assert record["interrupted"] is True
     assert len(record["seconds"]) == len(record["history"]["loss"]) == 1
     assert {path.name for path in Path("out").iterdir()} > CHECKPOINT
-    assert "Interrupted after 1 epochs" in capfd.readouterr().out
+    assert "Interrupted after 1 epochs; writing what was learned." in said
+    assert said[-1].endswith("what was learned is in out/, and --resume continues")
 
 
 def test_train_interrupted_in_its_first_epoch_writes_nothing(monkeypatch, capfd):
     interrupt_after(monkeypatch, 2)
-    error = error_line(capfd, *train_words("conditional-vae", "out"))
+    error = interrupted(capfd, *train_words("conditional-vae", "out"))[-1]
     assert "interrupted before the first epoch ended" in error
     assert list(Path().iterdir()) == []
 
@@ -336,9 +348,9 @@ def test_a_run_may_change_engines(tmp_path, capfd, name, engine):
     main([*words, "--engine", engine])
     words[words.index("--epochs") + 1] = "2"
     main([*words, "--resume"])
-    assert "Going on after epoch 1." in capfd.readouterr().out
+    assert "Going on after epoch 1." in capfd.readouterr().err
     main([*words, "--resume", "--engine", engine])
-    assert "Going on after epoch 2." in capfd.readouterr().out
+    assert "Going on after epoch 2." in capfd.readouterr().err
     record = json.loads((tmp_path / "out/metrics.json").read_text())
     assert len(record["history"]["loss"]) == 2
 
@@ -618,7 +630,7 @@ def test_evaluate_scores_the_restored_clustering(runs):
     main(["evaluate", "--run", "run", "--data", "sample"])
     evaluation = read_json(Path("run/evaluation.json"))
     trained = read_json(Path("run/metrics.json"))["test"]
-    assert set(evaluation) == {"command", "data", "test"}
+    assert set(evaluation) == {"format_version", "command", "data", "test"}
     assert evaluation["test"]["confusion"] == trained["confusion"]
     for score in ("accuracy", "nmi", "ari"):
         assert evaluation["test"][score] == trained[score]
@@ -646,7 +658,7 @@ RUN_DAMAGES = {
     ),
     "metrics not text": (
         lambda run: (run / "metrics.json").write_bytes(b"\xff\xfe\x00"),
-        "run/metrics.json is not JSON",
+        "run/metrics.json: is not UTF-8 text",
     ),
     "metrics of something else": (
         lambda run: (run / "metrics.json").write_text('{"epochs": 5}'),
@@ -707,7 +719,7 @@ def test_train_killed_and_resumed_ends_as_one_never_killed(capfd):
             main([*words, "--epochs", "2"])
     assert {path.name for path in Path("out").iterdir()} == {"checkpoints"}
     main([*words, "--epochs", "3", "--resume"])
-    assert "Going on after epoch 2." in capfd.readouterr().out
+    assert "Going on after epoch 2." in capfd.readouterr().err
     (history, variables), (expected_history, expected) = end_of("out"), end_of("calm")
     assert history == expected_history
     assert variables.keys() == expected.keys()
@@ -748,7 +760,7 @@ def test_train_refuses_a_directory_that_holds_a_run_and_a_checkpoint_of_another(
 def test_train_ends_where_a_loss_is_no_number_and_writes_nothing(capfd):
     words = [*train_words("conditional-vae", "out"), "--set", "learning_rate=1e30"]
     error = error_line(capfd, *words)
-    assert re.search(r"loss_\w+ is (nan|inf) after epoch 1: .*below 1e\+30", error)
+    assert re.search(r"loss_\w+ is (nan|inf) after epoch 1: .*which is 1e\+30", error)
     assert list(Path().iterdir()) == []
 
 
@@ -786,7 +798,7 @@ def test_figures_goes_on_where_it_was_cut_off(monkeypatch, capfd):
         with pytest.raises(SystemExit, match="killed"):
             main(words)
     main(words)
-    assert "Going on after epoch 1." in capfd.readouterr().out
+    assert "Going on after epoch 1." in capfd.readouterr().err
     assert not [path for path in Path("figures").iterdir() if path.is_dir()]
 
 
@@ -886,7 +898,7 @@ def test_posts_collects_the_runs_that_are_there_without_training_again(monkeypat
 
 def test_tables_names_a_page_or_results_that_are_not_there(capfd):
     error = error_line(capfd, "tables", "--results", ROOT / "results")
-    assert error.endswith("README.md: No such file or directory")
+    assert error.endswith("'README.md': No such file or directory; it must be a file")
     text = "<!-- table: conditional-vae -->\n<!-- end of table -->\n"
     Path("README.md").write_text(text)
     wrong = "results holds no results: it must have posts.json or another file that a study wrote"
@@ -918,6 +930,7 @@ OPTIONS = {
         "--checkpoint-every",
         "--keep",
         "--tensorboard",
+        "--json",
         "--cluster",
         "--job",
         "--task",
@@ -944,6 +957,7 @@ OPTIONS = {
         "--checkpoint-every",
         "--keep",
         "--tensorboard",
+        "--json",
         "--workers",
         "--ps",
         "--asynchronous",
@@ -964,6 +978,7 @@ OPTIONS = {
         "--csv",
     ],
     "doctor": ["--json"],
+    "completion": ["shell"],
     "export": ["--run", "--to", "--out", "--half", "--data-dir"],
     "pretrained": ["--runs", "--models", "--out", "--data-dir"],
     "evaluate": ["--run", "--data", "--data-dir", "--cache", *READING],
@@ -1124,7 +1139,8 @@ def test_help_of_a_command_explains_every_option(monkeypatch, capfd, command):
         words = rf"^  {re.escape(option)}(,? [^ ]+)*(  +|\n +)\w+"
         assert re.search(words, explained, re.MULTILINE), (option, explained)
     listed = set(re.findall(r"^  (--[\w-]+)", explained, re.MULTILINE))
-    assert listed == {option for option in OPTIONS[command] if option.startswith("--")}
+    options = {option for option in OPTIONS[command] if option.startswith("--")}
+    assert listed == {*options, "--quiet", "--verbose"}
 
 
 def test_the_module_runs_the_words_of_the_process(monkeypatch, capfd):

@@ -615,7 +615,7 @@ def test_labels_of_another_form_are_refused(labels, message):
 def test_a_batch_size_out_of_range_is_refused(batch_size):
     with pytest.raises(DataError) as caught:
         DataSet(IMAGES, LABELS).next_batch(batch_size)
-    assert str(caught.value) == f"batch_size is {batch_size}: it must be in 1 to 10"
+    assert str(caught.value) == f"batch_size is {batch_size}: it must be a whole number in 1 to 10"
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 5, 7, 10])

@@ -1,6 +1,5 @@
 """The generated tables by name, and the pages that show them."""
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -55,7 +54,7 @@ from moe_vae.experiments.tables.specialists import (
     other_data_table,
     specialists_table,
 )
-from moe_vae.files import write_whole
+from moe_vae.files import read_text, write_whole
 from moe_vae.params import ParameterError
 
 __all__ = ["RESULTS", "TABLES", "fill_pages", "fill_tables", "find_pages", "read_results"]
@@ -79,6 +78,9 @@ RESULTS = (
     "large-set",
     *RECIPES,
 )
+
+# Those of studies of runs.
+RUN_RESULTS = ("posts", "clustering_spiral", "clustering_mnist", *RECIPES)
 
 # The functions of the results that return a table as Markdown.
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
@@ -128,11 +130,21 @@ class NotMeasuredError(KeyError):
     """A table asks for a result file that does not exist; its argument is the file's name."""
 
 
+class UnknownResultsError(KeyError):
+    """A table asks for a result file that no command writes."""
+
+
 class _Results(dict[str, Any]):
     """The contents of the result files that exist, by name."""
 
+    asked = ""  # the file that was asked for last
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked = name
+        return super().__getitem__(name)
+
     def __missing__(self, name: str) -> Any:
-        raise (NotMeasuredError if name in RESULTS else KeyError)(name)
+        raise (NotMeasuredError if name in RESULTS else UnknownResultsError)(name)
 
 
 def read_results(directory: Path) -> dict[str, Any]:
@@ -149,15 +161,16 @@ def read_results(directory: Path) -> dict[str, Any]:
       OSError: a file cannot be read.
       ParameterError: the directory has none of the files, or a file does not hold JSON.
     """
+    from moe_vae.schemas import Results, ShownRuns, read_json
+
     paths = {name: directory / f"{name}.json" for name in RESULTS}
     results = _Results()
     for name, path in paths.items():
         if not path.exists():
             continue
-        try:
-            results[name] = json.loads(path.read_text())
-        except ValueError as error:
-            raise ParameterError(f"{path} is not JSON ({error})") from error
+        results[name] = read_json(
+            path, ShownRuns if name in RUN_RESULTS else Results, ParameterError
+        )
     if not results:
         raise ParameterError(
             f"{directory} holds no results: it must have {paths[RESULTS[0]].name} or another file "
@@ -199,6 +212,14 @@ def _table(name: str, results: dict[str, Any]) -> str:
         return TABLES[name](results)
     except NotMeasuredError as error:
         return f"Not measured yet: `results/{error.args[0]}.json` does not exist."
+    except UnknownResultsError:
+        raise  # a mistake in the table
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        asked = getattr(results, "asked", None)
+        raise ParameterError(
+            f"table {name!r} cannot be made of results/{asked or name}.json, which does not hold "
+            f"what a study writes there ({type(error).__name__}: {error})"
+        ) from error
 
 
 def find_pages(root: Path) -> list[Path]:
@@ -227,7 +248,7 @@ def fill_pages(paths: Iterable[Path], results: dict[str, Any]) -> list[Path]:
     """
     texts = {}
     for path in paths:
-        text = path.read_text()
+        text = read_text(path, ParameterError)
         try:
             filled = fill_tables(text, results)
         except ParameterError as error:
