@@ -10,13 +10,16 @@ READY := $(VENV)/.installed
 # For `make results`: a Python that has TensorFlow 1.15, if there is one.
 TENSORFLOW_1 ?=
 
+# For `make lab`, such as --allow-root.
+LAB_OPTIONS ?=
+
 # What `make container` builds: cpu or gpu.
 TARGET ?= cpu
 
 UNIT := not process and not engines and not estimators and not notebooks and not docker \
   and not long and not browser
 
-.PHONY: figures test unit long-test browser-test lab notebooks tensorboard results faults docs lint \
+.PHONY: figures test unit long-test browser-test lab notebooks tensorboard results faults docs lint fuzz \
   wheel oldest nightly lock container clean
 
 figures: $(READY)
@@ -46,8 +49,12 @@ lint: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
+# JupyterLab itself refuses to run as root, because whoever reaches it could then do anything.
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks
+	@if [ "$$(id -u)" = 0 ] && ! echo "$(LAB_OPTIONS)" | grep -q -- --allow-root; then \
+	  echo "JupyterLab does not run as root: run make lab as another user, or, where nobody else" \
+	    "reaches this machine, make lab LAB_OPTIONS=--allow-root" >&2; exit 1; fi
+	$(BIN)/jupyter lab $(LAB_OPTIONS) notebooks
 
 notebooks: $(READY)
 	$(BIN)/python -m moe_vae notebooks notebooks/*.ipynb
@@ -82,6 +89,12 @@ results: $(READY)
 faults: $(READY)
 	$(BIN)/python -m pytest tests/training/test_faults.py --faults results/faults.json
 	$(BIN)/python -m moe_vae tables
+
+# Random bytes for the readers of files, a million for each; one core takes about an hour.
+FUZZ_RUNS ?= 1000000
+fuzz: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3,<4'
+	$(BIN)/python tests/fuzz/fuzz.py --runs $(FUZZ_RUNS) --out results/fuzz.json
 
 # The container's lock files, after a change of requirements.txt or pyproject.toml.
 lock: $(READY)

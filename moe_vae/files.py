@@ -27,7 +27,7 @@ MAX_LINE = 2_000
 def shown(value: object) -> str:
     """Returns a value as an error shows it: its `repr`, cut where it is long."""
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())
     except (RecursionError, ValueError):  # nested too deeply; a number of too many digits
         text = f"a {type(value).__name__}"
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."

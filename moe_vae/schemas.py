@@ -124,7 +124,7 @@ class RunRecord(_File):
 class Evaluation(_File):
     """`evaluation.json`."""
 
-    test: Scores
+    test: Scores = Scores()
 
 
 class Measured(_File):
@@ -138,9 +138,9 @@ class RecordedRun(_Part):
     data: str
     seed: Seed
     params: dict[str, Any]
-    history: dict[str, list[float]]
-    seconds: list[float]
-    test: Scores
+    history: dict[str, list[float]] = {}
+    seconds: list[float] = []
+    test: Scores = Scores()
 
 
 class RecordedStep(RecordedRun):
@@ -164,7 +164,7 @@ class RecordedCell(_Part):
     data: str
     seed: Seed
     params: _CellParams
-    test: Scores
+    test: Scores = Scores()
 
 
 class Results(_File):
@@ -213,7 +213,7 @@ class _StoredFile(_Part):
 class _StoredData(_Part):
     """The data of a checkpoint's run."""
 
-    name: str
+    name: str = ""
     checksum: int
 
 

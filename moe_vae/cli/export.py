@@ -1,6 +1,7 @@
 """`export`: a trained model as a file for another program."""
 
 import argparse
+from pathlib import Path
 
 from moe_vae.cli import options
 from moe_vae.experiments.exports import (
@@ -81,7 +82,7 @@ def _add_models(command: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--run",
         dest="run_dirs",
-        type=Path,
+        type=options.path,
         nargs="+",
         default=[],
         metavar="DIR",

@@ -1,6 +1,7 @@
 """`generate`: pictures or points drawn by a trained model."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,18 @@ import numpy as np
 from moe_vae.cli import options
 from moe_vae.experiments.registry import MODELS
 from moe_vae.experiments.run_files import save_figures
+from moe_vae.files import shown
 from moe_vae.model import Model
 from moe_vae.plots.charts import plot_image_rows, plot_points
 from moe_vae.plots.common import class_title, pictures, plane, principal_axes
 
 __all__ = ["add_command", "run"]
+
+
+# Matplotlib draws at most 2^16 pixels side by side; a picture takes 70.
+MAX_PICTURES = 900
+MAX_BYTES = 1 << 30
+BYTES_AN_EXAMPLE = 16  # of a feature: as drawn, in a row, and in the figure
 
 
 def add_command(commands: options.Commands) -> None:
@@ -54,6 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
     titles = [_column_title(model, column, record) for column in range(model.n_columns)]
     columns = _columns(arguments.which, titles)
+    _check_amount(arguments.count, len(columns), record["shape"])
     codes = np.random.default_rng(arguments.seed).standard_normal(
         [arguments.count, model.params["z_dim"]]
     )
@@ -62,6 +71,20 @@ def run(arguments: argparse.Namespace) -> None:
     drawn, figure = _plot(model, rows, columns, labels, record)
     save_figures({arguments.out.stem: figure}, arguments.out.parent)
     print(f"{len(columns)} x {arguments.count} {drawn} are in {arguments.out}.")
+
+
+def _check_amount(count: int, n_columns: int, shape: list[int]) -> None:
+    """Raises CommandError if the figure would be too wide, or its examples exceed the memory."""
+    if len(shape) == 2 and count > MAX_PICTURES:
+        raise options.CommandError(
+            f"--count is {count}: a figure has at most {MAX_PICTURES} pictures side by side"
+        )
+    n_bytes = BYTES_AN_EXAMPLE * count * n_columns * math.prod(shape)
+    if n_bytes > MAX_BYTES:
+        raise options.CommandError(
+            f"--count is {count}: {count * n_columns:,} examples would take about "
+            f"{n_bytes / 2**30:.1f} GiB; at most {MAX_BYTES / 2**30:g} GiB are taken"
+        )
 
 
 def _column_title(model: Model, column: int, record: dict[str, Any]) -> str:
@@ -75,10 +98,10 @@ def _columns(which: str | None, titles: list[str]) -> list[int]:
         return list(range(len(titles)))
     if which in titles:
         return [titles.index(which)]
-    if which.isascii() and which.isdigit() and int(which) < len(titles):
+    if which in map(str, range(len(titles))):
         return [int(which)]
     raise options.CommandError(
-        f"--which is {which!r}: it must be in 0 to {len(titles) - 1}, or one of {', '.join(titles)}"
+        f"--which is {shown(which)}: it must be in 0 to {len(titles) - 1}, or one of {', '.join(titles)}"
     )
 
 

@@ -1,10 +1,12 @@
 """The command line: assembles the parser, runs a command, and turns errors into one line."""
 
+import os
 import shlex
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from moe_vae import __version__, messages
 from moe_vae.bench.processes import BenchError
@@ -113,10 +115,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with terminating():
             arguments.run(arguments)
     except RunInterrupted as error:
-        code = exit_code(Terminated() if error.terminated else None)
-        parser.exit(code, f"{parser.prog}: {_line(error)}\n")
+        _end(f"{parser.prog}: {_line(error)}", Terminated() if error.terminated else None)
     except KeyboardInterrupt as error:
-        parser.exit(exit_code(error), f"{parser.prog}: interrupted\n")
+        _end(f"{parser.prog}: interrupted", error)
     except ERRORS as error:
         messages.detail(traceback.format_exc())
         parser.exit(2, f"{parser.prog}: error: {_line(error)}\n")
@@ -152,6 +153,18 @@ def _program() -> str:
     """Returns how the command line was called: by the installed script, or as a module."""
     script = options.SCRIPT
     return script if Path(sys.argv[0]).name == script else f"python -m {PACKAGE}"
+
+
+def _end(line: str, interrupt: KeyboardInterrupt | None) -> NoReturn:
+    """Ends a process that Ctrl-C or SIGTERM has interrupted, with the signal's exit code."""
+    print(line, file=sys.stderr)
+    code = exit_code(interrupt)
+    if isinstance(interrupt, Terminated):
+        # TensorFlow takes seconds to be torn down, and everything is written.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _line(error: Exception) -> str:

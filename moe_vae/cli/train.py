@@ -47,7 +47,7 @@ def add_command(commands: options.Commands) -> None:
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Adds what `train` and `cluster` have in common."""
-    command.add_argument("model", choices=MODELS, help="which model")
+    command.add_argument("model", choices=tuple(MODELS), help="which model")
     options.add_any_data(command)
     options.add_epochs_and_seed(command)
     _add_settings(command)

@@ -308,7 +308,7 @@ def inherited_params(record: Params, defaults: Params) -> Params:
       record: the other's `run_record`.
       defaults: dict of this model's defaults.
     """
-    are_mixtures = "routing" in defaults and "routing" in record["params"]
+    are_mixtures = "n_experts" in defaults and "n_experts" in record["params"]
     names = (*_NETWORK_PARAMS, *(_MIXTURE_PARAMS if are_mixtures else ()))
     theirs = {key: record["params"][key] for key in names if key in record["params"]}
     # A mixture's activation is its experts'; the router's is always the same.

@@ -135,7 +135,9 @@ def error_line(capfd, *words):
     assert output == ""
     *progress, line = error.splitlines()
     assert re.fullmatch(r"python -m moe_vae.*: error: .+", line), error
-    assert all(re.match(r"Training |\d+/\d+ epochs|Notice: ", said) for said in progress), error
+    assert all(
+        re.match(r"Training |Going on |Executing |\d+/\d+ epochs", said) for said in progress
+    ), error
     return line
 
 
@@ -871,7 +873,8 @@ def test_posts_collects_the_runs_that_are_there_without_training_again(monkeypat
         for seed in (5, 6):
             run = Path("runs/posts") / f"{name}-{seed}"
             run.mkdir(parents=True)
-            record = {"model": name, "data": "MNIST", "seed": seed, "interrupted": False}
+            form = {"shape": [28, 28], "params": {}, "interrupted": False}
+            record = {"model": name, "data": "MNIST", "seed": seed, **form}
             evaluation = {"data": "MNIST"}
             (run / "metrics.json").write_text(json.dumps(record))
             (run / "evaluation.json").write_text(json.dumps(evaluation))
@@ -879,6 +882,7 @@ def test_posts_collects_the_runs_that_are_there_without_training_again(monkeypat
             expected.append({**record, "evaluation": evaluation})
     main(["posts", "--seeds", "5", "6"])
     assert read_json(Path("results/posts.json")) == {
+        "format_version": 1,
         "command": "python -m moe_vae posts --seeds 5 6",
         "runs": expected,
     }
@@ -978,7 +982,7 @@ OPTIONS = {
         "--csv",
     ],
     "doctor": ["--json"],
-    "completion": ["shell"],
+    "completion": ["{bash,zsh,tcsh}"],
     "export": ["--run", "--to", "--out", "--half", "--data-dir"],
     "pretrained": ["--runs", "--models", "--out", "--data-dir"],
     "evaluate": ["--run", "--data", "--data-dir", "--cache", *READING],
@@ -1195,24 +1199,27 @@ def test_a_notebook_that_fails_is_left_as_it_was(capfd):
 def test_runs_of_a_recipe_are_collected_in_its_order_and_others_kept():
     steps = RECIPES["specialists"].steps
 
+    made = {"model": "mixture-of-vaes", "shape": [28, 28], "interrupted": False}
+
     def finished(step, seed):
         run = Path("runs", "specialists", f"{step}-mnist-{seed}")
         router = Path("runs", "specialists", f"information-mnist-{seed}")
         params = steps[step].params
         for directory, of_run in ((run, params), (router, {})):
             directory.mkdir(parents=True, exist_ok=True)
-            record = {"data": "MNIST", "seed": seed, "params": of_run, "interrupted": False}
+            record = {**made, "data": "MNIST", "seed": seed, "params": of_run}
             (directory / "metrics.json").write_text(json.dumps(record))
         (run / "evaluation.json").write_text(json.dumps({"data": "MNIST"}))
         (run / "losses.png").write_text(run.name)
         evaluation = {"evaluation": {"data": "MNIST"}}
-        record = {"step": step, "data": "MNIST", "seed": seed, "params": params}
-        return {**record, "interrupted": False, **evaluation}
+        record = {"step": step, **made, "data": "MNIST", "seed": seed, "params": params}
+        return {**record, **evaluation}
 
     wide, flat = finished("wide-3", 0), [finished("mixture-of-vaes", seed) for seed in range(2)]
     main(["specialists", "--steps", "wide-3", "--n-seeds", "1"])
     main(["specialists", "--steps", "mixture-of-vaes", "--n-seeds", "2"])
     assert read_json(Path("results/specialists.json")) == {
+        "format_version": 1,
         "command": "python -m moe_vae specialists --steps mixture-of-vaes --n-seeds 2",
         "runs": [*flat, wide],
     }
