@@ -51,6 +51,10 @@ MAX_HOST, MAX_LABEL, MAX_PORT = 253, 63, 65535
 MAX_TASKS = 1_000
 
 
+# For each loss its values, one an epoch, or a list of values, one an expert.
+History = dict[str, list[float | list[float]]]
+
+
 class _Part(BaseModel):
     """A part of a file: numbers are not made of texts, nor texts of numbers."""
 
@@ -105,7 +109,7 @@ class RunRecord(_File):
     data: str = ""
     class_names: list[str] | None = None
     interrupted: bool = False
-    history: dict[str, list[float]] = {}
+    history: History = {}
     seconds: list[float] = []
     test: Scores = Scores()
     loss_quantiles: dict[str, float] = {}
@@ -138,7 +142,7 @@ class RecordedRun(_Part):
     data: str
     seed: Seed
     params: dict[str, Any]
-    history: dict[str, list[float]] = {}
+    history: History = {}
     seconds: list[float] = []
     test: Scores = Scores()
 
@@ -233,7 +237,7 @@ class TrainingState(_File):
 
     epochs_done: dict[str, Count]
     draws: Count
-    history: dict[str, list[float]]
+    history: History
     seconds: list[float]
     generator: tuple[
         Literal["MT19937"],

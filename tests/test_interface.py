@@ -30,27 +30,27 @@ def trainer():
 
 @pytest.mark.parametrize("train_set", [None, np.zeros([20, 784], np.float32), "mnist"])
 def test_what_is_no_data_set_is_refused(trainer, train_set):
-    with pytest.raises(DataError, match="the training set is .*: it must be a DataSet"):
+    with pytest.raises(DataError, match=r"the training set is .*: it must be a DataSet"):
         trainer.fit(train_set, epochs=1)
-    with pytest.raises(DataError, match="the data set is .*: it must be a DataSet"):
+    with pytest.raises(DataError, match=r"the data set is .*: it must be a DataSet"):
         trainer.evaluate(train_set)
 
 
 @pytest.mark.parametrize("epochs", [-1, 1.5, "1", True, 10**30, [1]])
 def test_numbers_of_epochs_are_whole(trainer, epochs):
-    with pytest.raises(ParameterError, match="epochs is .*: it must be a whole number in 0 to"):
+    with pytest.raises(ParameterError, match=r"epochs is .*: it must be a whole number in 0 to"):
         trainer.fit(DATA, epochs=epochs)
 
 
 @pytest.mark.parametrize("size", [2.5, "2", None, True, 0, 21, 10**30])
 def test_sizes_of_batches_are_whole(size):
-    with pytest.raises(DataError, match="batch_size is .*: it must be a whole number in 1 to 20"):
+    with pytest.raises(DataError, match=r"batch_size is .*: it must be a whole number in 1 "):
         DATA.next_batch(size)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.0, "1", None, True])
 def test_seeds_are_whole_and_32_bits(seed):
-    with pytest.raises(ParameterError, match="seed is .*: it must be a whole number in 0 to 42949"):
+    with pytest.raises(ParameterError, match=r"seed is .*: it must be a whole number in 0 to"):
         set_seeds(seed)
     with pytest.raises(ParameterError, match="seed is"):
         start_trainer(build_vae, SMALL, seed)

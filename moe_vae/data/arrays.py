@@ -1,6 +1,7 @@
 """Arrays in `.npy` and `.npz` files, never with pickled objects."""
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Collection
@@ -13,7 +14,7 @@ from moe_vae.data.checks import DataError
 from moe_vae.data.limits import check_unpacked, existing
 from moe_vae.data.parts import Examples, Parts
 
-__all__ = ["read_arrays", "read_npy", "read_npy_folder", "read_npz"]
+__all__ = ["ARRAY_FAULTS", "read_arrays", "read_npy", "read_npy_folder", "read_npz"]
 
 # The names of the arrays of each part: images, labels and targets. Keras writes x_train, ...
 NAMES = {
@@ -31,7 +32,7 @@ NAMES = {
 }
 ALL_NAMES = {name for roles in NAMES.values() for names in roles for name in names}
 # What NumPy, `zipfile` and `zlib` raise for damaged files; RuntimeError for encrypted ones.
-FAULTS = (
+ARRAY_FAULTS = (
     OSError,
     EOFError,
     ValueError,
@@ -41,6 +42,7 @@ FAULTS = (
     OverflowError,
     MemoryError,
     RuntimeError,
+    tokenize.TokenError,  # of a header
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -59,7 +61,7 @@ def read_npy(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except DataError:
         raise
-    except FAULTS as error:
+    except ARRAY_FAULTS as error:
         raise DataError(f"{path}: is no .npy file that can be read ({error})") from error
 
 
@@ -95,7 +97,7 @@ def read_npz(path: Path) -> Parts:
             return _gather(arrays.files, arrays.__getitem__, path)
     except DataError:
         raise
-    except FAULTS as error:
+    except ARRAY_FAULTS as error:
         raise DataError(f"{path}: is no .npz file that can be read ({error})") from error
 
 
@@ -128,7 +130,7 @@ def read_arrays(
             return {name: arrays[name] for name in map(_array_name, wanted)}
     except DataError:
         raise
-    except FAULTS as error:
+    except ARRAY_FAULTS as error:
         raise DataError(f"{path}: is no .npz file that can be read ({error})") from error
 
 

@@ -47,7 +47,7 @@ def check_images(images: ArrayLike, n_pixels: int = IMAGE_PIXELS) -> np.ndarray:
     Raises:
       DataError: the type, the shape or a value is wrong.
     """
-    images = as_rows(images)
+    images = _array("images", images)
     if images.dtype != np.float32:
         raise DataError(f"images have dtype {images.dtype}: it must be float32")
     if images.ndim != 2 or images.shape[1] != n_pixels or len(images) == 0:
@@ -76,7 +76,7 @@ def check_points(points: ArrayLike, n_features: int | None = None) -> np.ndarray
     Raises:
       DataError: the type, the shape or a value is wrong.
     """
-    points = as_rows(points)
+    points = _array("points", points)
     columns = "n_features" if n_features is None else n_features
     if points.dtype != np.float32:
         raise DataError(f"points have dtype {points.dtype}: it must be float32")
@@ -117,7 +117,7 @@ def check_labels(labels: ArrayLike, n_examples: int, n_classes: int | None = Non
     Raises:
       DataError: the type, the shape or a value is wrong.
     """
-    labels = np.asarray(labels)
+    labels = _array("labels", labels)
     if labels.shape != (n_examples,):
         raise DataError(f"labels have shape {list(labels.shape)}: it must be [{n_examples}]")
     if not np.issubdtype(labels.dtype, np.integer):
@@ -144,7 +144,7 @@ def check_targets(targets: ArrayLike, n_examples: int, n_outputs: int | None = N
     Raises:
       DataError: the type, the shape or a value is wrong.
     """
-    targets = np.asarray(targets)
+    targets = _array("targets", targets)
     columns = "n_outputs" if n_outputs is None else n_outputs
     if targets.dtype != np.float32:
         raise DataError(f"targets have dtype {targets.dtype}: it must be float32")
@@ -166,10 +166,7 @@ def check_codes(codes: ArrayLike, z_dim: int) -> None:
     Raises:
       DataError: the kind, the shape or a value is wrong.
     """
-    try:
-        values = np.asarray(codes)
-    except ValueError as error:  # rows of different lengths
-        raise DataError(f"codes are no array ({error}): they must be [n, {z_dim}]") from error
+    values = _array("codes", codes)
     if values.dtype.kind not in "iuf":
         raise DataError(f"codes have dtype {values.dtype}: they must be numbers")
     if values.ndim != 2 or values.shape[1] != z_dim:
@@ -195,6 +192,13 @@ def square_side(n_pixels: int) -> int:
     if side * side != n_pixels:
         raise DataError(f"images have {n_pixels} pixels: they must be square")
     return side
+
+
+def _array(name: str, values: ArrayLike) -> np.ndarray:
+    try:
+        return as_rows(values)
+    except (ValueError, OverflowError) as error:  # rows of different lengths
+        raise DataError(f"{name} are no array ({error})") from error
 
 
 def _check_finite(name: str, values: np.ndarray) -> None:

@@ -7,8 +7,8 @@ import hashlib
 import io
 import json
 import math
+import tokenize
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from moe_vae.data.arrays import ARRAY_FAULTS
 from moe_vae.files import existing, write_whole
 from moe_vae.version import __version__
 
@@ -35,8 +36,8 @@ _TEXT = "architecture"  # the array that holds the JSON text, as bytes
 _MAX_TEXT = 16 * 2**20  # bytes
 _HEADER = 4096  # bytes, more than a `.npy` header of ours takes
 
-# What `zipfile` raises, beside OSError, if the archive around the arrays is damaged.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+# What is raised, beside OSError, if the archive around the arrays is damaged.
+_DAMAGE = tuple(fault for fault in ARRAY_FAULTS if fault not in (ValueError, OSError))
 
 # For each earlier version, a function that makes the text of the next version of its text.
 _UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -240,5 +241,5 @@ def _read_array(path: Path, archive: zipfile.ZipFile, name: str, max_bytes: int)
         with archive.open(member) as file:
             content = io.BytesIO(file.read())
         return np.lib.format.read_array(content, allow_pickle=False)
-    except ValueError as error:  # objects, or no array
+    except (ValueError, tokenize.TokenError) as error:  # objects, or no array
         raise ModelFileError(f"{path}: array {name!r} cannot be read ({error})") from error

@@ -199,7 +199,7 @@ RECORDS = {
     "a seed of 2^32": (put("seed", 2**32), "has 4294967296 as 'seed': it must be less than"),
     "a seed of true": (put("seed", True), "has True as 'seed': it must be a whole number"),
     "a text as history": (put("history", "x"), "has 'x' as 'history': it must be an object"),
-    "a ragged history": (put("history", {"loss": [[1]]}), "has [1] as 'history.loss.0'"),
+    "a ragged history": (put("history", {"loss": [{}]}), "has {} as 'history.loss.0"),
     "a ragged confusion": (
         put("test", {"confusion": [[1, 2], [3]]}),
         "as 'test.confusion': it must be a table whose rows have one length",

@@ -165,10 +165,13 @@ def test_clustering_collects_runs_and_baselines_and_goes_on_where_it_was_cut_off
     assert {**again, "baselines": results["baselines"]} == results
 
 
+RECORD = {"model": "vade", "params": {}, "seed": 5, "shape": [2]}
+
+
 def interrupted_run():
     run_dir = Path("run")
     (run_dir / "checkpoints").mkdir(parents=True)
-    (run_dir / "metrics.json").write_text(json.dumps({"interrupted": True}))
+    (run_dir / "metrics.json").write_text(json.dumps({**RECORD, "interrupted": True}))
     return run_dir, study_runs.Study(Path("runs"), Path("out.json"))
 
 
@@ -178,7 +181,7 @@ def train_instead(monkeypatch, interrupted):
 
     def train(model, data, run_dir, params, options):
         asked.append(options)
-        record = {"interrupted": interrupted, "params": {}}
+        record = {**RECORD, "interrupted": interrupted}
         (run_dir / "metrics.json").write_text(json.dumps(record))
         return record
 
