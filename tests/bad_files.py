@@ -147,12 +147,14 @@ BAD = {
         struct.pack(">BBBB", 0, 0, 8, 255),
         struct.pack(">BBBBI", 0, 0, 13, 1, 2**31),
         idx(kind=10),
+        struct.pack(">BBBB3I", 0, 0, 8, 3, 2**32 - 1, 2**32 - 1, 0),
     ],
     "gzip": [
         gzip.compress(struct.pack(">BBBBI", 0, 0, 8, 1, 3) + bytes(1 << 20), mtime=0),
         gzip.compress(idx(), mtime=0)[:-5],
         gzip.compress(struct.pack(">BBBBI", 0, 0, 8, 1, 2**32 - 1), mtime=0),
         b"\x1f\x8b\x08\x04\xff\xff",
+        gzip.compress(struct.pack(">BBBB3I", 0, 0, 8, 3, 2**32 - 1, 2**32 - 1, 0), mtime=0),
     ],
     "npy": [
         npy(np.array([None], object)),

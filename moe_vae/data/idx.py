@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from moe_vae.data.checks import DataError
-from moe_vae.data.limits import check_unpacked, existing
+from moe_vae.data.limits import MAX_UNPACKED_BYTES, check_unpacked, existing
 from moe_vae.data.parts import Examples, Parts, part_of_name
 
 __all__ = ["is_idx", "read_idx", "read_idx_folder", "read_idx_stream", "read_promised"]
@@ -114,6 +114,8 @@ def _checked_header(start: bytes, n_bytes: int, path: Path) -> _Header:
             f"{path}: begins with {start[:4].hex(' ') or 'nothing'}: an IDX file begins with "
             "00 00, its type (08 to 0e), its number of dimensions and their sizes"
         )
+    if 0 in header.shape and math.prod(filter(None, header.shape)) > MAX_UNPACKED_BYTES:
+        raise DataError(f"{path}: its header promises the impossible shape {list(header.shape)}")
     if n_bytes != header.n_bytes:
         found = f"more than {header.n_bytes}" if n_bytes > header.n_bytes else str(n_bytes)
         raise DataError(

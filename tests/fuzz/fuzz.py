@@ -38,10 +38,10 @@ def fuzz_one(kind, corpus, n_runs):
 
     def run(content):
         path.write_bytes(content)
-        start = time.monotonic()
+        start = time.process_time()  # other programs may use the core
         with contextlib.suppress(reader.error):
             reader.read(path)
-        seconds = time.monotonic() - start
+        seconds = time.process_time() - start
         if seconds > SECONDS:
             raise RuntimeError(f"took {seconds:.2f} s")
 
@@ -50,7 +50,7 @@ def fuzz_one(kind, corpus, n_runs):
         f"-runs={n_runs}",
         "-max_len=4096",
         f"-rss_limit_mb={used + MEGABYTES}",
-        "-timeout=5",
+        "-timeout=30",
         "-verbosity=1",
         "-print_final_stats=1",
         f"-artifact_prefix={folder}/",
