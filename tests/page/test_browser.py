@@ -9,12 +9,11 @@ from pathlib import Path
 import chromium
 import numpy as np
 import pytest
+from page.strokes import THREE
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
-
-from page.strokes import THREE
 
 from moe_vae.cli.main import main
 from moe_vae.experiments.exports import restore_model
