@@ -25,14 +25,17 @@ from pydantic import (
 __all__ = [
     "CellResults",
     "ClusterFile",
+    "EpochResults",
     "Evaluation",
     "Manifest",
     "Measured",
     "ModelText",
     "NotebookFile",
+    "PointResults",
     "Results",
     "RunRecord",
     "RunResults",
+    "ScalingResults",
     "ShownRuns",
     "StepResults",
     "TrainingState",
@@ -219,6 +222,33 @@ class _StoredData(_Part):
 
     name: str = ""
     checksum: int
+
+
+class EpochResults(Results):
+    """The measurements of `bench`, as far as their figure reads them."""
+
+    epochs: dict[str, list[dict[str, Any]]]
+
+
+class PointResults(Results):
+    """The measurements of `bench --scaling`, as far as their figure reads them."""
+
+    points: list[dict[str, Any]]
+
+
+class _Examples(_Part):
+    """The settings of a measurement."""
+
+    examples: Annotated[int, Field(ge=1)]
+
+
+class ScalingResults(Results):
+    """The measurements of `scaling`, as far as their figure reads them."""
+
+    settings: _Examples
+    runs: list[dict[str, Any]]
+    model: dict[str, Any]
+    drawn_out: list[dict[str, Any]]
 
 
 class Manifest(_File):

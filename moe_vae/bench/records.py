@@ -10,6 +10,7 @@ import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.files import write_whole
+from moe_vae.version import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +41,8 @@ def _processor() -> str:
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
     """Writes results as JSON."""
-    write_whole(path, (json.dumps(results, indent=1) + "\n").encode())
+    versioned = {"format_version": FORMAT_VERSION, **results}
+    write_whole(path, (json.dumps(versioned, indent=1) + "\n").encode())
 
 
 def save_figure(figure: "Figure", results: Path, name: str | None = None) -> Path:

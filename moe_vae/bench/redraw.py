@@ -24,13 +24,15 @@ def draw_measurements(results: Path) -> "dict[str, Figure]":
     Returns:
       Dict of name to `matplotlib.figure.Figure`, each under the name that its measurement gives it.
     """
+    from moe_vae.schemas import EpochResults, PointResults, ScalingResults
+
     figures = {}
     if (path := results / BENCH_OUT.name).exists():
-        figures["bench"] = plot_epochs(read_json(path)["epochs"])
+        figures["bench"] = plot_epochs(read_json(path, EpochResults)["epochs"])
     if (path := results / GROWTH_OUT.name).exists():
-        figures["bench_scaling"] = plot_growth(read_json(path)["points"], POINT)
+        figures["bench_scaling"] = plot_growth(read_json(path, PointResults)["points"], POINT)
     if (path := results / SCALING_OUT.name).exists():
-        scaling = read_json(path)
+        scaling = read_json(path, ScalingResults)
         n_examples = scaling["settings"]["examples"]
         parts = scaling["runs"], scaling["model"], scaling["drawn_out"]
         figures["cluster_scaling"] = plot_scaling(*parts, n_examples)

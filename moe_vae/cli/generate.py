@@ -101,7 +101,8 @@ def _columns(which: str | None, titles: list[str]) -> list[int]:
     if which in map(str, range(len(titles))):
         return [int(which)]
     raise options.CommandError(
-        f"--which is {shown(which)}: it must be in 0 to {len(titles) - 1}, or one of {', '.join(titles)}"
+        f"--which is {shown(which)}: it must be in 0 to {len(titles) - 1}, or one of "
+        f"{', '.join(titles)}"
     )
 
 

@@ -17,7 +17,7 @@ def add_command(commands: options.Commands) -> None:
     )
     command.add_argument(
         "--runs",
-        type=Path,
+        type=options.folder,
         default=Path("runs", "pretrained"),
         metavar="DIR",
         help="where their runs on MNIST are, under the models' names; default: runs/pretrained",
@@ -31,7 +31,7 @@ def add_command(commands: options.Commands) -> None:
     )
     command.add_argument(
         "--out",
-        type=Path,
+        type=options.folder,
         default=DIRECTORY,
         metavar="DIR",
         help="where the files go; default: the package's own directory",

@@ -43,13 +43,17 @@ def draw_results(results: Path) -> Figures:
                 figures |= _of_run(run, f"{name}_{run['step']}")
         elif runs:
             figures |= {f"{name}_{part}": drawn for part, drawn in recipe.draw(runs).items()}
+    from moe_vae.schemas import CellResults
+
     if (path := results / "table1.json").exists():
-        figures["table1_errors"] = plot_errors(read_json(path)["cells"])
+        figures["table1_errors"] = plot_errors(read_json(path, CellResults)["cells"])
     return figures
 
 
 def _runs(path: Path) -> list[Record]:
-    return read_json(path)["runs"] if path.exists() else []
+    from moe_vae.schemas import RunResults
+
+    return read_json(path, RunResults)["runs"] if path.exists() else []
 
 
 def _first_of_each(key: str, runs: list[Record]) -> list[Record]:
