@@ -288,6 +288,8 @@ _RULES: dict[str, _Rule] = {
     "neighbour_reach": _SHARE,
     "neighbour_space": _choice("inputs", "features"),
     "plain_share": _SHARE,
+    "self_label_weight": _WEIGHT,
+    "self_label_threshold": _SHARE,
     "weight_averaging": _SHARE_BELOW_1,
     "augment": _SWITCH,
     "deskew": _SWITCH,

@@ -15,6 +15,7 @@ from moe_vae.data.checks import IMAGE_SHAPE, check_points
 from moe_vae.data.dataset import Batch, DataSet, Form, Shape
 from moe_vae.model import Model, Signature, builds_model
 from moe_vae.nn.cluster_encoder import ClusterEncoder
+from moe_vae.nn.losses import self_label_loss
 from moe_vae.nn.mutual_information import (
     grouped_information,
     joint_probs,
@@ -49,6 +50,8 @@ INFORMATION_PARAMS: dict[str, Any] = {
     "epochs": 12,
     "batch_size": 500,
     "learning_rate": 0.001,
+    "self_label_weight": 0.0,
+    "self_label_threshold": 0.95,
     "weight_averaging": 0.0,
 }
 
@@ -69,6 +72,10 @@ class InformationEncoder(Model):
 
         loss = -(information + over_information)
 
+    With a `self_label_weight` above 0 the second phase adds that weight times `self_label_loss`:
+    what the encoder says of an undistorted example, if it is sure by the `self_label_threshold`,
+    teaches the first view. A history has the mean of the chunks' values.
+
     After each epoch `merge_by_information` and `move_by_information` group the outputs into
     clusters. Without `regroup`, `merge_by_information` does so once, after the first phase. With
     one output a cluster from the start, training usually ends with two digits in one cluster and
@@ -88,6 +95,7 @@ class InformationEncoder(Model):
         n_over_clusters], the `joint_probs` of the two views' clusters and of their outputs.
       information, over_information: scalars, in nats: of the clusters and of the outputs. A
         training step computes them over its batch, a history over the whole data set.
+      self_label_loss: scalar, in nats, where `self_label_weight` is above 0.
       loss: scalar, in nats.
 
     Args:
@@ -125,6 +133,7 @@ class InformationEncoder(Model):
         self.partners = tf.placeholder_with_default(inputs, [None, self.n_features], "partners")
         with tf.variable_scope("information"):
             self.encoder = ClusterEncoder(self.params, self.n_clusters, shape)
+            probs_first = probs_first or self._labels_itself
             with tf.control_dependencies([self._build_probs()] if probs_first else []):
                 self._build_joints()
             if not probs_first:
@@ -143,6 +152,10 @@ class InformationEncoder(Model):
             both = self.encoder.logits(outputs), outputs
             joints = [joint_probs(*tf.split(tf.nn.softmax(logits), 2)) for logits in both]
             self.joint, self.output_joint = joints
+        if self._labels_itself:
+            self.self_label_loss = self_label_loss(
+                self.probs, tf.split(both[0], 2)[0], self.params["self_label_threshold"]
+            )
 
     def _view(self, inputs: Tensor) -> Tensor:
         return random_view(inputs, self.shape) if self.params["augment"] else tf.identity(inputs)
@@ -155,6 +168,12 @@ class InformationEncoder(Model):
     def _build_losses(self) -> None:
         self.information, self.over_information = map(mutual_information, self.batch_sums)
         self.loss = tf.negative(self.information + self.over_information, name="loss")
+        if self._labels_itself:
+            self.loss += self.params["self_label_weight"] * self.self_label_loss
+
+    @property
+    def _labels_itself(self) -> bool:
+        return self.params["self_label_weight"] > 0
 
     # Training.
 
@@ -173,13 +192,14 @@ class InformationEncoder(Model):
         return {
             "information": self.information,
             "over_information": self.over_information,
+            **({"self_label_loss": self.self_label_loss} if self._labels_itself else {}),
             "loss": self.loss,
         }
 
     @property
     def batch_means(self) -> list[Tensor]:
-        """Tensors that are means over the batch, from which the losses follow: none."""
-        return []
+        """Tensors that are means over the batch, from which the losses follow."""
+        return [self.self_label_loss] if self._labels_itself else []
 
     @property
     def batch_sums(self) -> list[Tensor]:

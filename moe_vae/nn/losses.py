@@ -11,6 +11,7 @@ __all__ = [
     "kl_between_gaussians",
     "kl_to_standard_normal",
     "log_likelihood_bound",
+    "self_label_loss",
     "x_log_x",
 ]
 
@@ -107,6 +108,35 @@ def log_likelihood_bound(probs: Tensor, losses: Tensor) -> Tensor:
     with tf.name_scope("bound"):
         kl = tf.reduce_sum(x_log_x(probs), axis=1) + np.log(int(probs.shape[1]))
         return -tf.reduce_mean(tf.reduce_sum(probs * losses, axis=1) + kl)
+
+
+def self_label_loss(probs: Tensor, logits: Tensor, threshold: float) -> Tensor:
+    """Computes the cross entropy of one prediction with another that is certain.
+
+    The examples count whose largest probability is at least the threshold. Let S_c be those of
+    them whose likeliest cluster is c, and C the clusters whose S_c is not empty:
+
+        loss = mean over c in C of the mean over n in S_c of -log softmax(logits_n)[c]
+
+    So all clusters that occur count alike. The loss is 0 if no example counts. It passes no
+    gradient on to `probs`.
+
+    Args:
+      probs: float tensor [batch, n_clusters]; rows sum to 1.
+      logits: float tensor [batch, n_clusters], of other views of the same examples.
+      threshold: in 0 to 1.
+
+    Returns:
+      Scalar tensor, in nats.
+    """
+    with tf.name_scope("self_label_loss"):
+        probs = tf.stop_gradient(probs)
+        chosen = tf.one_hot(tf.argmax(probs, axis=1), int(probs.shape[1]))
+        chosen *= tf.cast(tf.reduce_max(probs, axis=1, keepdims=True) >= threshold, tf.float32)
+        sizes = tf.reduce_sum(chosen, axis=0)
+        sums = tf.reduce_sum(chosen * -tf.nn.log_softmax(logits), axis=0)
+        n_occurring = tf.reduce_sum(tf.cast(sizes > 0, tf.float32))
+        return tf.math.divide_no_nan(tf.reduce_sum(tf.math.divide_no_nan(sums, sizes)), n_occurring)
 
 
 def x_log_x(x: Tensor) -> Tensor:

@@ -431,3 +431,18 @@ def test_the_last_epoch_ends_with_averages_of_the_variables():
     for name, value in trainer.variables().items():
         if "groups" not in name:
             np.testing.assert_allclose(value, averages[name], rtol=1e-4, atol=1e-6)
+
+
+def test_an_encoder_that_labels_itself_becomes_surer_of_its_views():
+    data_set = bars()
+    losses = {}
+    for weight in (1e-9, 20.0):
+        given = {"self_label_weight": weight, "self_label_threshold": 0.5}
+        trainer = start(**given, pretrain_epochs=2, epochs=1).fit_to_the_end(data_set)
+        losses[weight] = trainer.history["self_label_loss"][-1]
+    assert losses[20.0] < 0.8 * losses[1e-9]
+    model, feed = trainer.model, trainer.model.feed(data_set.examples(slice(0, 100)))
+    information, over, own, loss = trainer.session.run(
+        [model.information, model.over_information, model.self_label_loss, model.loss], feed
+    )
+    assert loss == pytest.approx(20 * own - information - over, rel=1e-5)
