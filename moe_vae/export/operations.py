@@ -110,7 +110,7 @@ _RULES: dict[str, _Rule] = {
     "MatrixDiagPartV3": _elementwise("Diagonal", 1),
 }
 # The places of an operation's inputs among a node's, where they are not the first ones in order. A
-# transposed convolution's first input is the shape of its result, which the list has anyway.
+# transposed convolution's first input is the shape of its result, which is an attribute in a list.
 _TENSORS = {"Conv2DBackpropInput": (2, 1)}
 # Those that take any number of tensors, and their attributes.
 _JOINING: dict[str, tuple[str, Callable[[Any, list[np.ndarray]], dict[str, Any]]]] = {
@@ -169,12 +169,15 @@ def _operation(
     name, n_tensors, attributes = _rule(node)
     tensors = [_source(each, constants, graph) for each in _tensors(node)]
     values = [constants[each] for each in node.input[n_tensors:]]
+    shape = graph.shapes[node.name]
+    # A transposed convolution's result may have one row or column less than strides say.
+    size = {"shape": shape[1:]} if node.op in _TENSORS else {}
     return {
         "op": name,
         "inputs": tensors,
         "output": node.name,
-        "shape": graph.shapes[node.name],
-        "attributes": attributes(node, values),
+        "shape": shape,
+        "attributes": {**attributes(node, values), **size},
     }
 
 
