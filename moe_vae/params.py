@@ -131,9 +131,9 @@ def network_params(defaults: Mapping[str, Any], params: Mapping[str, Any]) -> di
         if found[network_parameter(part, found)] == "conv":
             filters, kernels, layers = _CONV_SIZES_OF.get(part, _CONV_SIZES)
             found |= {
-                f"{part}_filters": filters,
-                f"{part}_kernels": kernels,
-                f"{part}_layers": layers,
+                f"{part}_filters": list(filters),
+                f"{part}_kernels": list(kernels),
+                f"{part}_layers": list(layers),
             }
             if part != "cluster_encoder":
                 found[f"{part}_normalise"] = False

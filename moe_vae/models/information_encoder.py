@@ -57,7 +57,7 @@ INFORMATION_PARAMS: dict[str, Any] = {
 
 
 class InformationEncoder(Model):
-    """A perceptron q(c|x) that is trained by the mutual information of two views' clusters.
+    """A network q(c|x) that is trained by the mutual information of two views' clusters.
 
     The first view shows an example, the second one of its nearest neighbours. Where neighbours are
     too close to add anything, the second view is the end of a walk among them (see `walk_steps`,
