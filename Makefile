@@ -19,11 +19,18 @@ TARGET ?= cpu
 UNIT := not process and not engines and not estimators and not notebooks and not docker \
   and not long and not browser
 
-.PHONY: figures test unit long-test browser-test lab notebooks tensorboard results faults docs lint fuzz \
+# The page of the pretrained models, one HTML file.
+PAGE := page.html
+
+.PHONY: figures page test unit long-test browser-test lab notebooks tensorboard results faults docs lint fuzz \
   wheel oldest nightly lock container clean
 
 figures: $(READY)
 	$(BIN)/python -m moe_vae figures
+
+page: $(READY)
+	$(BIN)/python -m moe_vae export --pretrained mixture-of-vaes specialists conditional-vae \
+	  --to html --out $(PAGE)
 
 test: $(READY) lint
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not long and not browser"
@@ -35,8 +42,9 @@ unit: $(READY)
 long-test: $(READY)
 	$(BIN)/python -m pytest -m long
 
-# Needs Debian's packages chromium and chromium-driver; the screenshots go to screenshots/.
+# Needs npm, and Debian's packages chromium and chromium-driver; the screenshots go to screenshots/.
 browser-test: $(READY)
+	npm ci --prefix tests/page --no-audit --no-fund
 	$(BIN)/python -m pytest -m browser
 
 lint: $(READY)
@@ -45,8 +53,8 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-# The documentation, into site/; a dead link or a missing anchor fails.
-docs: $(READY)
+# The documentation with the page, into site/; a dead link or a missing anchor fails.
+docs: $(READY) page
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 # JupyterLab itself refuses to run as root, because whoever reaches it could then do anything.
@@ -136,5 +144,5 @@ $(READY): requirements.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv dist build figures screenshots site .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv dist build figures screenshots site $(PAGE) tests/page/node_modules .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

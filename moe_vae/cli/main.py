@@ -41,6 +41,7 @@ from moe_vae.export.runtimes import MissingPackageError
 from moe_vae.files import one_line
 from moe_vae.interrupts import Terminated, exit_code, terminating
 from moe_vae.model import ModelError
+from moe_vae.page.assemble import PageError
 from moe_vae.params import ParameterError
 from moe_vae.training.checkpoints import CheckpointError
 from moe_vae.training.trainer import TrainingError
@@ -81,6 +82,7 @@ ERRORS = (
     MissingPackageError,
     ModelError,
     ModelFileError,
+    PageError,
     ParameterError,
     RunError,
     TrainingError,

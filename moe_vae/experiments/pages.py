@@ -26,6 +26,7 @@ N_EXAMPLES = 500  # on the map of the codes
 N_OFFERED = 20  # examples to click on, at most
 _BOX = 20 / 28  # the side of the box of a digit, as a share of a picture's: MNIST's
 
+_DIGITS = 6  # of the largest change
 _SCORE_NAMES = {"nmi": "NMI", "ari": "ARI"}
 
 
@@ -100,23 +101,41 @@ def export_page(
     traced = [_trace(model, examples) for model in models]
     shared = {"shape": list(shape), "box": round(min(shape) * _BOX), "colours": _colours()}
     shared["examples"] = _examples(examples, data_name, models[0].content)
+    steps, packed = _finest(path, traced, shared)
+    roundings = [
+        _rounding(each, own, examples, steps) for each, own in zip(traced, packed, strict=True)
+    ]
+    page = _page(shared, traced, packed, roundings)
+    write_whole(path, page)
+    return len(page), roundings
+
+
+def _finest(
+    path: Path, traced: Sequence[_Traced], shared: dict[str, Any]
+) -> tuple[int | None, list[Packed]]:
+    """Returns the finest of `STEPS` with which the page is small enough, and the weights so."""
     for steps in STEPS:
         packed = [pack_arrays(each.variables, each.constants, steps) for each in traced]
-        n_bytes = sum(len(each.text) for each in packed)
-        if n_bytes > MAX_BYTES:
-            continue
-        roundings = [
-            _rounding(each, own, examples, steps) for each, own in zip(traced, packed, strict=True)
+        widest = [
+            Rounding(each.model.name, steps, 0, N_EXAMPLES, round(1 / 3, _DIGITS))
+            for each in traced
         ]
-        entries = [_entry(*each) for each in zip(traced, packed, roundings, strict=True)]
-        page = assemble_page({**shared, "models": entries})
-        if len(page) <= MAX_BYTES:
-            write_whole(path, page)
-            return len(page), roundings
+        n_bytes = len(_page(shared, traced, packed, widest))
+        if n_bytes <= MAX_BYTES:
+            return steps, packed
     raise PageError(
-        f"{path} would have {n_bytes:,} bytes of weights: it may have {MAX_BYTES:,}; "
-        "leave out a model"
+        f"{path} would have {n_bytes:,} bytes: it may have {MAX_BYTES:,}; leave out a model"
     )
+
+
+def _page(
+    shared: dict[str, Any],
+    traced: Sequence[_Traced],
+    packed: Sequence[Packed],
+    roundings: Sequence[Rounding],
+) -> bytes:
+    entries = [_entry(*each) for each in zip(traced, packed, roundings, strict=True)]
+    return assemble_page({**shared, "models": entries})
 
 
 def _common_shape(models: Sequence[PageModel]) -> tuple[int, ...]:
@@ -277,7 +296,7 @@ def _rounding(traced: _Traced, packed: Packed, examples: Batch, steps: int | Non
     n_changed = None
     if name == "route":
         n_changed = int(np.count_nonzero(found.argmax(axis=1) != expected.argmax(axis=1)))
-    most = float(np.abs(found - expected).max())
+    most = round(float(np.abs(found - expected).max()), _DIGITS)
     return Rounding(traced.model.name, steps, len(expected), n_changed, most)
 
 

@@ -39,15 +39,15 @@ _SPECIALISTS = {
     **_EXPERTS,
     "route": "Post 3 wishes for experts with one digit each; here the manager of cell 5 was first "
     "trained to send a picture and a slightly changed copy of it to the same expert. See whether "
-    "the manager's choice is also the expert with the lowest loss.",
+    "the manager's choice is also the expert with the lowest loss, in nats.",
 }
 _SENTENCES = {
     "conditional-vae": _POST_2,
     "mixture-of-vaes": {
         **_EXPERTS,
         "route": "Post 3, cell 5: the manager's probabilities, and cell 4: each expert's decoding "
-        "with its loss. See whether the expert that the manager chooses also has the lowest loss, "
-        "and draw a 4 and then a 9: does one expert take both?",
+        "with its loss in nats. See whether the expert that the manager chooses also has the "
+        "lowest loss, and draw a 4 and then a 9: does one expert take both?",
     },
     "mixture-of-vaes information": _SPECIALISTS,
     "mixture-of-vaes balanced": _SPECIALISTS

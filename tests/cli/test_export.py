@@ -151,3 +151,60 @@ def test_pretrained_makes_the_files_from_runs(capfd, monkeypatch):
     words = ["--runs", "some", "--models", "specialists", "--out", "out"]
     assert printed(capfd, "pretrained", *words) == "made\n"
     assert calls == [("specialists", Path("some/specialists"), "mnist", Path("out"))]
+
+
+def test_export_writes_a_page(run, capfd):
+    lines = printed(capfd, "export", "--run", run, run, "--to", "html", "--out", "new/page.html")
+    size = Path("new/page.html").stat().st_size
+    first, *others = lines.splitlines()
+    assert first == f"new/page.html: {size:,} bytes"
+    assert len(others) == 2
+    for line in others:
+        assert re.fullmatch(
+            r"run: weights in half precision, which changes \d of 500 answers, and a probability "
+            r"by at most 0\.\d{4}",
+            line,
+        )
+    text = Path("new/page.html").read_text()
+    assert "Conditional VAE, trained on sample of 5,000 MNIST digits with the seed 42." in text
+    printed(capfd, "export", "--run", run, "--to", "html", "--out", "new/page.html")
+    assert Path("new/page.html").stat().st_size < size  # a file is replaced
+
+
+def test_an_export_of_a_pretrained_model(capfd):
+    line = printed(capfd, "export", "--pretrained", "conditional-vae", "--to", "npz")
+    assert line.startswith("conditional-vae is in model.npz, with the signatures route, ")
+    model, session, _ = load_model(Path("model.npz"))
+    own, own_session, _ = load_pretrained("conditional-vae")
+    images = read_sample().images[:10]
+    np.testing.assert_array_equal(
+        model.predict_proba(session, images), own.predict_proba(own_session, images)
+    )
+
+
+def test_a_page_that_cannot_be_made_ends_in_one_line(run, capfd, tmp_path):
+    html = ("--to", "html", "--out", "page.html")
+    assert "missing/metrics.json does not exist" in error_line(
+        capfd, "export", "--run", run, "missing", *html
+    )
+    assert "--to npz takes one model, not 2" in error_line(
+        capfd, "export", "--run", run, run, "--to", "npz"
+    )
+    assert "--half does not go with --to html" in error_line(
+        capfd, "export", "--run", run, "--half", *html
+    )
+    assert "invalid choice: 'other'" in error_line(capfd, "export", "--pretrained", "other", *html)
+    assert "not allowed with argument" in error_line(
+        capfd, "export", "--run", run, "--pretrained", "specialists", *html
+    )
+    main(["train", "vade", "--data", "spiral", "--epochs", "1", "--out", "points",
+          "--set", "pretrain_epochs=0"])  # fmt: skip
+    assert "points is a model of points: a page draws pictures" in error_line(
+        capfd, "export", "--run", "points", *html
+    )
+    Path("folder").mkdir()
+    assert "folder: Is a directory" in error_line(
+        capfd, "export", "--run", run, "--to", "html", "--out", "folder"
+    )
+    assert not Path("page.html").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "points"]

@@ -7,7 +7,7 @@ from signature_cases import build_and_params, some_inputs, some_variables
 from moe_vae.compat import tf
 from moe_vae.data.checks import IMAGE_SHAPE, NUM_CLASSES
 from moe_vae.evaluation.recogniser import build_recogniser
-from moe_vae.export.frozen import build_model, freeze, read_checkpoint
+from moe_vae.export.frozen import build_model, compute, freeze, read_checkpoint
 from moe_vae.model import ModelError, Signature
 from moe_vae.posts.conditional_vae import ConditionalVAE
 from moe_vae.training.trainer import start_trainer
@@ -82,3 +82,27 @@ def test_a_checkpoints_own_variables_are_read_without_the_optimisers(tmp_path):
     with tf.Graph().as_default():
         build(params)
         assert read.keys() == {each.op.name for each in tf.global_variables()}
+
+
+@pytest.mark.parametrize(
+    "case", ["mixture-of-vaes", "specialists", "labels", "hierarchy", "hierarchy by information"]
+)
+def test_comparisons_are_what_each_expert_makes_of_an_image(case):
+    build, params = build_and_params(case)
+    variables = some_variables(build, params)
+    model, session = build_model(build, params, variables)
+    images = some_inputs(model, 5)["inputs"]
+    no_noise = np.zeros([5, params["z_dim"]], np.float32)
+    feed = {model.images: images, **dict.fromkeys(model._noises, no_noise)}
+    frozen = freeze(build, params, variables, lambda built: built.comparisons())
+    found = {name: compute(graph, {"inputs": images}) for name, graph in frozen.items()}
+    for number, expert in enumerate(model.experts):
+        if case.startswith("hierarchy"):
+            styles = session.run(model.style_probs, feed)[:, number].argmax(axis=1)
+            of_styles = [session.run([vae.decoded_images, vae.loss], feed) for vae in expert]
+            rows = list(enumerate(styles))
+            expected = [[of_styles[style][part][row] for row, style in rows] for part in (0, 1)]
+        else:
+            expected = session.run([expert.decoded_images, expert.loss], feed)
+        np.testing.assert_allclose(found["compare"][:, number], expected[0], atol=1e-5)
+        np.testing.assert_allclose(found["measure"][:, number], expected[1], rtol=1e-5)

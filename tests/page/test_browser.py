@@ -2,7 +2,9 @@
 
 import base64
 import dataclasses
+import itertools
 import json
+import re
 import statistics
 from pathlib import Path
 
@@ -14,11 +16,17 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+from signature_cases import CASES, build_and_params, some_variables
 
 from moe_vae.cli.main import main
+from moe_vae.compat import tf
+from moe_vae.data.dataset import DataSet
 from moe_vae.experiments.exports import restore_model
-from moe_vae.experiments.pages import N_EXAMPLES
+from moe_vae.experiments.pages import N_EXAMPLES, PageModel, export_page
 from moe_vae.experiments.pretrained import read_pretrained, read_sample
+from moe_vae.export.frozen import compute, freeze
+from moe_vae.export.model_file import ModelFile
+from moe_vae.page import assemble
 from moe_vae.page.weights import pack_arrays
 from moe_vae.plots.common import some_examples
 
@@ -169,7 +177,8 @@ def pixels(browser, selector):
 
 
 def winner(browser):
-    return browser.find_element(By.CSS_SELECTOR, ".row.winner .name").text
+    text = browser.find_element(By.CSS_SELECTOR, ".row.winner .name").text
+    return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_a_drawn_3_goes_to_the_expert_of_the_3s(page, opened):
@@ -237,7 +246,7 @@ def test_a_slider_and_the_dice_change_the_picture(opened):
         seen.append(pixels(opened, ".large canvas"))
         opened.find_element(By.ID, "dice").click()
         seen.append(pixels(opened, ".large canvas"))
-        for first, second in zip(seen, seen[1:], strict=False):
+        for first, second in itertools.pairwise(seen):
             assert np.abs(first - second).max() > 20
 
 
@@ -271,8 +280,7 @@ def test_pointing_at_the_map_decodes_an_example(page, opened):
     figure = opened.find_element(By.CSS_SELECTOR, ".map")
     ActionChains(opened).move_to_element_with_offset(figure, 20, 10).perform()
     text = opened.find_element(By.CSS_SELECTOR, ".which").text
-    assert "Label: digit" in text
-    assert "Likeliest: expert" in text
+    assert re.fullmatch(r"Label: digit \d\. Likeliest: expert\s\d \(digit\s\d\)\.", text)
     first = pixels(opened, ".chosen canvas")
     assert first.any()
     figure.send_keys(*[Keys.ARROW_RIGHT] * 3)
@@ -326,3 +334,161 @@ def test_the_page_fits_is_accessible_and_does_not_shift(width, scheme, browser, 
     browser.execute_script("scrollTo(0, 0)")
     chromium.SCREENSHOTS.mkdir(exist_ok=True)
     assert browser.save_screenshot(str(chromium.SCREENSHOTS / f"page-{width}-{scheme}.png"))
+
+
+# Any model, and every operation.
+
+SCRIPTS = """<!doctype html><script type="module">
+{scripts}
+globalThis.ours = {{ Program, OPERATIONS, tensor, toDigit, unpackArrays, unpackBytes }};
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory):
+    """A page with all scripts but the one that builds the panels, which the tests can call."""
+    texts = [assemble._script(name) for name in assemble._SCRIPTS if name != "main"]
+    path = tmp_path_factory.mktemp("scripts") / "scripts.html"
+    path.write_text(SCRIPTS.format(scripts="\n".join(texts)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def any_page(tmp_path_factory):
+    """A page of a small model of every kind, and the models' frozen graphs."""
+    images = np.rint(255 * np.random.default_rng(0).random([40, 784])) / 255
+    data_set = DataSet(images.astype(np.float32), np.arange(40) % 10)
+    models, graphs = [], []
+    for case in CASES:
+        build, params = build_and_params(case)
+        variables = some_variables(build, params)
+        content = ModelFile(
+            CASES[case][0],
+            params,
+            (28, 28),
+            0,
+            variables,
+            metadata={"data": "noise", "test": {"losses": {"loss": 1.0}}},
+        )
+        models.append(PageModel(case, f"The case {case}.", content))
+        kept = pack_arrays(variables, {}, None).rounded
+        graphs.append(
+            freeze(build, params, kept, lambda model: model.signatures() | model.comparisons())
+        )
+    path = tmp_path_factory.mktemp("any") / "page.html"
+    export_page(path, models, data_set, "noise")
+    return path, graphs
+
+
+@pytest.fixture
+def any_opened(browser, any_page):
+    browser.get_log("browser")
+    show(browser, any_page[0], 1200)
+    return browser
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=CASES)
+def test_the_scripts_compute_every_signature_of_every_model(number, any_opened, any_page):
+    random = np.random.default_rng(number)
+    for name, graph in any_page[1][number].items():
+        inputs = {}
+        for each in graph.inputs:
+            width = graph.shapes[each][1]
+            inputs[each] = {
+                "inputs": random.random([5, width]),
+                "z": random.standard_normal([5, width]),
+            }.get(each, np.eye(width)[np.arange(5) % width]).astype(np.float32)
+        expected = compute(graph, inputs)
+        found = computed(any_opened, number, name, inputs)
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4, err_msg=name)
+
+
+def test_a_page_shows_the_panels_that_its_model_has(any_opened, any_page):
+    draw(any_opened, THREE)
+    for number, graphs in enumerate(any_page[1]):
+        any_opened.find_element(By.CSS_SELECTOR, f"#models input[value='{number}']").click()
+        for panel, signature in {"route": "route", "generate": "generate"}.items():
+            shown = any_opened.find_element(By.ID, panel).is_displayed()
+            assert shown == (signature in graphs)
+        shows_map = bool(any_opened.find_elements(By.CSS_SELECTOR, ".map"))
+        assert shows_map == (graphs.keys() >= {"encode", "reconstruct"})
+        n_decodings = len(any_opened.find_elements(By.CSS_SELECTOR, ".row canvas"))
+        assert n_decodings == (
+            graphs["compare"].shapes["decodings"][1] if "compare" in graphs else 0
+        )
+        if "generate" in graphs:
+            any_opened.find_element(By.ID, "dice").click()
+    assert any_opened.get_log("browser") == []
+
+
+def called(browser, scripts, body, *arguments):
+    browser.get(scripts.as_uri())
+    return browser.execute_script(body, *arguments)
+
+
+CONVOLVE = """
+const [name, x, kernel, attributes] = arguments;
+const tensorOf = ({ shape, values }) => ours.tensor(shape, Float32Array.from(values));
+const { shape, values } = ours.OPERATIONS[name](tensorOf(x), tensorOf(kernel), attributes);
+return { shape, values: [...values] };
+"""
+
+
+def as_json(array):
+    return {"shape": list(array.shape), "values": array.ravel().tolist()}
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (2, 3)])
+@pytest.mark.parametrize("side", [7, 8])
+def test_convolutions_are_tensorflows(side, strides, padding, browser, scripts):
+    random = np.random.default_rng(side)
+    x = random.normal(size=[2, side, side + 1, 3]).astype(np.float32)
+    kernel = random.normal(size=[3, 4, 3, 5]).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        forward = tf.nn.conv2d(x, kernel, strides, padding)
+        y = session.run(forward)
+        back = session.run(tf.nn.conv2d_transpose(y, kernel, x.shape, [1, *strides, 1], padding))
+    attributes = {"strides": list(strides), "padding": padding}
+    found = called(browser, scripts, CONVOLVE, "Conv2D", as_json(x), as_json(kernel), attributes)
+    assert found["shape"] == list(y.shape)
+    np.testing.assert_allclose(found["values"], y.ravel(), atol=1e-4)
+    attributes["shape"] = list(x.shape[1:])
+    found = called(
+        browser, scripts, CONVOLVE, "Conv2DTranspose", as_json(y), as_json(kernel), attributes
+    )
+    assert found["shape"] == list(x.shape)
+    np.testing.assert_allclose(found["values"], back.ravel(), atol=1e-4)
+
+
+TO_DIGIT = """
+const [ink, width, shape, box] = arguments;
+const digit = ours.toDigit(Float32Array.from(ink), width, shape, box);
+return digit && [...digit];
+"""
+
+
+def test_a_drawing_becomes_a_digit_as_mnist_made_them(browser, scripts):
+    """Means over areas, moved by whole pixels."""
+    random = np.random.default_rng(0)
+    for height, width in ((200, 120), (90, 160), (33, 33), (3, 2)):
+        ink = np.zeros([280, 280], np.float32)
+        block = (random.random([height, width]) > 0.4).astype(np.float32)
+        block[0], block[-1], block[:, 0], block[:, -1] = 1, 1, 1, 1
+        ink[40 : 40 + height, 70 : 70 + width] = block
+        found = called(browser, scripts, TO_DIGIT, ink.ravel().tolist(), 280, [28, 28], 20)
+        found = np.array(found).reshape(28, 28)
+        scale = 20 / max(height, width)
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
+        fine = np.repeat(np.repeat(block, size[1], axis=0), size[0], axis=1)
+        small = fine.reshape(size[1], height, size[0], width).mean(axis=(1, 3))
+        rows, columns = np.indices(small.shape)
+        top, left = (
+            int(np.floor(14 - (small * place).sum() / small.sum() + 0.5))
+            for place in (rows, columns)
+        )
+        expected = np.zeros([28, 28])
+        expected[top : top + size[1], left : left + size[0]] = small
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert called(browser, scripts, TO_DIGIT, [0] * 280 * 280, 280, [28, 28], 20) is None

@@ -45,8 +45,7 @@ function addRow(to, target, from, source, length, factor) {
 }
 
 function einsum(a, b, { equation }) {
-  const [left, right] = equation.replaceAll(" ", "").split("->");
-  const [first, second] = left.split(",");
+  const [first, second, right] = subscripts(equation, a.shape, b.shape);
   const lengths = {};
   [...first].forEach((letter, axis) => (lengths[letter] = a.shape[axis]));
   [...second].forEach((letter, axis) => (lengths[letter] = b.shape[axis]));
@@ -66,6 +65,18 @@ function einsum(a, b, { equation }) {
   const all = letters.map((letter) => lengths[letter]);
   walk(all, strides, (i, j, to) => (result.values[to] += a.values[i] * b.values[j]));
   return result;
+}
+
+// The letters of the axes of both tensors and of the result. The axes of an ellipsis, counted from
+// the right, are capitals; an ellipsis that both tensors have stands for equal axes.
+function subscripts(equation, first, second) {
+  const [left, right] = equation.replaceAll(" ", "").split("->");
+  const own = left.split(",").map((text, i) => {
+    const rank = [first, second][i].length - text.replace("...", "").length;
+    return [text, "ZYXWVU".slice(6 - rank)];
+  });
+  const longest = own[0][1].length > own[1][1].length ? own[0][1] : own[1][1];
+  return [...own, [right, longest]].map(([text, capitals]) => text.replace("...", capitals));
 }
 
 function sum(x, { axis, keepdims }) {

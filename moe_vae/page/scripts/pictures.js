@@ -49,7 +49,10 @@ export function stackTexts(parent, texts) {
   return (number) => items.forEach((item, i) => item.classList.toggle("shown", i === number));
 }
 
-// "expert 3 (digit 7)", or the name alone without a match.
-export const titleOf = ({ name, matched }) => (matched ? `${name} (${matched})` : name);
+// "expert 3 (digit 7)", or the name alone without a match; a line breaks only before the bracket.
+export const titleOf = ({ name, matched }) =>
+  matched ? `${unbroken(name)} (${unbroken(matched)})` : unbroken(name);
+
+const unbroken = (text) => text.replaceAll(" ", "\u00a0");
 
 export const percent = (probability) => `${(100 * probability).toFixed(1)} %`;

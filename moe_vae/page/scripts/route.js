@@ -69,7 +69,7 @@ function line(column, number) {
     const known = said.probability !== undefined;
     probability.textContent = known ? percent(said.probability) : "–";
     bar.firstChild.style.transform = `scaleX(${known ? said.probability : 0})`;
-    loss.textContent = said.loss === undefined ? "" : `loss ${said.loss.toFixed(1)} nats`;
+    loss.textContent = said.loss === undefined ? "" : `loss ${said.loss.toFixed(1)}`;
     row.classList.toggle("winner", said.wins);
     wins.classList.toggle("shown", said.wins);
     isBest.classList.toggle("shown", said.isBest);
