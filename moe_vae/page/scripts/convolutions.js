@@ -1,14 +1,11 @@
-// Convolutions of pictures [batch, height, width, channels] with a kernel [height, width, in, out].
+// Convolutions of pictures [batch, height, width, channels], padded with zeros so that the result
+// has one place for every `stride` pixels.
 
-import { zeros } from "./tensors.js";
+import { addRow, zeros } from "./tensors.js";
 
-// Where the kernel's first row or column begins, and the length of the result.
-function extent(length, kernel, stride, padding) {
-  if (padding === "VALID") return [0, Math.floor((length - kernel) / stride) + 1];
-  const result = Math.ceil(length / stride);
-  const padded = Math.max((result - 1) * stride + kernel - length, 0);
-  return [Math.floor(padded / 2), result];
-}
+// The zeros before the first pixel, of a picture's side and a kernel's.
+const before = (length, kernel, stride) =>
+  Math.floor(Math.max((Math.ceil(length / stride) - 1) * stride + kernel - length, 0) / 2);
 
 // Calls `visit` with each pixel of the smaller picture, and the pixel of the larger one and the
 // place in the kernel that meet it.
@@ -26,39 +23,37 @@ function meet(large, small, [height, width], [down, across], [top, left], visit)
       }
 }
 
-export function conv2d(x, kernel, { strides, padding }) {
+// A kernel is [height, width, channels, filters].
+export function conv2d(x, kernel, { strides }) {
   const [n, height, width, nIn] = x.shape;
   const [tall, wide, , nOut] = kernel.shape;
-  const [top, rows] = extent(height, tall, strides[0], padding);
-  const [left, columns] = extent(width, wide, strides[1], padding);
+  const [rows, columns] = [Math.ceil(height / strides[0]), Math.ceil(width / strides[1])];
+  const start = [before(height, tall, strides[0]), before(width, wide, strides[1])];
   const result = zeros([n, rows, columns, nOut]);
   const [from, weights, to] = [x.values, kernel.values, result.values];
   for (let b = 0; b < n; b++)
-    meet([height, width], [rows, columns], [tall, wide], strides, [top, left], (small, large, at) => {
+    meet([height, width], [rows, columns], [tall, wide], strides, start, (small, large, at) => {
       const target = (b * rows * columns + small) * nOut;
       const source = (b * height * width + large) * nIn;
       for (let c = 0; c < nIn; c++) {
         const value = from[source + c];
-        if (value === 0) continue;
-        const first = (at * nIn + c) * nOut;
-        for (let o = 0; o < nOut; o++) to[target + o] += value * weights[first + o];
+        if (value !== 0) addRow(to, target, weights, (at * nIn + c) * nOut, nOut, value);
       }
     });
   return result;
 }
 
-// The gradient of `conv2d`, which enlarges a picture. As in TensorFlow, the kernel's last axis
-// counts the channels of `x`, and `shape` is that of the result, its batch left out.
-export function conv2dTranspose(x, kernel, { strides, padding, shape }) {
+// The gradient of a convolution: `strides` times as high and as wide. A kernel is [height, width,
+// filters, channels], the last axis for the channels of `x`.
+export function conv2dTranspose(x, kernel, { strides }) {
   const [n, rows, columns, nIn] = x.shape;
   const [tall, wide, nOut] = kernel.shape;
-  const [height, width] = shape;
-  const [top] = extent(height, tall, strides[0], padding);
-  const [left] = extent(width, wide, strides[1], padding);
+  const [height, width] = [rows * strides[0], columns * strides[1]];
+  const start = [before(height, tall, strides[0]), before(width, wide, strides[1])];
   const result = zeros([n, height, width, nOut]);
   const [from, weights, to] = [x.values, kernel.values, result.values];
   for (let b = 0; b < n; b++)
-    meet([height, width], [rows, columns], [tall, wide], strides, [top, left], (small, large, at) => {
+    meet([height, width], [rows, columns], [tall, wide], strides, start, (small, large, at) => {
       const source = (b * rows * columns + small) * nIn;
       const target = (b * height * width + large) * nOut;
       for (let o = 0; o < nOut; o++) {

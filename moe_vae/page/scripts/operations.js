@@ -1,6 +1,6 @@
 // What a model is made of: the operations that docs/export.md lists, on tensors.
 
-import { commonShape, sizeOf, split, stridesIn, tensor, walk, zeros } from "./tensors.js";
+import { addRow, commonShape, sizeOf, split, stridesIn, tensor, walk, zeros } from "./tensors.js";
 import { conv2d, conv2dTranspose } from "./convolutions.js";
 
 const each = (compute) => (x) => tensor(x.shape, x.values.map(compute));
@@ -38,10 +38,6 @@ function matmul(a, b) {
       }
   });
   return result;
-}
-
-function addRow(to, target, from, source, length, factor) {
-  for (let j = 0; j < length; j++) to[target + j] += factor * from[source + j];
 }
 
 function einsum(a, b, { equation }) {

@@ -49,3 +49,8 @@ export function split(shape, axis) {
   const at = axis < 0 ? axis + shape.length : axis;
   return [sizeOf(shape.slice(0, at)), shape[at], sizeOf(shape.slice(at + 1)), at];
 }
+
+// Adds `factor` times a row of values to another row.
+export function addRow(to, target, from, source, length, factor) {
+  for (let i = 0; i < length; i++) to[target + i] += factor * from[source + i];
+}
