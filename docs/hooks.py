@@ -20,6 +20,18 @@ ROOT = Path(__file__).parent.parent
 OUTSIDE = "repository"
 PACKAGE = "moe_vae"
 
+# What `make page` writes, the page of the site that describes it, where it is embedded there, and
+# its place in the site.
+_BUILT = ROOT / "page.html"
+_DESCRIPTION = "page.md"
+_SLOT = "<!-- the page -->"
+_EMBEDDED = "play.html"
+_FRAME = f"""
+<iframe src="{_EMBEDDED}" title="The page" style="width: 100%; height: 85vh; border: 0"></iframe>
+
+<a href="{_EMBEDDED}">The page alone</a>
+"""
+
 # The target of a Markdown link or picture: a relative path, and an anchor in it.
 _LINK = re.compile(r"(?<=\]\()(?P<path>[^)\s:#]+)(?P<anchor>#[^)\s]*)?(?=\))")
 
@@ -37,6 +49,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             files.append(added)
             if added.is_documentation_page():
                 pages.append(added.src_uri)
+    if _BUILT.exists():
+        files.append(File.generated(config, _EMBEDDED, abs_src_path=os.fspath(_BUILT)))
     return files
 
 
@@ -44,6 +58,8 @@ def on_page_markdown(markdown: str, page: Page, **kwargs: Any) -> str:
     """Writes the links of a page to files of the repository as links within the site."""
     del kwargs
     source = page.file.src_uri
+    if source == _DESCRIPTION and _BUILT.exists():
+        markdown = markdown.replace(_SLOT, _FRAME)
 
     def rewritten(link: re.Match[str]) -> str:
         path = _target(source, link["path"])
