@@ -126,6 +126,8 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
       OSError: the directory or the file cannot be written; `path` is left as it was.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from page.strokes import THREE
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -58,6 +59,7 @@ def page(tmp_path_factory):
     """The page of the pretrained models, as `make page` writes it."""
     path = tmp_path_factory.mktemp("page") / "page.html"
     main(["export", "--pretrained", *NAMES, "--to", "html", "--out", str(path)])
+    assert path.stat().st_size < 6e6
     return path
 
 
@@ -135,6 +137,7 @@ def test_the_scripts_compute_what_tensorflow_does(number, page, opened):
     for signature, values in expected.items():
         found = computed(opened, number, signature, {"inputs": images})
         assert found.shape == values.shape
+        print(f"{NAMES[number]}, {signature}: {np.abs(found - values).max():.2g}")
         np.testing.assert_allclose(found, values, rtol=0, atol=BOUND, err_msg=signature)
     for column in (0, 7):
         inputs = {"z": z, "column": np.eye(10)[np.full(N_IMAGES, column)]}
@@ -150,12 +153,12 @@ def choose_model(browser, name):
     browser.find_element(By.CSS_SELECTOR, f"#models input[value='{NAMES.index(name)}']").click()
 
 
-def draw(browser, stroke):
-    """Draws a stroke on the pad by pointer events, one a point."""
+def draw(browser, stroke, kind="mouse"):
+    """Draws a stroke on the pad by events of a pointer, one a point."""
     pad = browser.find_element(By.ID, "pad")
     side = pad.size["width"]
     places = [((x - 0.5) * side, (y - 0.5) * side) for x, y in stroke]
-    actions = ActionChains(browser, duration=20)
+    actions = ActionChains(browser, duration=20, devices=[PointerInput(kind, kind)])
     (x, y), *rest = places
     actions.move_to_element_with_offset(pad, x, y).click_and_hold()
     for x, y in rest:
@@ -182,10 +185,11 @@ def winner(browser):
     return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_a_drawn_3_goes_to_the_expert_of_the_3s(page, opened):
+@pytest.mark.parametrize("kind", ["mouse", "touch", "pen"])
+def test_a_drawn_3_goes_to_the_expert_of_the_3s(kind, page, opened):
     choose_model(opened, "specialists")
     assert opened.find_elements(By.CSS_SELECTOR, ".row.winner") == []
-    draw(opened, THREE)
+    draw(opened, THREE, kind)
     assert "(digit 3)" in winner(opened)
     read = pixels(opened, ".previews canvas").reshape(28, 28)
     rows, columns = np.nonzero(read)
