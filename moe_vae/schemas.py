@@ -10,8 +10,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from moe_vae.files import read_text, shown
-from moe_vae.version import FORMAT_VERSION
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -21,6 +19,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from moe_vae.files import read_text, shown
+from moe_vae.version import FORMAT_VERSION
 
 __all__ = [
     "CellResults",

@@ -11,9 +11,9 @@ from pathlib import Path
 import bad_files
 import numpy as np
 import pytest
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from moe_vae import (
     CONDITIONAL_VAE_PARAMS,
     MIXTURE_OF_VAES_PARAMS,
