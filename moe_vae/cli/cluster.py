@@ -39,7 +39,7 @@ def _add_sizes(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Starts the processes, and shows the progress of the first worker."""
-    train.check(arguments)
+    train.check(arguments, options.data_of(arguments))
     words = _train_words(arguments.words)
     signal = run_cluster(words, arguments.workers, arguments.ps, out=arguments.out)
     if signal is not None:

@@ -20,6 +20,7 @@ from moe_vae.experiments.runs import (
     run_params,
     train_run,
 )
+from moe_vae.experiments.sources import DataChoice
 from moe_vae.messages import detail
 from moe_vae.models.specialists import ROUTINGS
 from moe_vae.schedules import SCHEDULES
@@ -180,9 +181,9 @@ def add_way_of_training(command: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains, or takes part in the training of a cluster."""
-    params = check(arguments)
-    trained = _options_of(arguments)
     data = options.data_of(arguments)
+    params = check(arguments, data)
+    trained = _options_of(arguments)
     check_engine(arguments.model, data.form, params, trained, arguments.cluster is not None)
     member = _join_cluster(arguments)
     if member is not None and not member.is_chief:
@@ -230,8 +231,11 @@ def _tables(scores: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     return ((name, value) for name, value in scores.items() if isinstance(value, dict))
 
 
-def check(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Returns all parameters of the model, checked before the data are read or downloaded."""
+def check(arguments: argparse.Namespace, data: DataChoice) -> dict[str, Any]:
+    """Returns all parameters of the model, checked before the data are read or downloaded.
+
+    Your own data are read, because a model's parameters depend on their form.
+    """
     given = dict(arguments.set)
     for name, (option, value) in _named(arguments).items():
         if name in given:
@@ -241,7 +245,7 @@ def check(arguments: argparse.Namespace) -> dict[str, Any]:
         given[name] = value
     check_directory(arguments.out)
     check_new(arguments.out, arguments.resume)
-    return run_params(arguments.model, options.data_of(arguments).form, given, arguments.start)
+    return run_params(arguments.model, data.form, given, arguments.start)
 
 
 def _named(arguments: argparse.Namespace) -> dict[str, tuple[str, Any]]:

@@ -26,6 +26,7 @@ from moe_vae.files import write_whole
 __all__ = [
     "FASHION_CLASSES",
     "MNIST_FILES",
+    "MNIST_FOLDER",
     "SOURCES",
     "check_files",
     "default_directory",
@@ -92,6 +93,8 @@ def _idx_files(*md5s: str) -> tuple[_IdxFile, ...]:
     return tuple(map(_IdxFile, names, magics, shapes, md5s))
 
 
+MNIST_FOLDER = "MNIST_data"  # as in the posts
+
 IDX_SETS = {
     "mnist": _IdxSet(
         "MNIST",
@@ -105,7 +108,7 @@ IDX_SETS = {
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
         ),
-        "MNIST_data",
+        MNIST_FOLDER,
     ),
     "fashion-mnist": _IdxSet(
         "Fashion-MNIST",

@@ -54,12 +54,22 @@ def test_a_folder_with_a_file_of_mnists_is_mnists(tmp_path, asked, ending):
     assert asked == [(tmp_path, "auto")]
 
 
-@pytest.mark.parametrize("name", ["missing", "empty"])
-def test_missing_and_empty_folders_are_where_mnist_goes(tmp_path, asked, name):
+@pytest.mark.parametrize("name", ["MNIST_data", "named", "empty"])
+def test_missing_folders_of_mnists_and_empty_ones_are_where_mnist_goes(
+    tmp_path, asked, name, monkeypatch
+):
+    monkeypatch.setenv("MOE_VAE_DATA", str(tmp_path / "named"))
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/.hidden").touch()
     moe_vae.read_data_sets(tmp_path / name)
     assert asked == [(tmp_path / name, "auto")]
+
+
+def test_a_mistyped_path_is_refused(tmp_path, asked):
+    with pytest.raises(DataError, match="pictrues: does not exist; it must be a file or folder"):
+        moe_vae.read_data_sets(tmp_path / "pictrues")
+    moe_vae.read_data_sets(tmp_path / "pictrues", "mnist")
+    assert asked == [(tmp_path / "pictrues", "mnist")]
 
 
 def test_without_a_path_and_with_a_named_set_mnist_is_read(tmp_path, asked):
