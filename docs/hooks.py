@@ -24,7 +24,7 @@ PACKAGE = "moe_vae"
 # its place in the site.
 _BUILT = ROOT / "page.html"
 _DESCRIPTION = "page.md"
-_SLOT = "<!-- the page -->"
+_SLOT = re.compile(r"<!-- the page -->.*<!-- end of the page -->", re.DOTALL)
 _EMBEDDED = "play.html"
 _FRAME = f"""
 <iframe src="{_EMBEDDED}" title="The page" style="width: 100%; height: 85vh; border: 0"></iframe>
@@ -59,7 +59,7 @@ def on_page_markdown(markdown: str, page: Page, **kwargs: Any) -> str:
     del kwargs
     source = page.file.src_uri
     if source == _DESCRIPTION and _BUILT.exists():
-        markdown = markdown.replace(_SLOT, _FRAME)
+        markdown = _SLOT.sub(_FRAME, markdown)
 
     def rewritten(link: re.Match[str]) -> str:
         path = _target(source, link["path"])
