@@ -4,6 +4,9 @@ A link such as `../results/figures/bench.png` or `../CONTRIBUTING.md` works wher
 browsed. For the site, each such file is added under `repository/`, and the link is written anew; a
 link to a module of the package leads to its place in the API reference. A link to nothing stays as
 it is, so that the strict build fails.
+
+The page that `make page` writes is embedded in its description, if it is there; else a picture of
+it stands there.
 """
 
 import os
