@@ -71,6 +71,7 @@ def test_the_command_writes_the_times(tmp_path, monkeypatch):
     main(["times", "--data", "sample", "--seed", "7"])
     written = json.loads((tmp_path / "results/times.json").read_text())
     assert written == {
+        "format_version": 1,
         "command": "python -m moe_vae times --data sample --seed 7",
         "of": [read_data_sets(data="sample").name, 7],
     }

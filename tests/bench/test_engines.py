@@ -110,7 +110,7 @@ def small_bench(tmp_path, monkeypatch):
         out = tmp_path / "results/bench.json"
         returned = run_bench(DataChoice("sample"), 2, out=out, command="bench", **options)
         written = json.loads(out.read_text())
-        assert written == returned
+        assert written == {"format_version": 1, **returned}
         return written
 
     return run

@@ -17,6 +17,7 @@ from moe_vae.experiments.tables import (
     read_results,
 )
 from moe_vae.experiments.tables.faults import faults_table
+from moe_vae.experiments.tables.fuzz import fuzz_table
 from moe_vae.experiments.tables.headline import headline_table
 from moe_vae.experiments.tables.markdown import cited
 from moe_vae.experiments.tables.paper import (
@@ -690,3 +691,13 @@ def test_a_faults_records_become_one_row():
     record = {"fault": "cut short", "made by": "a.npz", "times": 1, "outcome": "goes on", "lost": 0}
     results = {"faults": {"faults": [record, {**record, "made by": "b.npz", "lost": 3}, record]}}
     assert rows_of(faults_table(results)) == [["cut short", "a.npz, b.npz", "3", "goes on", "3"]]
+
+
+def test_a_readers_executions_and_faults_are_a_row():
+    reader = {"executions": 1000, "seconds": 2.4, "first_mb": 70, "peak_mb": 80}
+    found = {"reader": "b", **reader, "fault": ["it ended"]}
+    results = {"fuzz": {"readers": [{"reader": "a", **reader, "fault": None}, found]}}
+    assert rows_of(fuzz_table(results)) == [
+        ["a", "1,000", "2", "70", "80", "none"],
+        ["b", "1,000", "2", "70", "80", "one"],
+    ]

@@ -16,6 +16,7 @@ from moe_vae.experiments.tables.clusterings import (
 )
 from moe_vae.experiments.tables.fashion import fashion_table
 from moe_vae.experiments.tables.faults import faults_table
+from moe_vae.experiments.tables.fuzz import fuzz_table
 from moe_vae.experiments.tables.headline import headline_table
 from moe_vae.experiments.tables.large import large_set_table
 from moe_vae.experiments.tables.paper import (
@@ -75,6 +76,7 @@ RESULTS = (
     "bench",
     "bench_scaling",
     "faults",
+    "fuzz",
     "large-set",
     *RECIPES,
 )
@@ -120,6 +122,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "bench-models": bench_models_table,
     "bench-scaling": bench_scaling_table,
     "faults": faults_table,
+    "fuzz": fuzz_table,
 }
 
 _OPENING = re.compile(r"^<!-- table: (\S+) -->\n", re.MULTILINE)
