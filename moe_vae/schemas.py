@@ -190,7 +190,7 @@ class _ShownRun(_Part):
 class ShownRuns(Results):
     """The results of a study of runs, as its tables read them."""
 
-    runs: list[_ShownRun] = []
+    runs: list[_ShownRun]
 
 
 class RunResults(Results):

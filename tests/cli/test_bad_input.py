@@ -317,7 +317,7 @@ RESULTS = {
     "runs as a text": (b'{"runs": "x"}', "has 'x' as 'runs': it must be a list"),
     "a run as a list": (b'{"runs": [[]]}', "has [] as 'runs.0': it must be an object"),
     "a run without anything": (b'{"runs": [{}]}', "posts.json lacks 'runs.0.model'"),
-    "no runs": (b'{"command": "x"}', "table 'conditional-vae' cannot be made of results/posts"),
+    "no runs": (b'{"command": "x"}', "posts.json lacks 'runs'"),
 }
 
 

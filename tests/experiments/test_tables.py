@@ -227,7 +227,7 @@ def test_a_wrong_slot_is_refused_before_any_page_is_written(tmp_path, text, mess
 
 def test_results_that_are_not_json_are_refused(tmp_path):
     for name in RESULTS:
-        (tmp_path / f"{name}.json").write_text("{}")
+        (tmp_path / f"{name}.json").write_text('{"runs": []}')
     (tmp_path / "faults.json").write_text("{")
     with pytest.raises(ParameterError, match=r"faults.json is not JSON"):
         read_results(tmp_path)
@@ -242,7 +242,7 @@ def test_a_table_whose_results_do_not_exist_yet_says_so(tmp_path):
 
 
 def test_a_table_that_asks_for_a_file_of_another_name_is_a_mistake(tmp_path, monkeypatch):
-    (tmp_path / "posts.json").write_text("{}")
+    (tmp_path / "posts.json").write_text('{"runs": []}')
     monkeypatch.setitem(TABLES, "mixture-of-vaes", lambda results: results["post"])
     with pytest.raises(KeyError, match="'post'"):
         fill_tables(SLOT, read_results(tmp_path))
