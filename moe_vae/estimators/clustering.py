@@ -54,8 +54,8 @@ class VaDEClusterer(_VAEClusterer):
         of whole numbers of at least 1.
       pretrain_epochs: number of epochs of the autoencoder alone, before the prior is fitted.
       decoder_std: standard deviation of p(x|z), above 0, where p(x|z) is Gaussian, as on points.
-      network, epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose,
-        callbacks, engine, params: as for `ConditionalVAEClassifier`.
+      network, epochs, batch_size, learning_rate, image_shape: as for `ConditionalVAEClassifier`.
+      random_state, warm_start, verbose, callbacks, engine, params: as for it, too.
 
     Attributes:
       labels_: the likeliest cluster of each training example.
@@ -131,8 +131,8 @@ class DMVAEClusterer(_VAEClusterer):
         of whole numbers of at least 1.
       objective: "exact" takes the expectation over the clusters, "relaxed" is the paper's.
       decoder_std: standard deviation of p(x|z), above 0, where p(x|z) is Gaussian, as on points.
-      network, epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose,
-        callbacks, engine, params: as for `ConditionalVAEClassifier`.
+      network, epochs, batch_size, learning_rate, image_shape: as for `ConditionalVAEClassifier`.
+      random_state, warm_start, verbose, callbacks, engine, params: as for it, too.
 
     Attributes:
       labels_: the likeliest cluster of each training example.

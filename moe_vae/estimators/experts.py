@@ -50,8 +50,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, _MixtureOfExperts):
       network: the gate's, as for `ConditionalVAEClassifier`; the gates "softmax", "hierarchical"
         and "gmm" have none and ignore it.
       gate_epochs: number of epochs in which a VAE gate is trained alone; other gates have none.
-      epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose, callbacks,
-        engine, params: as for `ConditionalVAEClassifier`.
+      epochs, batch_size, learning_rate, image_shape: as for `ConditionalVAEClassifier`.
+      random_state, warm_start, verbose, callbacks, engine, params: as for it, too.
 
     Attributes: those of `ModelEstimator`.
 

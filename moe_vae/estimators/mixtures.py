@@ -98,8 +98,8 @@ class MixtureOfVAEsClusterer(_MixtureClusterer):
         `manager_layers`.
       balancing_weight: weight of the balancing loss; "information" ignores it.
       decoder_std: standard deviation of p(x|z), above 0.
-      network, epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose,
-        callbacks, params: as for `ConditionalVAEClassifier`.
+      network, epochs, batch_size, learning_rate, image_shape: as for `ConditionalVAEClassifier`.
+      random_state, warm_start, verbose, callbacks, params: as for it, too.
 
     Attributes:
       labels_: the likeliest expert of each training example.
@@ -181,8 +181,8 @@ class HierarchicalMixtureClusterer(_MixtureClusterer):
       encoder_layers, decoder_layers, manager_layers: sizes of the hidden layers, lists
         of whole numbers of at least 1.
       decoder_std: standard deviation of p(x|z), above 0.
-      network, epochs, batch_size, learning_rate, image_shape, random_state, warm_start, verbose,
-        callbacks, params: as for `ConditionalVAEClassifier`.
+      network, epochs, batch_size, learning_rate, image_shape: as for `ConditionalVAEClassifier`.
+      random_state, warm_start, verbose, callbacks, params: as for it, too.
 
     Attributes:
       labels_: the likeliest expert of each training example.
