@@ -154,6 +154,7 @@ BAD = {
         gzip.compress(idx(), mtime=0)[:-5],
         gzip.compress(struct.pack(">BBBBI", 0, 0, 8, 1, 2**32 - 1), mtime=0),
         b"\x1f\x8b\x08\x04\xff\xff",
+        gzip.compress(struct.pack(">BBBB", 0, 0, 8, 255) + b"\xff" * 1020, mtime=0),
         gzip.compress(struct.pack(">BBBB3I", 0, 0, 8, 3, 2**32 - 1, 2**32 - 1, 0), mtime=0),
     ],
     "npy": [

@@ -47,7 +47,7 @@ def check_unpacked(n_bytes: int, source: str | Path) -> None:
     """
     if n_bytes > MAX_UNPACKED_BYTES:
         raise DataError(
-            f"{source}: would take {n_bytes / 2**30:.1f} GiB of memory: it must be at most "
+            f"{source}: would take {files.shown(n_bytes >> 30)} GiB of memory: it must be at most "
             f"{MAX_UNPACKED_BYTES / 2**30:g} GiB; larger sets are read from a .npy or an "
             "uncompressed IDX file, without loading them"
         )

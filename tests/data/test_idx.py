@@ -83,7 +83,7 @@ def test_a_gzip_bomb_is_unpacked_no_further_than_its_header_says(tmp_path):
 def test_a_header_that_promises_too_much_is_refused(tmp_path):
     path = tmp_path / "a.idx.gz"
     path.write_bytes(gzip.compress(struct.pack(">HBB3I", 0, 8, 3, 1 << 30, 28, 28)))
-    with pytest.raises(DataError, match=r"would take 784\.0 GiB of memory: it must be at most 8"):
+    with pytest.raises(DataError, match=r"would take 784 GiB of memory: it must be at most 8"):
         read_idx(path)
 
 
