@@ -190,7 +190,11 @@ BAD = {
         state(values=json.dumps({**VALUES, "generator": ["MT19937", 9999, 0, 0.0]})),
         state(generator_key=np.zeros(3, np.uint32)),
     ],
-    "model": [npz(architecture=np.zeros(3, np.uint8)), npz(x=np.zeros(3))],
+    "model": [
+        _zip("\u00e4", b"").replace("\u00e4".encode(), b"\x80\xff"),  # no UTF-8
+        npz(architecture=np.zeros(3, np.uint8)),
+        npz(x=np.zeros(3)),
+    ],
 }
 # For every reader of texts.
 TEXTS = [b"[" * 100_000, b'{"a":' * 50_000, b"\xff", b"", b"null", b"1" * 5_000, b'{"seed": NaN}']

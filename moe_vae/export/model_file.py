@@ -36,9 +36,6 @@ _TEXT = "architecture"  # the array that holds the JSON text, as bytes
 _MAX_TEXT = 16 * 2**20  # bytes
 _HEADER = 4096  # bytes, more than a `.npy` header of ours takes
 
-# What is raised, beside OSError, if the archive around the arrays is damaged.
-_DAMAGE = tuple(fault for fault in ARRAY_FAULTS if fault not in (ValueError, OSError))
-
 # For each earlier version, a function that makes the text of the next version of its text.
 _UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
@@ -161,7 +158,9 @@ def read_model_file(path: Path) -> ModelFile:
         with zipfile.ZipFile(path) as archive:
             text = _read_text(path, archive)
             arrays = _read_arrays(path, archive, {**text["variables"], **text["constants"]})
-    except (*_DAMAGE, OSError) as error:
+    except ModelFileError:
+        raise
+    except ARRAY_FAULTS as error:
         if isinstance(error, OSError) and error.filename:  # it cannot be opened
             raise
         raise ModelFileError(f"{path} is damaged, or not a file of moe_vae ({error})") from error
