@@ -197,7 +197,7 @@ def test_a_peer_that_is_not_installed_is_named(small_bench, monkeypatch, capfd):
     result = small_bench(with_peers=True)
     assert set(result["epochs"]) == {"plain", "fused"}
     said = f"the package moe_vae_has_no_such_package is not installed for {sys.executable}.\n"
-    assert f"Nothing is left out: {said}" in capfd.readouterr().out
+    assert f"Nothing is left out: {said}" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
