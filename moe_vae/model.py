@@ -66,7 +66,7 @@ def _with_checked_codes(generate: Callable[..., np.ndarray]) -> Callable[..., np
     @functools.wraps(generate)
     def checked(model: "Model", session: Session, z: Any, column: Any) -> np.ndarray:
         z_dim = getattr(model, "params", {}).get("z_dim")
-        if z_dim is not None:
+        if z_dim is not None and not isinstance(z, int):  # a number of codes to be drawn
             check_codes(z, z_dim)
         return generate(model, session, z, column)
 

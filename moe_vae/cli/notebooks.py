@@ -40,6 +40,7 @@ def execute(path: Path) -> None:
         of the extra `notebooks` is not installed.
     """
     try:
+        import nbformat
         from jupyter_client.kernelspec import NoSuchKernel
         from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError
@@ -66,8 +67,6 @@ def execute(path: Path) -> None:
         raise options.CommandError(
             f"{path} asks for the kernel {error.name!r}, which is not installed"
         ) from error
-    import nbformat
-
     write_whole(path, (nbformat.writes(notebook) + "\n").encode())
 
 

@@ -292,7 +292,7 @@ def inherited_networks(record: Params, defaults: Params) -> Params:
     theirs = record["params"]
     network = theirs.get("network", "dense")  # older runs are dense
     found = {}
-    if "cluster_encoder_layers" in theirs:
+    if "cluster_encoder_layers" in theirs and "cluster_encoder_layers" in defaults:
         name = "cluster_encoder_network" if "encoder_layers" in defaults else "network"
         found[name] = theirs.get("cluster_encoder_network", network)
     return {**found, **({"network": network} if "encoder_layers" in theirs else {})}

@@ -351,7 +351,7 @@ def test_a_results_file_is_refused_by_a_study(capfd, case):
 
 def test_a_page_that_is_no_text_is_refused(capfd):
     Path("results").mkdir()
-    Path("results/posts.json").write_text("{}")
+    Path("results/posts.json").write_text('{"runs": []}')
     Path("page.md").write_bytes(b"\xff")
     assert "page.md: is not UTF-8 text" in refused(capfd, "tables", "--pages", "page.md")
 

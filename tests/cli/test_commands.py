@@ -983,7 +983,7 @@ OPTIONS = {
     ],
     "doctor": ["--json"],
     "completion": ["{bash,zsh,tcsh}"],
-    "export": ["--run", "--to", "--out", "--half", "--data-dir"],
+    "export": ["--run", "--pretrained", "--to", "--out", "--half", "--data-dir"],
     "pretrained": ["--runs", "--models", "--out", "--data-dir"],
     "evaluate": ["--run", "--data", "--data-dir", "--cache", *READING],
     "posts": ["--models", "--data", "--data-dir", "--seeds", "--runs", "--out"],
@@ -1026,7 +1026,7 @@ OPTIONS = {
         "--out",
     ],
     "notebooks": ["NOTEBOOK"],
-    "tables": ["--results", "--pages"],
+    "tables": ["--results", "--pages", "--figures"],
 }
 
 

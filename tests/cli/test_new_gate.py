@@ -22,8 +22,8 @@ LABEL = "nearest-centre ME"
 class NearestCentreGate(Gate):
     """A gate that the project does not know: log g_k(x) = -sharpness |x - m_k|^2 + constant."""
 
-    def __init__(self, params, inputs):
-        super().__init__(params, inputs)
+    def __init__(self, params, inputs, shape):
+        super().__init__(params, inputs, shape)
         with tf.variable_scope("gate"):
             centres = tf.get_variable("centres", [self.n_clusters, self.n_features])
             squares = tf.math.squared_difference(inputs[:, None, :], centres)

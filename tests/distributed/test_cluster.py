@@ -436,14 +436,15 @@ def test_a_worker_of_another_run_is_refused(begin, tmp_path):
 
 
 def error_line(capfd, *words):
-    """Runs a command that must fail: exit code 2, nothing but one line on standard error."""
+    """Runs a command that must fail: exit code 2, one line of error on standard error."""
     capfd.readouterr()
     with pytest.raises(SystemExit) as caught:
         main([os.fspath(word) for word in words])
-    error = capfd.readouterr().err
+    *said, error = capfd.readouterr().err.splitlines()
     assert caught.value.code == 2
-    assert re.fullmatch(r"python -m moe_vae.*: error: .+\n", error), error
-    return error.strip()
+    assert all(line.startswith("Training ") for line in said), said
+    assert re.fullmatch(r"python -m moe_vae.*: error: .+", error), error
+    return error
 
 
 @pytest.mark.parametrize(
@@ -538,7 +539,7 @@ def test_a_server_that_is_not_reached_is_named_and_given_up(capfd):
             wait_for_servers(cluster, 1.0)
     assert 1 <= time.monotonic() - start < 10
     expected = f"Waiting for parameter server 1 at {cluster.ps[1]}, for 1 s at most.\n"
-    assert capfd.readouterr().out == expected
+    assert capfd.readouterr().err == expected
 
 
 def listening(pid):

@@ -375,7 +375,7 @@ def test_services_of_the_cluster_are_the_tasks_of_its_file(cluster_compose):
     assert mounts["/workspace/cluster.json"]["source"] == option(command, "--cluster")
     assert option(command, "--out").startswith("runs/")
     assert "--resume" in command
-    parsed = command_line._parser().parse_args([*command[:3], "sample", *command[4:]])
+    parsed = command_line.parser_of("moe_vae").parse_args([*command[:3], "sample", *command[4:]])
     assert parsed.model == "mixture-of-vaes"
 
 

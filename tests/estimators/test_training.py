@@ -145,6 +145,6 @@ def test_a_training_that_fails_leaves_nothing_fitted():
 
 def test_verbose_shows_the_epochs(capsys):
     small.dmvae(epochs=2).fit(X)
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
     small.dmvae(epochs=2, verbose=1).fit(X)
-    assert "2/2" in capsys.readouterr().out
+    assert "2/2" in capsys.readouterr().err

@@ -110,7 +110,7 @@ def test_the_drawings_that_are_kept_are_the_models(results, directory):
 def test_codes_of_more_dimensions_have_no_plane(results):
     (run,) = runs_of(results, "post2-parameters", "post")
     assert run["params"]["z_dim"] == 10
-    assert set(run["measured"]) == {"squared_error", "drawn"}
+    assert set(run["measured"]) == {"squared_error", "drawn", "format_version"}
 
 
 def test_experts_by_label_are_judged_by_their_drawings(results):
