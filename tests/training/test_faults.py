@@ -179,7 +179,12 @@ def test_a_run_with_pretraining_goes_on_from_any_epoch(tmp_path, last):
     def run(directory, kill_after=None):
         trainer = start_trainer(lambda params: build_vade(params, shape=(2,)), params, seed=1)
         data = make_spiral(0, n_train=500).train
-        identity = {"model": "vade", "params": trainer.model.params, "seed": 1}
+        identity = {
+            "model": "vade",
+            "params": trainer.model.params,
+            "seed": 1,
+            "data": {"checksum": data.checksum()},
+        }
         checkpoints = Checkpoints(directory, identity)
         checkpoints.restore(trainer, data)
 
