@@ -4,9 +4,19 @@ A notebook shows all of it as output.
 """
 
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
-__all__ = ["NORMAL", "QUIET", "VERBOSE", "detail", "is_shown", "say", "set_level", "stream"]
+__all__ = [
+    "NORMAL",
+    "QUIET",
+    "VERBOSE",
+    "detail",
+    "is_shown",
+    "progress_bar",
+    "say",
+    "set_level",
+    "stream",
+]
 
 QUIET, NORMAL, VERBOSE = 0, 1, 2
 
@@ -40,3 +50,14 @@ def detail(text: str) -> None:
     """Says one line that only `--verbose` shows."""
     if is_shown(VERBOSE):
         print(text, file=stream(), flush=True)
+
+
+def progress_bar(*words: Any, **settings: Any) -> Any:
+    """Returns a bar of tqdm where progress goes; it is loaded at the first bar, not for `--help`.
+
+    Args:
+      words, settings: tqdm's. With disable=None there is a bar in a terminal and none in a log.
+    """
+    from tqdm import tqdm
+
+    return tqdm(*words, file=stream(), **settings)

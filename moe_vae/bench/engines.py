@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from moe_vae.bench.charts import plot_epochs
 from moe_vae.bench.floor import measure_floor
@@ -23,7 +22,7 @@ from moe_vae.bench.processes import (
 from moe_vae.bench.records import machine, save_figure, write_results
 from moe_vae.bench.worker import BENCH_MODELS
 from moe_vae.experiments.sources import DataChoice
-from moe_vae.messages import say, stream
+from moe_vae.messages import progress_bar, say
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = ["BENCH_OUT", "N_EPOCHS", "run_bench"]
@@ -131,7 +130,7 @@ def _measure(commands: Mapping[str, Sequence[str]], n_epochs: int, of_model: str
     """Has every process train `n_epochs` epochs after a first one, in turns."""
     epochs: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
     with running(commands, of_model) as processes:
-        for _ in tqdm(range(1 + n_epochs), unit="round", file=stream(), disable=None):
+        for _ in progress_bar(range(1 + n_epochs), unit="round", disable=None):
             for name, process in processes.items():
                 epochs[name].append(process.ask("epoch"))
         peaks = {name: process.ask("end")["peak_bytes"] for name, process in processes.items()}

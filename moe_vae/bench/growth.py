@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from moe_vae.bench.charts import plot_growth
 from moe_vae.bench.records import machine, save_figure, write_results
@@ -20,7 +19,7 @@ from moe_vae.bench.worker import peak_bytes
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SIDE
 from moe_vae.engines.fused import FusedManager
-from moe_vae.messages import say, stream
+from moe_vae.messages import progress_bar, say
 from moe_vae.nn.sessions import open_session
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
@@ -70,7 +69,7 @@ def measure_growth(axes: Mapping[str, Sequence[int]] = AXES) -> list[Point]:
     points: list[Point] = [
         {**POINT, axis: value, "axis": axis} for axis, values in axes.items() for value in values
     ]
-    for point in tqdm(points, unit="point", file=stream(), disable=None):
+    for point in progress_bar(points, unit="point", disable=None):
         words = [str(point[name]) for name in POINT]
         command = [sys.executable, "-m", "moe_vae.bench.growth", *words]
         answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout

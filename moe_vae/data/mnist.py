@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from moe_vae.data.checks import IMAGE_SIDE, DataError, as_images
 from moe_vae.data.dataset import DataSet, DataSets
@@ -22,6 +21,7 @@ from moe_vae.data.digits import read_mnist_sample
 from moe_vae.data.idx import read_idx_stream, read_promised
 from moe_vae.data.notices import notice
 from moe_vae.files import write_whole
+from moe_vae.messages import progress_bar
 
 __all__ = [
     "FASHION_CLASSES",
@@ -293,8 +293,7 @@ def _fetch(url: str) -> bytes:
         length = int(response.headers["Content-Length"] or 0)
         received = bytearray()
         name = url.rsplit("/", 1)[-1]
-        # With disable=None there is a bar in a terminal and none in a log.
-        with tqdm(total=length, unit="B", unit_scale=True, desc=name, disable=None) as bar:
+        with progress_bar(total=length, unit="B", unit_scale=True, desc=name, disable=None) as bar:
             while block := response.read(1 << 16):
                 received += block
                 bar.update(len(block))

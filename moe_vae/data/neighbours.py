@@ -4,7 +4,6 @@ import io
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from moe_vae.data.arrays import read_npy
 from moe_vae.data.checks import IMAGE_SHAPE, DataError
@@ -12,7 +11,7 @@ from moe_vae.data.chunks import Rows, crc32
 from moe_vae.data.dataset import Shape
 from moe_vae.data.large import approximate_neighbours, load_faiss, principal_components
 from moe_vae.files import write_whole
-from moe_vae.messages import stream
+from moe_vae.messages import progress_bar
 from moe_vae.params import ParameterError
 
 __all__ = ["compared_examples", "deskew", "nearest_neighbours", "walk_steps"]
@@ -160,12 +159,10 @@ def _cached(path: Path, n_examples: int, n_neighbours: int) -> np.ndarray:
 def _search(examples: np.ndarray, n_neighbours: int) -> np.ndarray:
     squares = np.square(examples).sum(axis=1)
     found = np.empty([len(examples), n_neighbours], np.int32)
-    # With disable=None there is a bar in a terminal and none in a log.
-    starts = tqdm(
+    starts = progress_bar(
         range(0, len(examples), BLOCK_SIZE),
         unit="block",
         desc="nearest neighbours",
-        file=stream(),
         disable=None,
     )
     for start in starts:

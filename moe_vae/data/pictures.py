@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from moe_vae.data.checks import DataError
 from moe_vae.data.limits import check_features, check_unpacked, existing
 from moe_vae.data.notices import notice
 from moe_vae.data.pixels import fit_to_size, has_colours, light_on_dark, to_grey
 from moe_vae.data.stored import scaled
-from moe_vae.messages import stream
+from moe_vae.messages import progress_bar
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -103,7 +102,7 @@ def read_pictures(
     pixels: np.ndarray | None = None
     kept: list[int] = []
     # With disable=None there is a bar in a terminal and none in a log.
-    progress = tqdm(paths, "pictures", file=stream(), disable=None if len(paths) > 1 else True)
+    progress = progress_bar(paths, "pictures", disable=None if len(paths) > 1 else True)
     for number, path in enumerate(progress):
         try:
             picture = _read_grey(existing(path, folders=False), image_size, notes)

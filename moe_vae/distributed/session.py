@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tqdm import tqdm
-
 from moe_vae.compat import tf
 from moe_vae.distributed.member import Member
 from moe_vae.distributed.servers import Cluster, ClusterError, unreached
@@ -74,6 +72,8 @@ class ClusterSession(tf.Session):
             now = unreached(self._member.cluster, job)
             for title in now:
                 if title not in self._missing:
+                    from tqdm import tqdm
+
                     tqdm.write(f"Waiting for {title}.")
                     self._missing[title] = time.monotonic()
                 waited = time.monotonic() - self._missing[title]

@@ -5,9 +5,7 @@ import time
 from collections.abc import Mapping
 from types import TracebackType
 
-from tqdm import tqdm
-
-from moe_vae.messages import is_shown, say, stream
+from moe_vae.messages import is_shown, progress_bar, say, stream
 
 __all__ = ["EpochBar"]
 
@@ -32,7 +30,7 @@ class EpochBar:
         self._total = n_done + n_epochs
         self._bar = None
         if n_epochs and self._shows and _is_redrawn():
-            self._bar = tqdm(initial=n_done, total=self._total, unit="epoch", file=stream())
+            self._bar = progress_bar(initial=n_done, total=self._total, unit="epoch")
 
     def __enter__(self) -> "EpochBar":
         self._start = time.perf_counter()
