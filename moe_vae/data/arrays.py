@@ -1,10 +1,11 @@
 """Arrays in `.npy` and `.npz` files, never with pickled objects."""
 
+import contextlib
 import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -86,19 +87,8 @@ def read_npz(path: Path) -> Parts:
       DataError: the file is damaged, no `.npz` file, needs too much memory, holds Python objects,
         or has no images.
     """
-    existing(path, folders=False)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            wanted = [entry for entry in archive.infolist() if _array_name(entry) in ALL_NAMES]
-            check_unpacked(sum(entry.file_size for entry in wanted), path)
-            for entry in wanted:
-                _check_entry(archive, entry, path)
-        with np.load(path, allow_pickle=False) as arrays:
-            return _gather(arrays.files, arrays.__getitem__, path)
-    except DataError:
-        raise
-    except ARRAY_FAULTS as error:
-        raise DataError(f"{path}: is no .npz file that can be read ({error})") from error
+    with _opened(path, ALL_NAMES) as arrays:
+        return _gather(arrays.files, arrays.__getitem__, path)
 
 
 def read_arrays(
@@ -115,19 +105,24 @@ def read_arrays(
       DataError: the file is damaged, no `.npz` file, needs too much memory, holds Python objects,
         or lacks an array.
     """
+    with _opened(path, {*names, *optional}) as arrays:
+        for name in sorted(set(names) - set(arrays.files)):
+            raise DataError(f"{path}: lacks the array {name!r}")
+        return {name: arrays[name] for name in (*names, *optional) if name in arrays.files}
+
+
+@contextlib.contextmanager
+def _opened(path: Path, names: Collection[str]) -> Iterator[Any]:
+    """Opens a `.npz` file whose arrays of these names have been checked; a fault is a DataError."""
     existing(path, folders=False)
     try:
         with zipfile.ZipFile(path) as archive:
-            wanted = [
-                entry for entry in archive.infolist() if _array_name(entry) in (*names, *optional)
-            ]
-            for name in sorted(set(names) - set(map(_array_name, wanted))):
-                raise DataError(f"{path}: lacks the array {name!r}")
+            wanted = [entry for entry in archive.infolist() if _array_name(entry) in names]
             check_unpacked(sum(entry.file_size for entry in wanted), path)
             for entry in wanted:
                 _check_entry(archive, entry, path)
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in map(_array_name, wanted)}
+            yield arrays
     except DataError:
         raise
     except ARRAY_FAULTS as error:
