@@ -1,5 +1,6 @@
 """What a trained mixture's experts draw: sliders for the code, or a grid that needs no notebook."""
 
+import base64
 import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -48,12 +49,16 @@ def plot_traversals(trainer: Trainer, expert: int, style: int, title: str) -> "F
     return plot_image_rows(rows, labels, title, values)
 
 
-def explore(trainer: Trainer, titles: Sequence[str]) -> Any:
+def explore(trainer: Trainer, titles: Sequence[str], first: int = 0) -> Any:
     """Makes menus for expert and style and sliders for the code, beside the image that they give.
+
+    A page that only shows a notebook runs no widgets. It shows a picture in their place: what each
+    latent dimension changes in the first expert's first style.
 
     Args:
       trainer: as for `plot_traversals`.
       titles: the text of each expert in the menu.
+      first: number of the expert that is chosen at the beginning, from 0.
 
     Returns:
       An ipywidgets box; its `picture` is the image, `expert` and `style` are the menus, and `code`
@@ -61,9 +66,19 @@ def explore(trainer: Trainer, titles: Sequence[str]) -> Any:
     """
     import ipywidgets as widgets
 
+    class Explorer(widgets.HBox):
+        def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+            figure = plot_traversals(
+                trainer, first, 0, f"{titles[first]}, style 0: one dimension at a time"
+            )
+            picture = base64.b64encode(_png(figure)).decode()
+            return {**super()._repr_mimebundle_(**options), "image/png": picture}
+
     model = trainer.model
     expert = widgets.Dropdown(
-        options=[(title, number) for number, title in enumerate(titles)], description="expert"
+        options=[(title, number) for number, title in enumerate(titles)],
+        value=first,
+        description="expert",
     )
     style = widgets.Dropdown(options=range(model.n_styles), description="style")
     code = tuple(
@@ -74,18 +89,19 @@ def explore(trainer: Trainer, titles: Sequence[str]) -> Any:
 
     def redraw(_: Any = None) -> None:
         z = np.array([[slider.value for slider in code]])
-        picture.value = _png(_draw(trainer, expert.value, style.value, z)[0])
+        drawn = _draw(trainer, expert.value, style.value, z)[0]
+        picture.value = _png(plot_image_rows([[drawn]], [""], ""), dpi=200)
 
     for control in (expert, style, *code):
         control.observe(redraw, names="value")
     redraw()
-    box = widgets.HBox([widgets.VBox([expert, style, *code]), picture])
+    box = Explorer([widgets.VBox([expert, style, *code]), picture])
     box.expert, box.style, box.code, box.picture = expert, style, code, picture
     return box
 
 
-def _png(image: np.ndarray) -> bytes:
-    """Returns an image [side * side] as a PNG file."""
+def _png(figure: "Figure", dpi: int = 100) -> bytes:
+    """Returns a figure as a PNG file."""
     buffer = io.BytesIO()
-    plot_image_rows([[image]], [""], "").savefig(buffer, dpi=200)
+    figure.savefig(buffer, dpi=dpi)
     return buffer.getvalue()

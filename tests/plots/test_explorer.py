@@ -1,5 +1,6 @@
 """The explorer shows what the experts draw."""
 
+import base64
 import io
 
 import numpy as np
@@ -40,6 +41,17 @@ def test_every_control_changes_the_picture(trainer):
     for control in (box.expert, box.style, *box.code):
         control.value = 0
     np.testing.assert_array_equal(shown(box), pictures[0])
+
+
+def test_a_page_that_runs_no_widgets_shows_the_first_experts_traversals(trainer):
+    box = explore(trainer, ["first", "second"], first=1)
+    assert box.expert.value == 1
+    bundle = box._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
+    expected = io.BytesIO()
+    plot_traversals(trainer, 1, 0, "second, style 0: one dimension at a time").savefig(expected)
+    np.testing.assert_array_equal(np.asarray(picture), np.asarray(Image.open(expected)))
 
 
 def test_a_traversal_moves_one_dimension_at_a_time(trainer):
