@@ -3,6 +3,7 @@
 import moe_vae.needs  # before all others: says what is missing  # noqa: F401
 from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import Batch, DataSet, DataSets
+from moe_vae.data.folders import read_images
 from moe_vae.data.own import ReadOptions
 from moe_vae.data.reading import read_data_sets
 from moe_vae.data.spiral import make_spiral
@@ -68,6 +69,7 @@ __all__ = [
     "make_spiral",
     "mixture_of_experts_params",
     "read_data_sets",
+    "read_images",
     "set_seeds",
     "start_trainer",
 ]

@@ -11,11 +11,7 @@ import numpy as np
 
 from moe_vae.cli import options
 from moe_vae.data.checks import DataError
-from moe_vae.data.folders import pictures_below
-from moe_vae.data.notices import notice
-from moe_vae.data.pictures import counted, read_pictures
-from moe_vae.data.pixels import light_on_dark
-from moe_vae.data.stored import scaled
+from moe_vae.data.folders import read_images
 from moe_vae.evaluation.familiarity import QUANTILES, measure_losses
 from moe_vae.evaluation.metrics import match_clusters
 from moe_vae.experiments.exports import TrainedModel
@@ -65,18 +61,18 @@ def add_command(commands: options.Commands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Prints each picture's likeliest answer, its probability, and what else is known of it."""
     if arguments.run_dir is not None:  # said before TensorFlow is loaded
-        _check_shape(arguments.run_dir, read_record(arguments.run_dir))
-    files = _files(arguments.pictures)
-    for path in files:
-        if not path.is_file():
-            raise DataError(f"{path}: is no file, or does not exist")
+        _check_shape(arguments, read_record(arguments.run_dir))
+    for path in arguments.pictures:
+        if not path.exists():
+            raise DataError(f"{path}: does not exist")
     trained = options.trained_by(arguments)
-    shape = tuple(trained.record["shape"])
+    _check_shape(arguments, trained.record)
     invert = arguments.invert
     if invert is None:  # pictures must be read as the training images were
         invert = trained.record.get("inverted")
-    images, kept = _read(files, shape, invert, arguments.skip_bad)
-    rows = _rows([files[number] for number in kept], images, trained, arguments.unlike)
+    height, width = trained.record["shape"]
+    images, _, files = read_images(arguments.pictures, (height, width), invert, arguments.skip_bad)
+    rows = _rows(files, images, trained, arguments.unlike)
     if arguments.json:
         print(json.dumps(rows, indent=1))
     elif arguments.csv:
@@ -89,35 +85,12 @@ def run(arguments: argparse.Namespace) -> None:
             print(where + _sentence(row, trained))
 
 
-def _check_shape(run_dir: Path, record: Record) -> None:
+def _check_shape(arguments: argparse.Namespace, record: Record) -> None:
     if len(record["shape"]) != 2:
         raise options.CommandError(
-            f"{run_dir} was trained on the {record['data']}, which are points: classify reads "
-            "pictures"
+            f"{options.trained_name(arguments)} was trained on the {record['data']}, which are "
+            "points: classify reads pictures"
         )
-
-
-def _files(paths: list[Path]) -> list[Path]:
-    """Returns the files themselves, and the pictures in and below the folders."""
-    files: list[Path] = []
-    for path in paths:
-        found = pictures_below(path) if path.is_dir() else [path]
-        if not found:
-            raise DataError(f"{path}: holds no pictures")
-        files += found
-    return files
-
-
-def _read(
-    files: list[Path], shape: tuple[int, ...], invert: bool | None, skip_bad: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the pictures as float32 images [n, height * width], and which files they are."""
-    pixels, kept = read_pictures(files, (shape[0], shape[1]), skip_bad)
-    images, n_inverted = light_on_dark(scaled(pixels).reshape(len(kept), -1), invert)
-    if invert is None and n_inverted:
-        said = counted(n_inverted, "picture")
-        notice(f"{said} dark on light and inverted; --no-invert keeps them as they are.")
-    return images, kept
 
 
 def _rows(
@@ -130,11 +103,14 @@ def _rows(
     losses = measure_losses(model, session, images)
     limit = record.get("loss_quantiles", {}).get(quantile)
     classes = _classes(trained)
+    # A model of digits may have been trained on classes of other things.
+    is_class = model.answer == "digit" and record.get("class_names") is not None
+    column = "class_number" if is_class else model.answer
     rows = []
     for number, (path, answer) in enumerate(zip(files, likeliest.tolist(), strict=True)):
         row: Record = {
             "file": str(path),
-            model.answer: answer,
+            column: answer,
             "probability": round(float(probabilities[number, answer]), 4),
             "class": classes.get(answer),
         }

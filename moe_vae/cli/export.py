@@ -15,7 +15,6 @@ from moe_vae.experiments.pages import PageModel, Rounding, export_page
 from moe_vae.experiments.pretrained import PRETRAINED, read_pretrained, read_sample
 from moe_vae.experiments.registry import MODELS
 from moe_vae.experiments.sources import SOURCES
-from moe_vae.export.model_file import ModelFile
 
 __all__ = ["add_command", "run"]
 
@@ -49,6 +48,7 @@ def add_command(commands: options.Commands) -> None:
         "test set whose likeliest answer this changes",
     )
     options.add_data_dir(command)
+    options.add_json(command)
     command.set_defaults(data=None)
 
 
@@ -69,11 +69,27 @@ def run(arguments: argparse.Namespace) -> None:
     content = models[0].content
     if not arguments.half:
         signatures = export_model(content, arguments.to, path)
-        print(f"{content.model} is in {path}, with the signatures {', '.join(signatures)}.")
+        options.report(
+            arguments,
+            {"file": str(path), "model": content.model, "signatures": signatures},
+            f"{content.model} is in {path}, with the signatures {', '.join(signatures)}.",
+        )
         return
-    changed = _changed(arguments, content)
+    data_sets = options.data_of(arguments).recorded(content.metadata).read()
+    images = data_sets.test.images
+    changed = changed_decisions(content, images)
     write_model(path, content, half=True)
-    print(f"{content.model} is in {path}, in half precision, which changes {changed}.")
+    options.report(
+        arguments,
+        {
+            "file": str(path),
+            "model": content.model,
+            "n_changed": changed,
+            "n_examples": len(images),
+        },
+        f"{content.model} is in {path}, in half precision, which changes {changed:,} of "
+        f"{len(images):,} answers on the test set ({data_sets.name}).",
+    )
 
 
 def _add_models(command: argparse.ArgumentParser) -> None:
@@ -119,9 +135,12 @@ def _write_page(arguments: argparse.Namespace, path: Path, models: list[PageMode
         data_sets = options.data_of(arguments).recorded(models[0].content.metadata).read()
         data_set, data_name = data_sets.test, f"test set of {data_sets.name}"
     n_bytes, roundings = export_page(path, models, data_set, data_name)
-    print(f"{path}: {n_bytes:,} bytes")
-    for each in roundings:
-        print(f"{each.name}: {_described(each)}")
+    described = [f"{each.name}: {_described(each)}" for each in roundings]
+    options.report(
+        arguments,
+        {"file": str(path), "n_bytes": n_bytes, "models": [each._asdict() for each in roundings]},
+        "\n".join([f"{path}: {n_bytes:,} bytes", *described]),
+    )
 
 
 def _described(rounding: Rounding) -> str:
@@ -136,10 +155,3 @@ def _described(rounding: Rounding) -> str:
         f"weights {weights}, which changes {rounding.n_changed} of {rounding.n_examples} answers, "
         f"and a probability by at most {rounding.most:.4f}"
     )
-
-
-def _changed(arguments: argparse.Namespace, content: ModelFile) -> str:
-    data_sets = options.data_of(arguments).recorded(content.metadata).read()
-    images = data_sets.test.images
-    changed = changed_decisions(content, images)
-    return f"{changed:,} of {len(images):,} answers on the test set ({data_sets.name})"

@@ -28,6 +28,7 @@ def add_command(commands: options.Commands) -> None:
     """Adds the command to the parser's commands."""
     command = options.add(commands, "generate", run, "draw pictures with a trained model")
     options.add_trained(command)
+    options.add_json(command)
     command.add_argument(
         "--which",
         metavar="N",
@@ -58,7 +59,8 @@ def run(arguments: argparse.Namespace) -> None:
     model, session, record = options.trained_by(arguments)
     if not model.draws:
         raise options.CommandError(
-            f"{arguments.run_dir} holds a model of kind {record['model']!r}, which draws nothing"
+            f"{options.trained_name(arguments)} holds a model of kind {record['model']!r}, which "
+            "draws nothing"
         )
     titles = [_column_title(model, column, record) for column in range(model.n_columns)]
     columns = _columns(arguments.which, titles)
@@ -70,7 +72,16 @@ def run(arguments: argparse.Namespace) -> None:
     labels = [titles[column] if model.n_columns > 1 else "" for column in columns]
     drawn, figure = _plot(model, rows, columns, labels, record)
     save_figures({arguments.out.stem: figure}, arguments.out.parent)
-    print(f"{len(columns)} x {arguments.count} {drawn} are in {arguments.out}.")
+    result = {
+        "file": str(arguments.out),
+        "drawn": drawn,
+        "columns": [titles[column] for column in columns],
+        "count": arguments.count,
+        "seed": arguments.seed,
+    }
+    options.report(
+        arguments, result, f"{len(columns)} x {arguments.count} {drawn} are in {arguments.out}."
+    )
 
 
 def _check_amount(count: int, n_columns: int, shape: list[int]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from moe_vae.data.limits import MAX_FEATURES
 from moe_vae.data.own import ReadOptions
-from moe_vae.experiments.exports import TrainedModel
+from moe_vae.experiments.exports import TrainedModel, load_model
 from moe_vae.experiments.pretrained import PRETRAINED, load_pretrained
 from moe_vae.experiments.runs import load_run
 from moe_vae.experiments.sources import CACHE, MNIST_SOURCES, SOURCES, DataChoice, is_path
@@ -49,11 +49,13 @@ __all__ = [
     "png",
     "positive",
     "process_count",
+    "report",
     "seconds",
     "seed",
     "share_or_path",
     "study_of",
     "trained_by",
+    "trained_name",
     "whole_number",
 ]
 
@@ -113,6 +115,17 @@ def add(
 def add_json(command: argparse.ArgumentParser) -> None:
     """Adds that the result is printed as JSON."""
     command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def report(arguments: argparse.Namespace, result: Any, sentence: str) -> None:
+    """Prints the result of a command with `add_json`: as JSON if that is asked for, else in words.
+
+    Args:
+      arguments: the parsed words.
+      result: what JSON can hold.
+      sentence: the same in words.
+    """
+    print(json.dumps(result, indent=1) if arguments.json else sentence)
 
 
 def counted(number: int, noun: str) -> str:
@@ -367,7 +380,7 @@ def add_run(command: argparse.ArgumentParser) -> None:
 
 
 def add_trained(command: argparse.ArgumentParser) -> None:
-    """Adds which trained model: one from a run's directory, or one of the package's own."""
+    """Adds which trained model: one from a run's directory or a file, or the package's own."""
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument(
         "--run",
@@ -377,18 +390,48 @@ def add_trained(command: argparse.ArgumentParser) -> None:
         help="the directory that `train --out` wrote",
     )
     which.add_argument(
+        "--file",
+        dest="model_file",
+        type=path,
+        metavar="NPZ",
+        help="the file that `export --to npz` or an estimator's `save` wrote",
+    )
+    which.add_argument(
         "--pretrained",
         choices=PRETRAINED,
         help="a model that comes trained on MNIST with the package",
     )
 
 
+def trained_name(arguments: argparse.Namespace) -> str:
+    """Returns what the words of a command with `add_trained` call the model."""
+    return str(arguments.run_dir or arguments.model_file or arguments.pretrained)
+
+
 def trained_by(arguments: argparse.Namespace) -> TrainedModel:
-    """Returns the `TrainedModel` of a command with `add_trained`."""
+    """Returns the `TrainedModel` of a command with `add_trained`.
+
+    Raises:
+      CommandError: the file holds an estimator of points, which scales them.
+      And what `load_pretrained`, `load_model` and `load_run` raise.
+    """
     if arguments.pretrained is not None:
         return load_pretrained(arguments.pretrained)
+    if arguments.model_file is not None:
+        return _loaded(arguments.model_file)
     trainer, record = load_run(arguments.run_dir)
     return TrainedModel(trainer.model, trainer.session, record)
+
+
+def _loaded(file: Path) -> TrainedModel:
+    """Returns the `TrainedModel` in a file, whose record an estimator leaves short."""
+    trained = load_model(file)
+    if "estimator" in trained.record and len(trained.record["shape"]) == 1:
+        raise CommandError(
+            f"{file} holds an estimator of points, which scales them: load it in Python with "
+            "moe_vae.estimators.load"
+        )
+    return trained._replace(record={"data": file.name, "test": {}, **trained.record})
 
 
 def add_out(command: argparse.ArgumentParser, default: Path) -> None:

@@ -13,14 +13,13 @@ import numpy as np
 from moe_vae.data.checks import DataError
 from moe_vae.data.limits import check_features, check_unpacked, existing
 from moe_vae.data.notices import notice
-from moe_vae.data.pixels import fit_to_size, has_colours, light_on_dark, to_grey
-from moe_vae.data.stored import scaled
+from moe_vae.data.pixels import fit_to_size, has_colours, to_grey
 from moe_vae.messages import progress_bar
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Pictures", "Size", "counted", "read_picture", "read_pictures"]
+__all__ = ["Pictures", "Size", "counted", "read_pictures"]
 
 Size = tuple[int, int]
 N_NAMED = 3  # of the pictures that were left out
@@ -51,34 +50,6 @@ class Pictures(NamedTuple):
     kept: np.ndarray
 
 
-def read_picture(
-    path: str | Path, image_size: Size | None = None, invert: bool | None = None
-) -> np.ndarray:
-    """Reads a picture file as one grey image.
-
-    A notice, one line each, says if the picture was in colour, transparent, resized or inverted.
-
-    Args:
-      path: a regular file.
-      image_size: (height, width) to which the picture is scaled, its proportions kept; see
-        `fit_to_size`. None leaves its size.
-      invert: whether black and white are exchanged; None does so if the mean is above two thirds,
-        which tells dark writing on light paper.
-
-    Returns:
-      Float32 array [height, width] in [0, 1].
-
-    Raises:
-      DataError: the file is missing, no regular file, no picture, damaged, or a picture of so many
-        pixels that Pillow takes it for an attack.
-    """
-    pixels = scaled(read_pictures([path], image_size).pixels[0])
-    images, n_inverted = light_on_dark(pixels.reshape(1, -1), invert)
-    if invert is None and n_inverted:
-        notice(f"{path} is dark on light and was inverted; invert=False keeps it as it is.")
-    return images.reshape(pixels.shape)
-
-
 def read_pictures(
     paths: Sequence[str | Path], image_size: Size | None = None, skip_bad: bool = False
 ) -> Pictures:
@@ -88,15 +59,17 @@ def read_pictures(
 
     Args:
       paths: at least one regular file.
-      image_size: see `read_picture`.
+      image_size: (height, width) to which a picture is scaled, its proportions kept; see
+        `fit_to_size`. None leaves its size.
       skip_bad: whether files that cannot be read are left out; else they are refused.
 
     Returns:
       A `Pictures`, 16-bit if one of the files is.
 
     Raises:
-      DataError: a file is refused (see `read_picture`), all are left out, a picture has another
-        size than the one before, or they need too much memory.
+      DataError: a file is missing, no regular file, no picture, damaged, or a picture of so many
+        pixels that Pillow takes it for an attack; all are left out; a picture has another size than
+        the one before; or they need too much memory.
     """
     notes = _Notes()
     pixels: np.ndarray | None = None

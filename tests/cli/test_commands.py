@@ -580,7 +580,7 @@ def write_truncated(path):
         (lambda path: path.write_text("a digit"), "picture.png: is not a picture"),
         (lambda path: path.touch(), "picture.png: is not a picture"),
         (write_truncated, "picture.png"),
-        (lambda path: None, "picture.png: is no file, or does not exist"),
+        (lambda path: None, "picture.png: does not exist"),
         (lambda path: path.mkdir(), "picture.png: holds no pictures"),
     ],
     ids=["text", "empty", "cut short", "missing", "empty folder"],

@@ -1,3 +1,4 @@
+import json
 import re
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from PIL import Image
 
 from moe_vae import load_pretrained
 from moe_vae.cli.main import main
+from moe_vae.estimators import ConditionalVAEClassifier, DMVAEClusterer
 from moe_vae.experiments.exports import load_model
 from moe_vae.experiments.pretrained import read_sample
 
@@ -107,15 +109,79 @@ def test_export_says_what_to_install(run, capfd, monkeypatch):
     assert "pip install 'moe_vae[export]'" in error
 
 
+def test_export_and_generate_print_json(run, capfd):
+    words = ["export", "--run", run, "--to", "npz", "--out", "full.npz", "--json"]
+    assert json.loads(printed(capfd, *words)) == {
+        "file": "full.npz",
+        "model": "conditional-vae",
+        "signatures": ["route", "encode", "reconstruct", "generate"],
+    }
+    words = ["export", "--run", run, "--to", "npz", "--half", "--out", "half.npz", "--json"]
+    assert json.loads(printed(capfd, *words))["n_examples"] == 714
+    words = ["export", "--pretrained", "conditional-vae", "--to", "html", "--json"]
+    page = json.loads(printed(capfd, *words))
+    assert page["n_bytes"] == Path("page.html").stat().st_size
+    assert [each["name"] for each in page["models"]] == ["conditional-vae"]
+    drawn = json.loads(printed(capfd, "generate", "--run", run, "--which", "3", "--json"))
+    assert drawn == {
+        "file": "generated.png",
+        "drawn": "pictures",
+        "columns": ["digit 3"],
+        "count": 10,
+        "seed": 42,
+    }
+
+
+# Files of models.
+
+
+def digit_picture():
+    """Writes a test digit to digit.png; returns its pixels in [0, 1]."""
+    pixels = np.rint(255 * read_sample().images[0]).astype(np.uint8).reshape(28, 28)
+    Image.fromarray(pixels).save("digit.png")
+    return pixels.reshape(1, -1) / np.float32(255)
+
+
+def test_classify_and_generate_read_an_exported_file(run, capfd):
+    printed(capfd, "export", "--run", run, "--to", "npz", "--out", "model.npz")
+    digit_picture()
+    of_run, of_file = (
+        printed(capfd, "classify", "digit.png", *words)
+        for words in (["--run", run], ["--file", "model.npz"])
+    )
+    assert of_file == of_run
+    words = ["--file", "model.npz", "--count", "1"]
+    assert printed(capfd, "generate", *words) == "10 x 1 pictures are in generated.png.\n"
+    Path("model.npz").write_bytes(Path("model.npz").read_bytes()[:-100])
+    assert "model.npz" in error_line(capfd, "classify", "digit.png", "--file", "model.npz")
+
+
+def test_classify_and_generate_read_an_estimators_file(capfd):
+    sample = read_sample()
+    names = np.array([f"number {digit}" for digit in range(10)])
+    classifier = ConditionalVAEClassifier(
+        image_shape=(28, 28), encoder_layers=[8], decoder_layers=[8], epochs=2, random_state=0
+    )
+    classifier.fit(sample.images, names[sample.labels])
+    classifier.save("classifier.npz")
+    (named,) = classifier.predict(digit_picture())
+    line = printed(capfd, "classify", "digit.png", "--file", "classifier.npz")
+    assert line.startswith(f"{named} (probability ")
+    words = ["generate", "--file", "classifier.npz", "--which", "number 3", "--count", "2"]
+    assert printed(capfd, *words) == "1 x 2 pictures are in generated.png.\n"
+    points = DMVAEClusterer(2, encoder_layers=[4], decoder_layers=[4], epochs=1, random_state=0)
+    points.fit(np.random.default_rng(0).normal(size=[200, 3])).save("points.npz")
+    error = error_line(capfd, "generate", "--file", "points.npz")
+    assert "points.npz holds an estimator of points, which scales them" in error
+
+
 # Pretrained models.
 
 
 def test_classify_reads_a_picture_with_a_pretrained_model(capfd):
     sample = read_sample()
     model, session, _ = load_pretrained("conditional-vae")
-    probabilities = model.predict_proba(session, sample.images[:1])[0]
-    pixels = np.rint(255 * sample.images[0]).astype(np.uint8).reshape(28, 28)
-    Image.fromarray(pixels).save("digit.png")
+    probabilities = model.predict_proba(session, digit_picture())[0]
     line = printed(capfd, "classify", "digit.png", "--pretrained", "conditional-vae")
     likeliest = probabilities.argmax()
     assert line == f"digit {likeliest} (probability {probabilities[likeliest]:.3f})\n"
@@ -133,7 +199,7 @@ def test_generate_draws_with_a_pretrained_model(capfd):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["generate"], "one of the arguments --run --pretrained is required"),
+        (["generate"], "one of the arguments --run --file --pretrained is required"),
         (["generate", "--pretrained", "gan"], "invalid choice: 'gan'"),
         (["generate", "--pretrained", "specialists", "--run", "x"], "not allowed with argument"),
     ],

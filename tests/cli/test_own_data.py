@@ -181,7 +181,7 @@ def test_classify_reads_folders_and_writes_one_row_a_file(data, capfd):
     main([*words, "--csv"])
     table = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
     assert [row["file"] for row in table] == [row["file"] for row in rows]
-    assert {row["digit"] for row in table} <= {"0", "1", "2"}
+    assert {row["class_number"] for row in table} <= {"0", "1", "2"}
     main(words)
     lines = capfd.readouterr().out.splitlines()
     assert len(lines) == 41

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from moe_vae.data.checks import DataError
-from moe_vae.data.pictures import read_picture, read_pictures
+from moe_vae.data.folders import read_images
+from moe_vae.data.pictures import read_pictures
 from moe_vae.data.pixels import fit_to_size
 
 RANDOM = np.random.default_rng(0)
@@ -18,6 +19,12 @@ COLOURS = RANDOM.integers(0, 150, (6, 5, 3)).astype(np.uint8)
 def save(tmp_path, image, name="a.png", **options):
     Image.fromarray(image).save(tmp_path / name, **options)
     return tmp_path / name
+
+
+def read_picture(path, image_size=None, **options):
+    images, shape, files = read_images(path, image_size, **options)
+    assert files == [path]
+    return images.reshape(shape)
 
 
 def test_grey_pictures_are_read_exactly(tmp_path, capsys):
@@ -82,7 +89,7 @@ def test_dark_writing_on_light_paper_is_inverted_and_said(tmp_path, capsys):
     path = save(tmp_path, 255 - DARK)
     np.testing.assert_allclose(read_picture(path), DARK / 255, atol=1e-6)
     assert capsys.readouterr().err == (
-        f"Notice: {path} is dark on light and was inverted; invert=False keeps it as it is.\n"
+        "Notice: 1 picture was dark on light and inverted; invert=False keeps them as they are.\n"
     )
     np.testing.assert_allclose(read_picture(path, invert=False), 1 - DARK / 255, atol=1e-6)
     np.testing.assert_allclose(read_picture(path, invert=True), DARK / 255, atol=1e-6)
@@ -128,6 +135,19 @@ def test_8_and_16_bits_can_be_mixed(tmp_path):
     np.testing.assert_array_equal(pixels // 257, [DARK, np.full([6, 5], 7), DARK])
 
 
+def test_folders_and_files_are_read_in_order(tmp_path):
+    (tmp_path / "more" / "below").mkdir(parents=True)
+    first, second = save(tmp_path, DARK, "z.png"), save(tmp_path / "more", DARK + 1)
+    third = save(tmp_path / "more" / "below", DARK + 2, "b.png")
+    (tmp_path / "more" / "notes.txt").write_text("no picture")
+    images, shape, files = read_images([first, tmp_path / "more"])
+    assert (shape, files) == ((6, 5), [first, second, third])
+    np.testing.assert_allclose(images.reshape(3, 6, 5) * 255, [DARK, DARK + 1, DARK + 2], atol=1e-4)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty: holds no pictures"):
+        read_images(tmp_path / "empty")
+
+
 # What is refused.
 
 
@@ -171,7 +191,8 @@ def test_decompression_bombs_are_refused(tmp_path, side):
 def test_only_regular_files_are_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     assert refused(tmp_path / "pipe.png").endswith("is no regular file; it must be a file")
-    assert refused(tmp_path).endswith("is a folder; it must be a file")
+    with pytest.raises(DataError, match="is a folder; it must be a file"):
+        read_pictures([tmp_path])
     assert refused("/dev/null").endswith("is no regular file; it must be a file")
     assert "No such file" in refused(tmp_path / "none.png")
     assert "null" in refused("a\0b.png")

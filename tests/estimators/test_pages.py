@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from moe_vae.data.checks import DataError
-from moe_vae.estimators import load
+from moe_vae.estimators import ConditionalVAEClassifier, load
 
 pytestmark = pytest.mark.estimators
 
@@ -79,8 +79,18 @@ def test_the_examples_of_the_estimators_run(folder):
 
 def test_the_example_of_your_own_data_runs(folder):
     make_pictures(folder / "photos", ["cats", "dogs"])
+    make_pictures(folder, ["more"])
+    Image.new("RGB", (40, 30), (9, 99, 0)).save(folder / "new.jpg")
+    random = np.random.default_rng(0)
+    classifier = ConditionalVAEClassifier(image_shape=(28, 28), epochs=1, random_state=0)
+    classifier.fit(random.random([200, 784], np.float32), ["a", "b"] * 100)
+    classifier.save(folder / "classifier.npz")
     namespace = {}
     exec(examples("docs/your-own-data.md", "## In Python"), namespace)
     data = namespace["data"]
     assert data.train.images.shape[1] == 784
     assert data.class_names == ("cats", "dogs")
+    pictures, answers = namespace["pictures"], namespace["answers"]
+    assert [str(path) for path in pictures.files][:2] == ["new.jpg", "more/0.png"]
+    assert len(answers) == len(pictures.files) == 21
+    np.testing.assert_array_equal(answers, classifier.predict(pictures.images))
