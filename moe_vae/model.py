@@ -216,7 +216,7 @@ class Model(abc.ABC):
         Raises:
           ModelError: the model gives no probabilities.
         """
-        raise ModelError(f"{type(self).__name__} gives no probabilities")
+        raise ModelError(f"{type(self).__name__} has no classes, experts or clusters to name")
 
     def generate(self, session: Session, z: np.ndarray, column: Any) -> np.ndarray:
         """Draws examples from one digit, expert or cluster.

@@ -267,9 +267,8 @@ def _counter(model: str, option: str) -> str:
     """Returns the parameter that `--experts` or `--clusters` sets."""
     counter = MODELS[model].counter
     if counter != f"n_{option}":
-        raise options.CommandError(
-            f"--{option} is not for {model}, whose number is the parameter {counter!r}"
-        )
+        other = "has none" if counter is None else f"has the parameter {counter!r}"
+        raise options.CommandError(f"--{option} is not for {model}, which {other}")
     return counter
 
 

@@ -177,7 +177,7 @@ class ModelEstimator(BaseEstimator):
         had = {name: value for name, value in given.items() if name in defaults}
         params = check_params({**had, **own}, defaults)
         counter = MODELS[self._model].counter
-        if params[counter] > n_examples:
+        if counter in params and params[counter] > n_examples:
             raise ParameterError(
                 f"parameter {counter!r} is {params[counter]}: with n_samples={n_examples} it must "
                 "be at most that"

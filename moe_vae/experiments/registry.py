@@ -105,7 +105,8 @@ class ModelEntry(NamedTuple):
       draw: function of a trainer, its record and a `DataSet` that returns a dict of name to figure.
       label: its name in text and figures.
       draw_record: function of a record that returns those of the figures that it alone determines.
-      counter: the name of the parameter that is the number of experts, clusters or classes.
+      counter: the name of the parameter that is the number of experts, clusters or classes; None
+        for a model that has none of them.
       needs_labels: function of all parameters: whether the model is trained on labels.
       fused: as `build`, with the fused engine, which reads images; None without one.
       compiles: whether it has the compiled engine.
@@ -120,7 +121,7 @@ class ModelEntry(NamedTuple):
     draw: Callable[..., dict[str, Any]]
     label: str
     draw_record: Callable[[Params], dict[str, Any]] = lambda record: {}
-    counter: str = "n_clusters"
+    counter: str | None = "n_clusters"
     needs_labels: Callable[[Params], bool] = lambda params: False
     fused: Builder | None = None
     compiles: bool = False
@@ -179,6 +180,7 @@ MODELS = {
         score_vae,
         draw_vae,
         "VAE",
+        counter=None,
         compiles=True,
     ),
     "vade": ModelEntry(

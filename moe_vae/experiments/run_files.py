@@ -87,11 +87,12 @@ def read_record(directory: Path) -> Record:
 def _check_columns(path: Path, record: Record) -> None:
     """Raises RunError if the confusion table or the names of classes do not fit the parameters."""
     confusion = record.get("test", {}).get("confusion")
-    number = record["params"].get(MODELS[record["model"]].counter)
+    counter = MODELS[record["model"]].counter
+    number = None if counter is None else record["params"].get(counter)
     if confusion is not None and isinstance(number, int) and len(confusion[0]) != number:
         raise RunError(
             f"{path} has a confusion table of {len(confusion[0])} columns: it must have {number}, "
-            f"the parameter {MODELS[record['model']].counter!r}"
+            f"the parameter {counter!r}"
         )
     names = record.get("class_names")
     if names is not None and confusion is not None and len(confusion) > len(names):

@@ -233,7 +233,7 @@ def train_run(
 def _check_numbers(model: str, params: Params, data_sets: DataSets) -> None:
     """Raises ParameterError if a batch, or the experts, are more than the training examples."""
     counter, n_examples = MODELS[model].counter, data_sets.train.num_examples
-    if params.get(counter, 0) > n_examples:
+    if counter in params and params[counter] > n_examples:
         raise ParameterError(
             f"parameter {counter!r} is {params[counter]}: it must be at most the training set's "
             f"{n_examples} examples"

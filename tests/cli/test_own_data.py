@@ -257,3 +257,9 @@ def test_a_bad_option_is_refused_in_one_line(capfd, words, message):
     assert caught.value.code == 2
     assert message in capfd.readouterr().err
     assert not Path("run").exists()
+
+
+def test_a_number_that_a_model_has_not_is_refused(capfd):
+    with pytest.raises(SystemExit):
+        main(["train", "vae", "--data", "sample", "--clusters", "3", "--out", "run"])
+    assert "--clusters is not for vae, which has none" in capfd.readouterr().err

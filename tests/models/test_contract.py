@@ -161,7 +161,7 @@ def check_predictions(trainer, data_set):
     predicted = model.predict(session, data_set.images)
     assert len(predicted) == data_set.num_examples
     if model.answer == "code":
-        with pytest.raises(ModelError, match="gives no probabilities"):
+        with pytest.raises(ModelError, match="has no classes, experts or clusters to name"):
             model.predict_proba(session, data_set.images)
         assert predicted.shape == (data_set.num_examples, model.params["z_dim"])
         return

@@ -173,7 +173,7 @@ def test_examples_are_decoded_from_the_prior(trained, data):
     )
     decoded = session.run(model.decoded, {model.z: codes})
     np.testing.assert_allclose(model.reconstruct(session, data.images), decoded, rtol=1e-4)
-    with pytest.raises(ModelError, match="PlainVAE gives no probabilities"):
+    with pytest.raises(ModelError, match="PlainVAE has no classes, experts or clusters"):
         model.predict_proba(session, data.images)
 
 
