@@ -85,6 +85,7 @@ results: $(READY)
 	$(BIN)/python -m moe_vae from-scratch --runs runs/questions
 	$(BIN)/python -m moe_vae samples --runs runs/questions
 	$(BIN)/python -m moe_vae specialists
+	$(BIN)/python -m moe_vae router-trials
 	$(BIN)/python -m moe_vae fashion-mnist
 	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae scaling

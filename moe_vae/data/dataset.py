@@ -178,6 +178,10 @@ class DataSet:
         """Returns a data set of the same images and labels with other `targets`."""
         return DataSet(self.images, self.labels, targets, self.shape)
 
+    def without_labels(self) -> "DataSet":
+        """Returns a data set of the same examples without their labels."""
+        return DataSet(self.images, None, self.targets, self.shape)
+
     def shuffled(self, seed: int) -> "DataSet":
         """Returns a data set of the same examples, in an order that depends on the seed alone."""
         order = np.random.default_rng(seed).permutation(self.num_examples)

@@ -58,6 +58,12 @@ class Source(NamedTuple):
 
 _MNIST_FORM = Form(IMAGE_SHAPE, NUM_CLASSES)
 
+
+def _unlabelled(data_sets: DataSets) -> DataSets:
+    without = data_sets.map(lambda part: part.without_labels())
+    return without._replace(name=f"{data_sets.name} without labels")
+
+
 SOURCES = {
     "auto": Source(
         "MNIST if it is there or can be downloaded, else the sample",
@@ -75,6 +81,12 @@ SOURCES = {
         _MNIST_FORM,
         lambda directory: read_mnist(directory, "sample"),
         "sample of 5,000 MNIST digits",
+    ),
+    "unlabelled-mnist": Source(
+        "MNIST without its labels, so that nothing can be scored by them",
+        _MNIST_FORM,
+        lambda directory: _unlabelled(read_mnist(directory, "mnist")),
+        "MNIST without labels",
     ),
     "fashion-mnist": Source(
         "Fashion-MNIST, from --data-dir, Debian's package or downloaded",

@@ -5,7 +5,9 @@ from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import Shape
 from moe_vae.nn.noise import noise_seed
 
-__all__ = ["affine_view", "random_view"]
+__all__ = ["N_DRAWS", "affine_view", "random_view"]
+
+N_DRAWS = 5  # that decide a view
 
 # The largest differences between a view and its image, in either direction.
 ROTATION = 0.2  # radians
@@ -16,7 +18,7 @@ SHIFT = 0.075  # of the image's width or height
 
 def random_view(images: Tensor, image_shape: Shape) -> Tensor:
     """Applies `affine_view`, which has the same Args, Returns and Raises, with random draws."""
-    draws = tf.random.stateless_uniform([tf.shape(images)[0], 5], noise_seed(), -1.0, 1.0)
+    draws = tf.random.stateless_uniform([tf.shape(images)[0], N_DRAWS], noise_seed(), -1.0, 1.0)
     return affine_view(images, draws, image_shape)
 
 

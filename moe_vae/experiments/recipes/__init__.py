@@ -11,6 +11,7 @@ from moe_vae.experiments.recipes.paper import (
 )
 from moe_vae.experiments.recipes.posts import POST_2_PARAMETERS, POST_3_LIMITS, POST_SEEDS
 from moe_vae.experiments.recipes.relaxed import RELAXED
+from moe_vae.experiments.recipes.router_trials import ROUTER_TRIALS
 from moe_vae.experiments.recipes.samples import SAMPLES
 from moe_vae.experiments.recipes.specialists import N_STYLES, SPECIALISTS
 from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
@@ -35,6 +36,7 @@ RECIPES = {
     "post2-parameters": POST_2_PARAMETERS,
     "post3-limits": POST_3_LIMITS,
     "specialists": SPECIALISTS,
+    "router-trials": ROUTER_TRIALS,
     "relaxed": RELAXED,
     "from-scratch": FROM_SCRATCH,
     "samples": SAMPLES,

@@ -49,6 +49,7 @@ from moe_vae.experiments.tables.regression import (
     objective_pairs_table,
     pairs_table,
 )
+from moe_vae.experiments.tables.router_trials import router_trials_table
 from moe_vae.experiments.tables.specialists import (
     ablation_table,
     hierarchy_table,
@@ -113,6 +114,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "samples": samples_table,
     "gate-samples": gate_samples_table,
     "fashion-mnist": fashion_table,
+    "router-trials": router_trials_table,
     "large-set": large_set_table,
     "times": times_table,
     "cluster": cluster_table,
