@@ -79,6 +79,22 @@ def test_committed_notebook_ran_on_mnist_at_full_length(name):
     assert f"{epochs}/{epochs}" in text(notebook)
 
 
+@each_notebook
+def test_it_is_said_beforehand_how_long_the_trainings_took(name):
+    notebook = nbformat.read(NOTEBOOKS / name, 4)
+    took = re.findall(r"\[(?:(\d+):)?(\d\d):(\d\d)<", text(notebook))
+    seconds = sum(3600 * int(hours or 0) + 60 * int(minutes) + int(s) for hours, minutes, s in took)
+    said = re.search(r"trainings took (\d+) minutes on two\s+cores", notebook.cells[1].source)
+    assert abs(60 * int(said[1]) - seconds) <= 30
+
+
+@pytest.mark.parametrize("name", POSTS)
+def test_the_notebooks_of_the_posts_link_both(name):
+    opening = nbformat.read(NOTEBOOKS / name, 4).cells[0].source
+    for page in ("vae2", "vae-moe"):
+        assert f"](http://anotherdatum.com/{page}.html)" in opening
+
+
 @pytest.mark.parametrize("name", N_FIGURES)
 def test_committed_notebook_ran_from_top_to_bottom_and_shows_its_figures(name):
     path = NOTEBOOKS / name
