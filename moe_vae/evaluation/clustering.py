@@ -10,6 +10,7 @@ from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.evaluation.metrics import clustering_scores, confusion_table
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.gaussian_mixture import EM_VARIANCE_FLOOR
+from moe_vae.threads import threads_for
 from moe_vae.training.trainer import Trainer
 
 __all__ = [
@@ -161,11 +162,13 @@ def _score_baselines(
     train: np.ndarray, test: np.ndarray, labels: np.ndarray, n_starts: int, seed: int
 ) -> dict[str, dict[str, float]]:
     n_classes, scores = _n_classes(labels), {}
-    for name, baseline in _baselines(n_classes, train.shape[1], n_starts, seed).items():
-        clusters = baseline.fit(train).predict(test)
-        scores[name] = clustering_scores(labels, clusters, n_classes, n_classes)
-        if name.startswith("GMM"):  # the score of K-means is its inertia
-            scores[name]["loss"] = -float(baseline.score(train))
+    baselines = _baselines(n_classes, train.shape[1], n_starts, seed)
+    with threads_for(train):
+        for name, baseline in baselines.items():
+            clusters = baseline.fit(train).predict(test)
+            scores[name] = clustering_scores(labels, clusters, n_classes, n_classes)
+            if name.startswith("GMM"):  # the score of K-means is its inertia
+                scores[name]["loss"] = -float(baseline.score(train))
     return scores
 
 

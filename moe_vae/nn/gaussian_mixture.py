@@ -6,6 +6,7 @@ import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.nn.layers import VARIANCE_FLOOR, bounded_variance
+from moe_vae.threads import threads_for
 
 __all__ = ["EM_VARIANCE_FLOOR", "FullGaussianMixture", "GaussianMixture"]
 
@@ -102,12 +103,14 @@ class GaussianMixture:
         from sklearn.mixture import GaussianMixture as Mixture
 
         n_clusters = int(self.mu.shape[0])
-        fitted = Mixture(
+        mixture = Mixture(
             n_clusters,
             covariance_type=self._covariance_type,
             reg_covar=EM_VARIANCE_FLOOR,
             n_init=n_init,
-        ).fit(np.asarray(z, np.float64))
+        )
+        with threads_for(z):
+            fitted = mixture.fit(np.asarray(z, np.float64))
         log_weights = np.zeros(n_clusters) if self._uniform else np.log(fitted.weights_)
         values = [log_weights, fitted.means_, self._fitted_shape(fitted)]
         session.run(self._assign, dict(zip(self._values, values, strict=True)))

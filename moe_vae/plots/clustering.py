@@ -26,6 +26,7 @@ from moe_vae.plots.common import (
     run_name,
     some_examples,
 )
+from moe_vae.threads import threads_for
 from moe_vae.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -170,7 +171,8 @@ def _embed(codes: np.ndarray) -> np.ndarray:
     # From equal codes PCA gives NaN, and a start of NaN crashes scikit-learn.
     start = "pca" if codes.shape[1] > 1 and np.ptp(codes, axis=0).any() else "random"
     perplexity = min(PERPLEXITY, (len(codes) - 1) / 3)
-    return TSNE(init=start, perplexity=perplexity, random_state=0).fit_transform(codes)
+    with threads_for(codes):
+        return TSNE(init=start, perplexity=perplexity, random_state=0).fit_transform(codes)
 
 
 def _draw_images(
