@@ -30,6 +30,7 @@ Colour = Any  # whatever matplotlib takes for one
 # As in the posts' cell 9.
 PICTURE_INCHES = 0.7
 LETTER_INCHES = 0.09  # of a title
+LABEL_LENGTH = 9  # of a column, which has room for so many letters of the usual size
 PICTURE_COLOURS = "Greys_r"  # 0 is black and 1 is white
 
 N_MARKED = 30  # a curve of fewer epochs has a dot for each
@@ -164,9 +165,10 @@ def _draw_grid(
             else:
                 ax.imshow(image, cmap=PICTURE_COLOURS, vmin=black, vmax=white)
         axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center")
+    size = 8 if any(len(label) > LABEL_LENGTH for label in column_labels or []) else 10
     for column, label in enumerate(column_labels or []):
         colour = column_colours[column] if column_colours else "black"
-        axes[0, column].set_title(label, color=colour, fontsize=10)
+        axes[0, column].set_title(label, color=colour, fontsize=size)
 
 
 def plot_samples(

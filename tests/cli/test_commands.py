@@ -332,7 +332,7 @@ def test_train_refuses_to_write_where_a_file_is_before_it_trains(monkeypatch, ca
         (["train"], "the following arguments are required: model, --out"),
         (["train", "vea", "--out", "out"], "argument model: invalid choice: 'vea'"),
         (["train", "conditional-vae"], "the following arguments are required: --out"),
-        (["generate"], "one of the arguments --run --pretrained is required"),
+        (["generate"], "one of the arguments --run --file --pretrained is required"),
         (["classify", "--run", "run"], "the following arguments are required: PICTURE"),
     ],
     ids=as_typed,
