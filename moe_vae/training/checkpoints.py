@@ -39,22 +39,35 @@ def locked(directory: Path) -> Iterator[None]:
     """
     check_directory(directory, CheckpointError)
     is_new = not directory.exists()
-    directory.mkdir(parents=True, exist_ok=True)
-    if not os.access(directory, os.W_OK, effective_ids=True):
-        raise PermissionError(f"{directory} cannot be written to")
-    handle = os.open(directory, os.O_RDONLY)
+    handle = _open_locked(directory)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CheckpointError(
-                f"{directory} is in use by another process: two runs cannot share a directory"
-            ) from error
+        if not os.access(directory, os.W_OK, effective_ids=True):
+            raise PermissionError(f"{directory} cannot be written to")
         yield
     finally:
-        os.close(handle)
+        # Deleted before the lock is released: afterwards it may be another process's.
         if is_new and directory.exists() and not any(directory.iterdir()):
             directory.rmdir()
+        os.close(handle)
+
+
+def _open_locked(directory: Path) -> int:
+    """Returns the handle of a directory that this process has made, if need be, and locked."""
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        # Another process that held the lock may delete the directory between any of these steps.
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as opened:
+            handle = os.open(directory, os.O_RDONLY)
+            opened.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise CheckpointError(
+                    f"{directory} is in use by another process: two runs cannot share a directory"
+                ) from error
+            if os.path.samestat(os.fstat(handle), os.stat(directory)):
+                opened.pop_all()
+                return handle
 
 
 class Checkpoints:
