@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from moe_vae.compat import Session, Tensor, tf, tfd
+from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE
 from moe_vae.data.dataset import Form, Shape
 from moe_vae.model import builds_model
@@ -13,7 +13,7 @@ from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.nn.cluster_encoder import ClusterEncoder
 from moe_vae.nn.gaussian_mixture import GaussianMixture
 from moe_vae.nn.losses import kl_between_gaussians
-from moe_vae.nn.noise import noise_seed
+from moe_vae.nn.noise import gumbel_noise
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
 from moe_vae.schedules import progress
@@ -130,11 +130,7 @@ class DMVAE(ClusteringVAE):
     def _relax(self) -> None:
         """Draws zeta as `tfd.RelaxedOneHotCategorical` does, with noise that can be fed."""
         with tf.name_scope("relax"):
-            standard_gumbel = tfd.Gumbel(loc=0.0, scale=1.0)
-            self.gumbel = tf.identity(
-                standard_gumbel.sample(tf.shape(self.cluster_logits), seed=noise_seed()),
-                name="gumbel",
-            )
+            self.gumbel = gumbel_noise(tf.shape(self.cluster_logits), "gumbel")
             self.zeta = tf.nn.softmax(
                 (self.cluster_logits + self.gumbel) / self.temperature, name="zeta"
             )

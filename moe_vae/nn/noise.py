@@ -12,6 +12,7 @@ import numpy as np
 from moe_vae.compat import Tensor, tf
 
 __all__ = [
+    "gumbel_noise",
     "key_value",
     "noise_key",
     "noise_numbers",
@@ -58,6 +59,18 @@ def normal_noise(shape: Any, name: str) -> Tensor:
       name: the node's name.
     """
     return tf.random.stateless_normal(shape, noise_seed(), name=name)
+
+
+def gumbel_noise(shape: Any, name: str) -> Tensor:
+    """Adds a node of standard Gumbel noise, -log(-log(u)), as `normal_noise` does.
+
+    Its values are those of `tfd.Gumbel`, which keeps every graph that it was used in, because its
+    bijector has a cache of the process.
+    """
+    # Above 0, so that the noise is finite.
+    least = np.finfo(np.float32).tiny
+    uniform = tf.random.stateless_uniform(shape, noise_seed(), minval=least, maxval=1.0)
+    return tf.negative(tf.log(-tf.log(uniform)), name=name)
 
 
 def noise_seed() -> Tensor:
