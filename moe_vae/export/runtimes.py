@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from moe_vae.compat import Tensor, tf
+from moe_vae.compat import Tensor, reason_of, tf
 from moe_vae.export.frozen import FrozenGraph
 from moe_vae.files import whole_directory
 
@@ -47,7 +47,10 @@ def write_savedmodel(
         builder.add_meta_graph_and_variables(
             session, [tf.saved_model.tag_constants.SERVING], definitions
         )
-        builder.save()
+        try:
+            builder.save()
+        except tf.errors.OpError as error:
+            raise OSError(f"{directory} cannot be written ({reason_of(error)})") from error
         for path in (partial / "built").iterdir():
             path.rename(partial / path.name)
         (partial / "built").rmdir()
