@@ -41,12 +41,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Starts the processes, and shows the progress of the first worker."""
     train.check(arguments, options.data_of(arguments))
     words = _train_words(arguments.words)
-    signal = run_cluster(words, arguments.workers, arguments.ps, out=arguments.out)
-    if signal is not None:
-        raise RunInterrupted(
-            f"interrupted: what was learned is in {arguments.out}/, and --resume continues",
-            isinstance(signal, Terminated),
-        )
+    ended = run_cluster(words, arguments.workers, arguments.ps, out=arguments.out)
+    if ended is not None:
+        raise RunInterrupted(ended.said, isinstance(ended.signal, Terminated))
 
 
 def _train_words(words: list[str]) -> list[str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WAIT_SECONDS",
+    "Interruption",
     "TaskProcess",
     "chief_of",
     "cluster_record",
@@ -49,8 +50,11 @@ EXIT_SECONDS = 20.0  # for the other tasks to end by themselves after the chief
 SAVE_SECONDS = 120.0  # for the chief to write its results after Ctrl-C
 TERMINATE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 POLL_SECONDS = 0.1
-ERROR = ": error: "  # in the line of a command that failed
-SIGNALLED = 128  # an exit code of a process that a signal ended is larger
+PROGRAM = "python -m moe_vae"  # begins the last line of a command that failed or was interrupted
+ERROR = "error: "  # follows it in the line of a command that failed
+TRACEBACK = "Traceback "  # begins what Python says of an exception that nothing caught
+SHOWN_SECONDS = 5.0  # for what an ended process has said to be read
+SIGNALLED = 128  # an exit code of a process that handled a signal is larger
 CLUSTER_FILE = "cluster.json"
 LOOPBACK = "127.0.0.1"
 # Linux gives outgoing connections ports from 32768 on; one of those could take a task's port.
@@ -183,21 +187,48 @@ class TaskProcess(NamedTuple):
       title: the task's name in messages, such as "worker 0".
       process: the process.
       errors: the file that its standard error goes to.
+      reader: the thread that shows its progress and writes that file, or None.
     """
 
     title: str
     process: subprocess.Popen
     errors: Path
+    reader: threading.Thread | None = None
 
     @property
     def is_running(self) -> bool:
         """Whether the process has not ended."""
         return self.process.poll() is None
 
+    def last_words(self) -> str:
+        """Returns the last line that the process, which has ended, wrote to standard error.
+
+        The name of the program, and the word "error", are left out.
+        """
+        if self.reader is not None:
+            self.reader.join(SHOWN_SECONDS)
+        lines = self.errors.read_text(errors="replace").strip().splitlines()
+        last = lines[-1] if lines else ""
+        if last.startswith(PROGRAM) and ": " in last:
+            last = last.partition(": ")[2].removeprefix(ERROR)
+        return last
+
+
+class Interruption(NamedTuple):
+    """What ended a cluster before its time.
+
+    Attributes:
+      signal: what Ctrl-C or SIGTERM raised in this process.
+      said: what became of the training, in the chief's words.
+    """
+
+    signal: KeyboardInterrupt
+    said: str
+
 
 def run_cluster(
     train_words: Sequence[str], n_workers: int = 2, n_servers: int = 1, *, out: Path
-) -> KeyboardInterrupt | None:
+) -> Interruption | None:
     """Trains one model with several processes on this machine, and stops all of them at the end.
 
     Each task is a process of `python -m moe_vae train`. The chief's progress is shown. Ctrl-C
@@ -296,20 +327,27 @@ def start_task(
             process_group=0,  # so that Ctrl-C reaches only this process, which passes it on
             preexec_fn=functools.partial(_prepare_task, cores),
         )
+    reader = None
     if is_chief:
-        threading.Thread(target=_show, args=(process, errors), daemon=True).start()
-    return TaskProcess(f"{TITLES[job]} {task}", process, errors)
+        reader = threading.Thread(target=_show, args=(process, errors), daemon=True)
+        reader.start()
+    return TaskProcess(f"{TITLES[job]} {task}", process, errors, reader)
 
 
 def _show(process: subprocess.Popen, errors: Path) -> None:
-    """Shows the progress of a process, and keeps its standard error in a file."""
+    """Shows the progress of a process, and keeps its standard error in a file.
+
+    How the process ended is not shown: `last_words` has it.
+    """
     assert process.stderr is not None  # it is a pipe
+    is_progress = True
     with process.stderr, errors.open("wb") as file:
         for line in process.stderr:
             file.write(line)
             file.flush()
             text = line.decode(errors="replace").rstrip()
-            if ERROR not in text:  # `_check` raises it
+            is_progress = is_progress and not text.startswith((PROGRAM, TRACEBACK))
+            if is_progress:
                 say(text)
 
 
@@ -347,38 +385,50 @@ def _stop(running: Sequence[subprocess.Popen]) -> None:
             process.wait()
 
 
-def wait_for_tasks(processes: Sequence[TaskProcess]) -> KeyboardInterrupt | None:
+def wait_for_tasks(processes: Sequence[TaskProcess]) -> Interruption | None:
     """Waits for the chief and then for the other tasks, as long as no task fails.
 
     Args:
       processes: the `TaskProcess` of every task.
 
     Returns:
-      None, or what Ctrl-C or SIGTERM raised; the chief has then written what was learned.
+      None, or the `Interruption` by Ctrl-C or SIGTERM, after which the chief has ended.
 
     Raises:
       ClusterError: a process failed, or the chief did not end in time after Ctrl-C.
     """
-    interrupt: KeyboardInterrupt | None = None
+    signalled: KeyboardInterrupt | None = None
     (chief,) = [task for task in processes if task.title == f"{TITLES['worker']} 0"]
     try:
         while chief.is_running:
             _check(processes)
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt as error:
-        interrupt = error
-        _interrupt_chief(chief, isinstance(error, Terminated))
-    if chief.process.returncode and (interrupt is None or chief.process.returncode < SIGNALLED):
+        signalled = error
+        _interrupt_chief(chief, _number_of(error))
+    code = chief.process.returncode
+    # A chief that loads its packages handles no signal yet: the one that was passed on ends it.
+    is_unprepared = signalled is not None and code == -_number_of(signalled)
+    if code and not is_unprepared and (signalled is None or code < SIGNALLED):
         _check(processes)
     deadline = time.monotonic() + EXIT_SECONDS
     while time.monotonic() < deadline and any(task.is_running for task in processes):
         time.sleep(POLL_SECONDS)
-    return interrupt
+    if signalled is None:
+        return None
+    if is_unprepared:
+        return Interruption(signalled, "interrupted before the training began: nothing to write")
+    return Interruption(signalled, chief.last_words() if code else "the training had ended")
 
 
-def _interrupt_chief(chief: TaskProcess, terminates: bool) -> None:
-    """Passes Ctrl-C or SIGTERM on to the chief, and waits until it has written its results."""
-    chief.process.send_signal(signal.SIGTERM if terminates else signal.SIGINT)
+def _number_of(signalled: KeyboardInterrupt) -> int:
+    """Returns the number of the signal that raised an exception in this process."""
+    return signal.SIGTERM if isinstance(signalled, Terminated) else signal.SIGINT
+
+
+def _interrupt_chief(chief: TaskProcess, number: int) -> None:
+    """Passes a signal on to the chief, and waits until it has written its results."""
+    chief.process.send_signal(number)
     try:
         chief.process.wait(SAVE_SECONDS)
     except subprocess.TimeoutExpired as error:
@@ -397,6 +447,5 @@ def _check(processes: Sequence[TaskProcess]) -> None:
             how = f"was ended by {signal.Signals(-code).name}"
         else:
             how = f"ended with exit code {code}"
-        lines = task.errors.read_text(errors="replace").strip().splitlines()
-        last = lines[-1].partition(ERROR)[2] or lines[-1] if lines else ""
+        last = task.last_words()
         raise ClusterError(f"{task.title} {how}{': ' if last else ''}{last}")
