@@ -1,5 +1,6 @@
 """Many processes that start a training in one directory at the same moment."""
 
+import fcntl
 import multiprocessing
 import os
 import threading
@@ -53,6 +54,35 @@ def test_ten_processes_start_in_one_directory_and_one_wins(tmp_path):
         f"epoch-{number:06d}" for number in (1, 2, 3)
     ]
     assert not list(out.rglob("*.part"))
+
+
+def test_whoever_is_refused_leaves_the_empty_directory_of_the_one_who_has_it(tmp_path, monkeypatch):
+    directory = tmp_path / "run"
+
+    def taken(handle, operation):
+        raise BlockingIOError
+
+    monkeypatch.setattr(fcntl, "flock", taken)
+    with pytest.raises(CheckpointError, match="is in use"), locked(directory):
+        pytest.fail("two runs have the directory")
+    assert directory.is_dir()
+
+
+def test_a_directory_that_was_deleted_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    directory, lock, calls = tmp_path / "run", fcntl.flock, []
+
+    def delete_first(handle, operation):
+        calls.append(handle)
+        if len(calls) == 1:  # whoever had it ends, and leaves nothing
+            directory.rmdir()
+        lock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", delete_first)
+    with locked(directory):
+        assert len(calls) == 2
+        with pytest.raises(CheckpointError, match="is in use"), locked(directory):
+            pytest.fail("the directory is not locked")
+    assert not directory.exists()
 
 
 def enter(directory, ready, inside, most, refused):

@@ -1,9 +1,12 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from moe_vae.compat import tf
-from moe_vae.nn.noise import key_value, noise_key, normal_noise
+from moe_vae.compat import tf, tfd
+from moe_vae.nn.noise import gumbel_noise, key_value, noise_key, noise_seed, normal_noise
 
 
 @pytest.fixture
@@ -42,3 +45,24 @@ def test_noise_is_standard_normal_over_keys_as_well_as_within_one(graph):
 def test_a_key_that_is_not_fed_is_drawn_afresh(graph):
     session, _, nodes = graph
     assert not np.array_equal(session.run(nodes[0]), session.run(nodes[0]))
+
+
+@pytest.fixture
+def gumbel():
+    """The standard Gumbel noise of a graph's first node, and a weak reference to the graph."""
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        noise = gumbel_noise([2000, 7], "gumbel")
+        return session.run(noise, {noise_key(): key_value(3, 5)}), weakref.ref(graph)
+
+
+def test_gumbel_noise_is_that_of_tensorflow_probability(gumbel):
+    with tf.Graph().as_default(), tf.Session() as session:
+        theirs = tfd.Gumbel(0.0, 1.0).sample([2000, 7], seed=noise_seed())
+        expected = session.run(theirs, {noise_key(): key_value(3, 5)})
+    np.testing.assert_array_equal(gumbel[0], expected)
+    assert stats.kstest(expected.ravel(), "gumbel_r").pvalue > 1e-3
+
+
+def test_gumbel_noise_does_not_keep_its_graph(gumbel):
+    gc.collect()
+    assert gumbel[1]() is None
