@@ -2,7 +2,6 @@
 
 import functools
 import json
-import multiprocessing
 import os
 import re
 import signal
@@ -14,7 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from forked import LOADS_TENSORFLOW
+from tasks import (
+    PATIENCE,
+    SPIRAL,
+    beginning,
+    ended,
+    forked_processes,
+    start_one,
+    start_tasks,
+    two_workers,
+    wait_until,
+)
 
 from moe_vae import (
     DataSet,
@@ -28,7 +37,6 @@ from moe_vae.compat import tf
 from moe_vae.data.dataset import Batch
 from moe_vae.distributed import session
 from moe_vae.distributed.member import Member
-from moe_vae.distributed.processes import free_addresses
 from moe_vae.distributed.servers import (
     Cluster,
     ClusterError,
@@ -51,7 +59,6 @@ ROOT = Path(__file__).parents[2]
 SEED = 3
 BATCH = 20
 N_STEPS = 20
-PATIENCE = 300  # seconds that anything here may take, on a machine that has other work too
 LAYERS = {"encoder_layers": [8], "decoder_layers": [8], "z_dim": 2, "batch_size": BATCH}
 MODELS = {
     "conditional-vae": (build_conditional_vae, {**LAYERS, "digit_classification_layers": [8]}),
@@ -84,50 +91,18 @@ def random_data(n_examples=50):
     return DataSet(images, generator.integers(0, 10, n_examples))
 
 
-def two_workers(n_servers=1):
-    addresses = free_addresses(n_servers + 2)
-    return Cluster(tuple(addresses[:n_servers]), tuple(addresses[n_servers:]))
-
-
 # Processes
 
 
 @pytest.fixture(scope="module")
 def context():
-    """Processes forked from one that has imported the package, which takes seconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["moe_vae.cli.main", *LOADS_TENSORFLOW])
-    return context
+    return forked_processes()
 
 
 @pytest.fixture
 def begin(context):
-    """Function that starts a process; whichever still runs in the end is killed."""
-    started = []
-
-    def start(work, *arguments):
-        started.append(context.Process(target=work, args=arguments))
-        started[-1].start()
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.join()
-
-
-def wait_until(is_so, what):
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < deadline, f"{what}: not in {PATIENCE} s"
-        time.sleep(0.05)
-
-
-def ended(process):
-    """Waits for a process's end, and returns its exit code."""
-    process.join(PATIENCE)
-    assert process.exitcode is not None, f"it did not end in {PATIENCE} s"
-    return process.exitcode
+    with beginning(context) as begin:
+        yield begin
 
 
 def take_part(cluster, job, task, model, n_epochs, results, synchronous=True, epoch_over=None):
@@ -292,38 +267,6 @@ def test_a_worker_that_was_killed_and_started_again_rejoins(context, begin, tmp_
     assert len(losses) == n_epochs
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0]
-
-
-SPIRAL = [
-    *["dmvae", "--data", "spiral", "--seed", "5"],
-    *["--set", "encoder_layers=[8]", "--set", "cluster_encoder_layers=[8]"],
-    *["--set", "decoder_layers=[8]", "--set", "z_dim=2"],
-]
-
-
-def command(words, output):
-    """A command as a process has it, both its outputs to a file."""
-    handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(handle, 1)
-    os.dup2(handle, 2)
-    main([os.fspath(word) for word in words])
-
-
-def start_one(begin, directory, job, task, words):
-    """Starts `train` for one task of the cluster in a directory's file."""
-    every = ["train", *SPIRAL, "--out", directory / "run", "--cluster", directory / "cluster.json"]
-    words = [*every, *words, "--wait", str(PATIENCE), "--job", job, "--task", str(task)]
-    return begin(command, words, directory / f"{job}{task}")
-
-
-def start_tasks(begin, directory, words):
-    """Starts `train` for a parameter server and two workers; returns their processes by name."""
-    cluster = two_workers()
-    (directory / "cluster.json").write_text(json.dumps(cluster._asdict()))
-    tasks = [("ps", 0), ("worker", 0), ("worker", 1)]
-    return cluster, {
-        f"{job}{task}": start_one(begin, directory, job, task, words) for job, task in tasks
-    }
 
 
 def read_json(path):
