@@ -1,5 +1,5 @@
 #!/bin/sh
-# The container's first process.
+# What the container's first process starts.
 #
 #   lab [JupyterLab's options]     JupyterLab, on port 8888 of the container; the default
 #   COMMAND [its options]          python -m moe_vae COMMAND
@@ -7,11 +7,24 @@
 # Before that, one line on standard error lists the devices that TensorFlow can use.
 set -eu
 here=$(dirname "$0")
+temporary=${TMPDIR:-/tmp}
+fonts=/opt/venv/share/matplotlib
 
 refuse() {
   echo "moe_vae: $1" >&2
   exit 2
 }
+
+is_blank() { # is_blank TEXT
+  [ -z "$(printf %s "$1" | tr -d '[:space:]')" ]
+}
+
+touch "$temporary/moe_vae_begun" 2> /dev/null ||
+  refuse "user $(id -u) cannot write to $temporary, which every program needs: with docker run --read-only, add --tmpfs /tmp"
+{ mkdir -p "$HOME" && touch "$HOME/.moe_vae"; } 2> /dev/null ||
+  refuse "user $(id -u) cannot write to $HOME, the value of HOME: set it to a folder below $temporary"
+# Matplotlib would otherwise list the fonts again, which takes seconds.
+[ ! -d "$fonts" ] || [ -e "$MPLCONFIGDIR" ] || cp -r "$fonts" "$MPLCONFIGDIR"
 
 if [ "${1:-lab}" != lab ]; then
   python "$here/report_devices.py"
@@ -19,14 +32,19 @@ if [ "${1:-lab}" != lab ]; then
 fi
 [ $# -eq 0 ] || shift
 
-# With an empty token JupyterLab lets everyone in. If the variable is unset, it makes a random one.
-if [ -n "${JUPYTER_TOKEN+set}" ] && [ -z "$(printf %s "$JUPYTER_TOKEN" | tr -d '[:space:]')" ]; then
+# With an empty token JupyterLab lets everyone in. Without the variables it makes a random one.
+if [ -n "${JUPYTER_TOKEN_FILE+set}" ]; then
+  [ -z "${JUPYTER_TOKEN+set}" ] ||
+    refuse "JUPYTER_TOKEN and JUPYTER_TOKEN_FILE are both set: set one of them"
+  { [ -f "$JUPYTER_TOKEN_FILE" ] && [ -r "$JUPYTER_TOKEN_FILE" ]; } ||
+    refuse "JUPYTER_TOKEN_FILE is '$JUPYTER_TOKEN_FILE': it must be a file in the container that user $(id -u) can read"
+  ! is_blank "$(cat "$JUPYTER_TOKEN_FILE")" || refuse "$JUPYTER_TOKEN_FILE, the token's file, is empty"
+elif [ -n "${JUPYTER_TOKEN+set}" ] && is_blank "$JUPYTER_TOKEN"; then
   refuse "JUPYTER_TOKEN is empty: unset it, for a random token in the log, or set a token"
 fi
-[ -z "${JUPYTER_TOKEN_FILE+set}" ] || refuse "JUPYTER_TOKEN_FILE is not supported: set JUPYTER_TOKEN"
 for word in "$@"; do
   case $word in
-    --*token*|--*password*) refuse "$word is not supported: set the variable JUPYTER_TOKEN" ;;
+    --*token*|--*password*) refuse "$word is not supported: set JUPYTER_TOKEN_FILE or JUPYTER_TOKEN" ;;
     --port*|--*.port|--*.port=*) refuse "$word is not supported: in the container the port is 8888; publish it as another one" ;;
   esac
 done
@@ -37,6 +55,6 @@ for folder in notebooks runs; do
 done
 
 # The health check asks JupyterLab only if this file exists.
-touch "${TMPDIR:-/tmp}/moe_vae_lab"
+touch "$temporary/moe_vae_lab"
 python "$here/report_devices.py"
 exec jupyter lab "$@"

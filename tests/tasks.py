@@ -71,18 +71,18 @@ def command(words, output):
     main([os.fspath(word) for word in words])
 
 
-def start_one(begin, directory, job, task, words):
+def start_one(begin, directory, job, task, words, wait=PATIENCE):
     """Starts `train` for one task of the cluster in a directory's file."""
     every = ["train", *SPIRAL, "--out", directory / "run", "--cluster", directory / "cluster.json"]
-    words = [*every, *words, "--wait", str(PATIENCE), "--job", job, "--task", str(task)]
+    words = [*every, *words, "--wait", str(wait), "--job", job, "--task", str(task)]
     return begin(command, words, directory / f"{job}{task}")
 
 
-def start_tasks(begin, directory, words):
+def start_tasks(begin, directory, words, wait=PATIENCE):
     """Starts `train` for a parameter server and two workers; returns their processes by name."""
     cluster = two_workers()
     (directory / "cluster.json").write_text(json.dumps(cluster._asdict()))
     tasks = [("ps", 0), ("worker", 0), ("worker", 1)]
     return cluster, {
-        f"{job}{task}": start_one(begin, directory, job, task, words) for job, task in tasks
+        f"{job}{task}": start_one(begin, directory, job, task, words, wait) for job, task in tasks
     }

@@ -174,7 +174,8 @@ def add_way_of_training(command: Any) -> None:
         "--wait",
         type=options.seconds,
         metavar="SECONDS",
-        help="how long a worker waits for a parameter server, and for worker 0 to start; "
+        help="how long a worker waits for a parameter server or another worker that cannot be "
+        "reached, and a parameter server for any worker; "
         f"default: {WAIT_SECONDS:.0f}",
     )
 

@@ -17,7 +17,8 @@ class Member(NamedTuple):
       server: its `tf.train.Server`.
       synchronous: whether a step uses the mean gradient of all workers; otherwise each worker's
         gradient is a step of its own.
-      wait_seconds: how long to wait for a parameter server, in seconds.
+      wait_seconds: how long to wait for a task that this one needs, in seconds: a parameter
+        server, a worker that takes part in the step, or, as a parameter server, any worker.
     """
 
     cluster: Cluster

@@ -45,7 +45,7 @@ __all__ = [
     "write_local_cluster",
 ]
 
-WAIT_SECONDS = 120.0  # for a parameter server, and for worker 0 to begin
+WAIT_SECONDS = 120.0  # for a task that this one needs, and for worker 0 to begin
 EXIT_SECONDS = 20.0  # for the other tasks to end by themselves after the chief
 SAVE_SECONDS = 120.0  # for the chief to write its results after Ctrl-C
 TERMINATE_SECONDS = 5.0  # between SIGTERM and SIGKILL
@@ -82,7 +82,7 @@ def join_cluster(
       task: the task's number, from 0.
       synchronous: whether a step takes the mean of all workers' gradients; otherwise each
         worker's gradient is a step of its own.
-      wait_seconds: how long to wait for a parameter server, and for worker 0 to begin.
+      wait_seconds: how long to wait for a task that this one needs, and for worker 0 to begin.
 
     Returns:
       A `Member`.
@@ -115,8 +115,8 @@ def take_part(
       schedule: the learning rate's schedule; None means the model's own.
 
     Raises:
-      ClusterError: a parameter server is gone, the chief failed or trains another run, or
-        Ctrl-C was pressed.
+      ClusterError: a parameter server is gone, no worker or not the chief is reached for long, or
+        the chief failed or trains another run.
       ParameterError: the worker's shard is smaller than a batch.
     """
     from moe_vae.distributed.session import serve
@@ -124,14 +124,11 @@ def take_part(
 
     title = member.cluster.title(member.job, member.task)
     say(f"This is {title}, of {member.n_workers} workers.")
-    try:
-        if member.job == "ps":
-            serve(member)
-        else:
-            train_set = read_train_set()
-            start_cluster_trainer(build, params, seed, member, schedule).follow(train_set)
-    except KeyboardInterrupt as error:
-        raise ClusterError(f"{title} was interrupted") from error
+    if member.job == "ps":
+        serve(member)
+    else:
+        train_set = read_train_set()
+        start_cluster_trainer(build, params, seed, member, schedule).follow(train_set)
     say("The training is over.")
 
 

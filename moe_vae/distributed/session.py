@@ -9,15 +9,23 @@ from typing import Any
 
 from moe_vae.compat import tf
 from moe_vae.distributed.member import Member
-from moe_vae.distributed.servers import Cluster, ClusterError, unreached
+from moe_vae.distributed.servers import JOBS, Cluster, ClusterError, unreached
 from moe_vae.nn.sessions import session_config
 
-__all__ = ["POLL_SECONDS", "ClusterSession", "left_queue", "serve"]
+__all__ = [
+    "CHECK_SECONDS",
+    "POLL_SECONDS",
+    "Absences",
+    "ClusterSession",
+    "left_queue",
+    "serve",
+    "unreached_error",
+]
 
 POLL_SECONDS = 0.02  # between two checks whether the next epoch has begun
 LINGER_SECONDS = 1.0  # for a server's last answer to reach the last worker
 GONE_SECONDS = 5.0  # until the address of a killed server stops answering
-CHECK_SECONDS = 5.0  # between two checks of the servers while a step does not end
+CHECK_SECONDS = 5.0  # between two checks of the other tasks while a step does not end
 
 # The errors of a session whose server is gone or was started again.
 _LOST = (
@@ -29,11 +37,51 @@ _LOST = (
 )
 
 
+class Absences:
+    """For how long a cluster's tasks have not been reached.
+
+    Args:
+      cluster: a `Cluster`.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._since: dict[str, float] = {}
+
+    def seconds(self, job: str) -> dict[str, float]:
+        """Tries to reach all tasks of a job, and says which one is newly awaited.
+
+        Args:
+          job: "ps" or "worker".
+
+        Returns:
+          Dict of the titles of the tasks that were not reached, with the seconds since when.
+        """
+        from tqdm import tqdm
+
+        missing = unreached(self._cluster, job)
+        now = time.monotonic()
+        for title in self._titles(job):
+            if title not in missing:
+                self._since.pop(title, None)
+            elif title not in self._since:
+                tqdm.write(f"Waiting for {title}.")
+                self._since[title] = now
+        return {title: now - self._since[title] for title in missing}
+
+    def _titles(self, job: str) -> list[str]:
+        return [self._cluster.title(job, n) for n in range(len(self._cluster.addresses(job)))]
+
+    def clear(self) -> None:
+        """Forgets all tasks that were not reached."""
+        self._since.clear()
+
+
 class ClusterSession(tf.Session):
-    """A session that reports a missing parameter server in one line, and that Ctrl-C can end.
+    """A session that reports a missing task in one line, and that Ctrl-C can end.
 
     A step may wait for other workers inside TensorFlow, where Python cannot handle Ctrl-C. So each
-    step runs in a thread of its own, and the calling thread handles Ctrl-C and checks the servers.
+    step runs in a thread of its own, and the calling thread handles Ctrl-C and checks the tasks.
 
     Args:
       member: the worker's `Member`.
@@ -46,7 +94,7 @@ class ClusterSession(tf.Session):
         config = session_config(device_filters=tasks)
         super().__init__(member.server.target, graph, config)
         self._member = member
-        self._missing: dict[str, float] = {}
+        self._absences = Absences(member.cluster)
         # Closing a session waits for servers that may be gone, so the session is never freed.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
 
@@ -54,12 +102,13 @@ class ClusterSession(tf.Session):
         """Runs the graph as `tf.Session.run` does.
 
         Raises:
-          ClusterError: a parameter server is gone.
+          ClusterError: a parameter server is gone, or a task that the step waits for has not been
+            reached for the time that the member waits.
         """
         outcome = _in_thread(super().run, *args, **kwargs)
         while not concurrent.futures.wait([outcome], CHECK_SECONDS).done:
-            self._check_servers()
-        self._missing = {}
+            self._check_tasks()
+        self._absences.clear()
         try:
             return outcome.result()
         except _LOST as error:
@@ -67,21 +116,19 @@ class ClusterSession(tf.Session):
             who = f"{gone[0]} is gone" if gone else f"the cluster failed ({_line(error)})"
             raise ClusterError(f"{who}: --resume continues from the last checkpoint") from error
 
-    def _check_servers(self) -> None:
-        for job in ("ps", "worker"):
-            now = unreached(self._member.cluster, job)
-            for title in now:
-                if title not in self._missing:
-                    from tqdm import tqdm
+    def _check_tasks(self) -> None:
+        for job in JOBS:
+            for title, seconds in self._absences.seconds(job).items():
+                if seconds > self._member.wait_seconds:
+                    raise unreached_error(title, self._member)
 
-                    tqdm.write(f"Waiting for {title}.")
-                    self._missing[title] = time.monotonic()
-                waited = time.monotonic() - self._missing[title]
-                if job == "ps" and waited > self._member.wait_seconds:
-                    raise ClusterError(
-                        f"{title} has not been reached for {self._member.wait_seconds:g} s: "
-                        "--resume continues from the last checkpoint"
-                    )
+
+def unreached_error(title: str, member: Member) -> ClusterError:
+    """Returns the error of a task that was not reached for the time that a member waits."""
+    return ClusterError(
+        f"{title} has not been reached for {member.wait_seconds:g} s: "
+        "--resume continues from the last checkpoint"
+    )
 
 
 def _in_thread(work: Callable[..., Any], *args: Any, **kwargs: Any) -> concurrent.futures.Future:
@@ -124,6 +171,9 @@ def serve(member: Member) -> None:
 
     Args:
       member: the parameter server's `Member`.
+
+    Raises:
+      ClusterError: no worker has been reached for the time that the member waits.
     """
     with tf.Graph().as_default() as graph:
         left = left_queue(member.task).dequeue()
@@ -133,6 +183,21 @@ def serve(member: Member) -> None:
         session_config(device_filters=[f"/job:ps/task:{member.task}"]),
     )
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+    absences = Absences(member.cluster)
     for _ in range(member.n_workers):
-        _in_thread(session.run, left).result()
+        outcome = _in_thread(session.run, left)
+        while not concurrent.futures.wait([outcome], CHECK_SECONDS).done:
+            _check_workers(member, absences)
+        outcome.result()
     time.sleep(LINGER_SECONDS)
+
+
+def _check_workers(member: Member, absences: Absences) -> None:
+    """Raises ClusterError if no worker has been reached for long; one of them is enough."""
+    missing = absences.seconds("worker")
+    waited = min(missing.values(), default=0.0)
+    if len(missing) == member.n_workers and waited > member.wait_seconds:
+        raise ClusterError(
+            f"none of the {member.n_workers} workers has been reached for "
+            f"{member.wait_seconds:g} s: they must be started, too"
+        )

@@ -23,7 +23,14 @@ from moe_vae.distributed.servers import (
     place_on_servers,
     wait_for_servers,
 )
-from moe_vae.distributed.session import POLL_SECONDS, ClusterSession, left_queue
+from moe_vae.distributed.session import (
+    CHECK_SECONDS,
+    POLL_SECONDS,
+    Absences,
+    ClusterSession,
+    left_queue,
+    unreached_error,
+)
 from moe_vae.distributed.shard import Shard
 from moe_vae.distributed.sockets import own_tcp_sockets
 from moe_vae.messages import say
@@ -88,6 +95,8 @@ class ClusterTrainer(Trainer):
         self._run_number = 0
         self._align: dict[str, Any] = {}
         self._now: dict[str, Any] = {}
+        self._absences = Absences(member.cluster)
+        self._next_check = 0.0
         self.bytes_a_step: list[int] = []
         self._build_agreement()
         super().__init__(model, schedule)
@@ -276,8 +285,8 @@ class ClusterTrainer(Trainer):
           train_set: the whole training set; the worker uses its shard.
 
         Raises:
-          ClusterError: a parameter server is gone, the chief trains another run, or the chief
-            ended with an error.
+          ClusterError: a parameter server is gone, the chief trains another run, has not been
+            reached for long, or ended with an error.
           ParameterError: the shard is smaller than a batch.
         """
         self._steps_an_epoch(train_set)
@@ -287,7 +296,7 @@ class ClusterTrainer(Trainer):
         step, told = _told(self.session.run(self._look))
         while told.status in (NOT_BEGUN, TRAINING):
             if told.status == NOT_BEGUN or step >= told.end:
-                time.sleep(POLL_SECONDS)
+                self._wait_between_epochs()
                 step, told = _told(self.session.run(self._look))
                 continue
             self._check_run(told)
@@ -307,6 +316,20 @@ class ClusterTrainer(Trainer):
         if told.status == FAILED:
             chief = self._member.cluster.title("worker", 0)
             raise ClusterError(f"{chief} ended the training with an error")
+
+    def _wait_between_epochs(self) -> None:
+        """Waits a moment for the chief, which evaluates, draws and saves between two epochs.
+
+        Raises:
+          ClusterError: the chief has not been reached for the time that the member waits.
+        """
+        time.sleep(POLL_SECONDS)
+        if time.monotonic() < self._next_check:
+            return
+        self._next_check = time.monotonic() + CHECK_SECONDS
+        chief = self._member.cluster.title("worker", 0)
+        if self._absences.seconds("worker").get(chief, 0.0) > self._member.wait_seconds:
+            raise unreached_error(chief, self._member)
 
     def _check_run(self, told: _Told) -> None:
         if told.run != self._run_number:

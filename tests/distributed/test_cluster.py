@@ -339,6 +339,55 @@ def test_a_parameter_server_that_was_killed_ends_every_worker(begin, tmp_path):
     assert (tmp_path / "drawn.png").exists()
 
 
+def test_a_parameter_server_that_no_worker_joins_gives_up(begin, tmp_path):
+    (tmp_path / "cluster.json").write_text(json.dumps(two_workers()._asdict()))
+    server = start_one(begin, tmp_path, "ps", 0, [], wait=1)
+    assert ended(server) == 2
+    line = (tmp_path / "ps0").read_text().strip().splitlines()[-1]
+    assert "error: none of the 2 workers has been reached for 1 s" in line
+
+
+def test_a_chief_that_does_not_come_back_ends_the_cluster(begin, tmp_path):
+    wait = 20  # seconds
+    cluster, processes = start_tasks(begin, tmp_path, ["--epochs", "100000"], wait)
+    wait_until(lambda: list((tmp_path / "run" / "checkpoints").glob("epoch-??????")), "an epoch")
+    processes["worker0"].kill()
+    assert ended(processes["worker1"]) == 2
+    expected = f"worker 0 at {cluster.worker[0]} has not been reached for {wait} s"
+    assert expected in (tmp_path / "worker1").read_text()
+    assert ended(processes["ps0"]) == 2
+    assert f"none of the 2 workers has been reached for {wait} s" in (tmp_path / "ps0").read_text()
+
+
+def test_tasks_that_sigterm_ends_say_so_by_their_exit_code(begin, tmp_path):
+    _, processes = start_tasks(begin, tmp_path, ["--epochs", "100000"])
+    wait_until(lambda: list((tmp_path / "run" / "checkpoints").glob("epoch-??????")), "an epoch")
+    for name in ("worker1", "worker0", "ps0"):  # the last one holds what the chief saves
+        processes[name].terminate()
+        assert ended(processes[name]) == 128 + signal.SIGTERM, name
+    assert "Traceback" not in "".join((tmp_path / name).read_text() for name in processes)
+    assert last_checkpoint(tmp_path / "run" / "checkpoints")
+
+
+def test_tasks_are_awaited_from_when_they_were_first_missed(monkeypatch):
+    now, answers = [0.0], {}
+    monkeypatch.setattr(session.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(session, "unreached", lambda cluster, job: answers[job])
+    absences = session.Absences(Cluster(("a:1",), ("b:2", "c:3")))
+    for at, missing, expected in [
+        (0.0, ["worker 0 at b:2"], {"worker 0 at b:2": 0.0}),
+        (
+            5.0,
+            ["worker 0 at b:2", "worker 1 at c:3"],
+            {"worker 0 at b:2": 5.0, "worker 1 at c:3": 0.0},
+        ),
+        (9.0, ["worker 1 at c:3"], {"worker 1 at c:3": 4.0}),
+        (10.0, ["worker 0 at b:2"], {"worker 0 at b:2": 0.0}),
+    ]:
+        now[0], answers["worker"] = at, missing
+        assert absences.seconds("worker") == expected
+
+
 def test_a_run_of_a_cluster_is_not_gone_on_with_alone(begin, tmp_path, capfd):
     _, processes = start_tasks(begin, tmp_path, ["--epochs", "1"])
     assert ended(processes["worker0"]) == 0, (tmp_path / "worker0").read_text()

@@ -1,15 +1,19 @@
-"""Checks the container's files without a build; docker/build_without_docker.sh builds."""
+"""Checks the container's files without a build; test_engine.py checks a built image."""
 
 import ctypes
 import http.server
 import importlib.util
 import io
+import json
 import os
 import re
+import socket
 import subprocess
 import threading
+import time
 import tomllib
 from pathlib import Path
+from string import Template
 from types import SimpleNamespace
 
 import pytest
@@ -27,7 +31,11 @@ ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 TARGETS = ("cpu", "gpu")
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
-PINNED_BASE = re.compile(r"python:3\.11\.\d+-slim-bookworm(@sha256:[0-9a-f]{64})?")
+PINNED_BASE = re.compile(r"python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}")
+LABELS = (
+    *("title", "description", "version", "licenses", "source", "revision"),
+    *("base.name", "base.digest"),
+)
 SECRET = re.compile(r"TOKEN|PASSW|SECRET|CREDENTIAL|API_?KEY", re.IGNORECASE)
 BUILD_TOOLS = re.compile(r"\b(apt-get|apt|gcc|g\+\+|make|curl|wget|sudo)\b")
 
@@ -76,9 +84,10 @@ def problems(text):
     found = stages(text)
     wrong = []
     arguments = [value for instruction, value in found[""][1] if instruction == "ARG"]
-    base = dict(a.split("=", 1) for a in arguments if "=" in a).get("BASE", "")
+    given = dict(a.split("=", 1) for a in arguments if "=" in a)
+    base = Template(given.get("BASE", "")).safe_substitute(given)
     if not PINNED_BASE.fullmatch(base):
-        wrong.append(f"BASE is {base!r}, no exact patch version")
+        wrong.append(f"BASE is {base!r}, no exact patch version with its digest")
     wrong += [
         f"stage {name} is from {parent}, which is neither BASE nor a stage"
         for name, (parent, _) in found.items()
@@ -92,7 +101,26 @@ def problems(text):
         wrong += [f"{name}: {problem}" for problem in stage_problems(steps)]
     for target in set(TARGETS) & set(found):
         wrong += [f"{target}: {problem}" for problem in target_problems(found, target)]
+        wrong += [
+            f"{target}: a builder without BuildKit installs the packages of {name} for nothing"
+            for name in list(found)[: list(found).index(target)]
+            if name not in needed(found, target)
+            and any(i == "RUN" and "install.sh" in value for i, value in found[name][1])
+        ]
     return wrong
+
+
+def needed(found, name):
+    """The stages that a stage is made from, directly or not, and itself."""
+    if name not in found:
+        return set()
+    parent, own = found[name]
+    sources = [
+        value.split()[0].removeprefix("--from=")
+        for instruction, value in own
+        if instruction == "COPY" and value.startswith("--from=")
+    ]
+    return {name}.union(*(needed(found, source) for source in [parent, *sources]))
 
 
 def stage_problems(steps):
@@ -113,24 +141,30 @@ def target_problems(found, target):
     steps = whole(found, target)
     if (last("USER", steps) or "root").split(":")[0] in ("root", "0"):
         yield "runs as root"
-    for needed in ("HEALTHCHECK", "LABEL"):
-        if not last(needed, steps):
-            yield f"no {needed}"
+    if not last("HEALTHCHECK", steps):
+        yield "no HEALTHCHECK"
+    labels = " ".join(value for instruction, value in steps if instruction == "LABEL")
+    for label in LABELS:
+        if f"org.opencontainers.image.{label}=" not in labels:
+            yield f"no label {label}"
+    if "dumb-init" not in (last("ENTRYPOINT", steps) or ""):
+        yield "the first process does not pass signals on"
     for form in ("ENTRYPOINT", "CMD"):
         if not (last(form, steps) or "").startswith("["):
             yield f"{form} is not in the form that starts without a shell"
     expects = f"MOE_VAE_EXPECT_GPU={int(target == 'gpu')}"
     if not any(i == "ENV" and expects in value for i, value in steps):
         yield f"{expects} is not set"
-    copied = [value.split()[0] for i, value in found[target][1] if i == "COPY"]
+    copied = [value.split()[0] for i, value in steps if i == "COPY"]
     packages = f"--from=packages-{target}"
     if packages not in copied or "--from=code" not in copied:
         yield "packages or code are missing"
     elif copied.index("--from=code") < len(copied) - copied[::-1].index(packages):
         yield "the code comes before the packages, which then change with it"
+    allowed = {"docker/install.sh", *(f"docker/lock-{n}.txt" for n in ("build", "cpu", target))}
     for value in (v for i, v in whole(found, f"packages-{target}") if i == "COPY"):
-        if value.split()[0] not in ("docker/install.sh", f"docker/lock-{target}.txt"):
-            yield f"a change of {value.split()[0]} installs all packages again"
+        for source in set(value.split()[:-1]) - allowed:
+            yield f"a change of {source} installs all packages again"
 
 
 def test_dockerfile_follows_the_rules():
@@ -141,6 +175,7 @@ def test_dockerfile_follows_the_rules():
     ("old", "new", "problem"),
     [
         (r"python:3.11.\d+-slim", "python:3.11-slim", "no exact patch"),
+        (r"BASE=\S+", "BASE=python:3.11.15-slim-bookworm", "with its digest"),
         (r"python:3.11.\S+", "python:latest", "`latest`"),
         (r"FROM runtime AS cpu", "FROM debian:12 AS cpu", "neither BASE nor a stage"),
         (r"USER 1000:1000", "USER root", "gpu: runs as root"),
@@ -155,8 +190,16 @@ def test_dockerfile_follows_the_rules():
         (r"ENTRYPOINT \[(.*)\]", r"ENTRYPOINT \1", "without a shell"),
         (r"MOE_VAE_EXPECT_GPU=1", "MOE_VAE_EXPECT_GPU=0", "EXPECT_GPU=1 is not set"),
         (r"(COPY docker/install.sh .*)", r"\1\nCOPY moe_vae /opt", "installs all packages again"),
-        (r"AS cpu\n", "AS cpu\nCOPY --from=code /a /a\n", "the code comes before the packages"),
+        (r"(USER 1000)", r"COPY --from=code /a /a\n\1", "gpu: the code comes before the packages"),
         (r"FROM runtime AS gpu", "FROM runtime AS other", "the targets are"),
+        (r"image.licenses", "image.terms", "cpu: no label licenses"),
+        (r"(AS gpu\n(.*\n)+)LABEL .*source", r"\1LABEL x", "gpu: no label source"),
+        (r'"/opt/venv/bin/dumb-init", "--", ', "", "does not pass signals on"),
+        (
+            r"FROM runtime AS cpu",
+            "FROM installer AS packages-gpu\nRUN sh /opt/install.sh\nFROM runtime AS cpu",
+            "cpu: a builder without BuildKit installs the packages of packages-gpu for nothing",
+        ),
     ],
 )
 def test_rule_finds_what_it_is_for(old, new, problem):
@@ -216,13 +259,18 @@ def pinned():
     return {canonical(name): version for name, version in (line.split("==") for line in lines)}
 
 
-def required():
-    """The pins of what the package and the images' extras need, after pyproject.toml."""
+def extras_of(lock):
+    """The extras of pyproject.toml that lock.sh names for a lock file, after pyproject.toml."""
+    text = (DOCKER / "lock.sh").read_text()
+    command = re.search(rf"docker/lock-{lock}\.txt ((?:.*\\\n)*.*)", text)
+    return re.findall(r"--extra (\w+)", command[1])
+
+
+def required(lock):
+    """The pins of what a lock file is there for: the package's needs with its extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = re.findall(r"--extra (\w+)", (DOCKER / "lock.sh").read_text())
-    assert extras
     needs = [*project["dependencies"]]
-    for extra in extras:
+    for extra in extras_of(lock):
         needs += project["optional-dependencies"][extra]
     names = {canonical(Requirement(need).name) for need in needs}
     return {name: version for name, version in pinned().items() if name in names}
@@ -246,42 +294,62 @@ def disagreements(lock, requirements):
     return sorted(direct.items() ^ requirements.items())
 
 
-LOCKS = {target: (DOCKER / f"lock-{target}.txt").read_text() for target in TARGETS}
+NAMES = ("cpu", "gpu", "test", "build")
+LOCKS = {name: (DOCKER / f"lock-{name}.txt").read_text() for name in NAMES}
+DEVELOPMENT = {"ruff", "mypy", "import-linter", "uv", "mkdocs-material", "mkdocstrings"}
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_lock_agrees_with_the_requirements(target):
-    assert disagreements(locked(LOCKS[target]), required()) == [], "run `make lock`"
+def test_lock_agrees_with_the_requirements():
+    assert disagreements(locked(LOCKS["cpu"]), required("cpu")) == [], "run `make lock`"
+
+
+def test_packages_of_the_tests_are_pinned_beside_those_of_the_image():
+    cpu, test = locked(LOCKS["cpu"]), locked(LOCKS["test"])
+    assert not cpu.keys() & test.keys()
+    both = {name: entry.version for name, entry in {**cpu, **test}.items()}
+    assert required("test").items() <= both.items(), "run `make lock`"
 
 
 @pytest.mark.parametrize("change", [{"tqdm": "1.0"}, {"requests": "2.0"}, {"tqdm": None}])
 def test_disagreement_with_the_requirements_is_found(change):
-    changed = {name: v for name, v in {**required(), **change}.items() if v}
+    changed = {name: v for name, v in {**required("cpu"), **change}.items() if v}
     assert disagreements(locked(LOCKS["cpu"]), changed)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_every_locked_package_has_its_version_and_hashes(target):
-    lines = [line for line in LOCKS[target].splitlines() if re.match(r"[^\s#]", line)]
-    lock = locked(LOCKS[target])
-    assert len(lines) == len(lock) > 100
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_image_has_what_only_a_developer_needs(name):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    tests = {canonical(Requirement(n).name) for n in project["optional-dependencies"]["test"]}
+    assert {"pytest", "selenium", "hypothesis"} <= tests
+    # TensorFlow needs setuptools, and JupyterLab PyYAML.
+    assert locked(LOCKS[name]).keys().isdisjoint(DEVELOPMENT | tests - {"setuptools", "pyyaml"})
+
+
+@pytest.mark.parametrize(("name", "least"), [("cpu", 100), ("gpu", 10), ("test", 5), ("build", 5)])
+def test_every_locked_package_has_its_version_and_hashes(name, least):
+    lines = [line for line in LOCKS[name].splitlines() if re.match(r"[^\s#]", line)]
+    lock = locked(LOCKS[name])
+    assert len(lines) == len(lock) > least
     assert all(line.endswith(" \\") for line in lines)
     assert all(entry.hashes for entry in lock.values())
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_lock_names_no_server_and_no_path(target):
-    assert not re.search(r"://|--(extra-)?index-url|--find-links|\s/\w", LOCKS[target])
+@pytest.mark.parametrize("name", NAMES)
+def test_lock_names_no_server_and_no_path(name):
+    assert not re.search(r"://|--(extra-)?index-url|--find-links|\s/\w", LOCKS[name])
 
 
-def test_gpu_has_what_cpu_has_and_nvidias_packages():
-    cpu, gpu = ({name: entry.version for name, entry in locked(LOCKS[t]).items()} for t in TARGETS)
-    nvidia = {name: version for name, version in gpu.items() if name.startswith("nvidia-")}
-    assert gpu == {**cpu, **nvidia}
-    assert all(name.endswith("-cu12") for name in nvidia)
-    assert nvidia["nvidia-cudnn-cu12"].startswith("9.")
-    assert nvidia["nvidia-cuda-runtime-cu12"].startswith("12.9.")
-    assert script("load_nvidia").pinned(LOCKS["gpu"]) == nvidia
+def test_gpu_adds_nvidias_packages_alone():
+    gpu = {name: entry.version for name, entry in locked(LOCKS["gpu"]).items()}
+    assert all(re.fullmatch(r"nvidia-.*-cu12", name) for name in gpu)
+    assert gpu["nvidia-cudnn-cu12"].startswith("9.")
+    assert gpu["nvidia-cuda-runtime-cu12"].startswith("12.9.")
+    assert script("load_nvidia").pinned(LOCKS["gpu"]) == gpu
+
+
+def test_first_process_and_the_writer_of_the_list_of_packages_are_locked():
+    assert "dumb-init" in locked(LOCKS["cpu"])
+    assert "cyclonedx-bom" in locked(LOCKS["build"])
 
 
 # --- Compose ---
@@ -323,7 +391,33 @@ def test_service_is_its_profile_and_target(compose, target):
     assert (DOCKER / service["build"]["context"]).resolve() == ROOT
     assert (ROOT / service["build"]["dockerfile"]).exists()
     assert service["user"].startswith("${MOE_VAE_UID:-1000}:")
-    assert service["cap_drop"] == ["ALL"]
+
+
+def test_containers_can_write_and_use_no_more_than_they_need(compose, cluster_compose):
+    services = {**compose["services"], **cluster_compose["services"]}
+    assert len(services) == 5
+    for service in services.values():
+        assert service["read_only"] is True
+        assert service["tmpfs"] == ["/tmp"]
+        assert re.fullmatch(r"\$\{MOE_VAE_MEMORY:-\d+g\}", service["mem_limit"])
+        assert 0 < service["pids_limit"] < 10_000
+        assert service["cap_drop"] == ["ALL"]
+        assert service["platform"] == "linux/amd64"
+        assert "init" not in service, "the image has one"
+
+
+def test_number_of_gpus_can_be_chosen(compose):
+    (device,) = compose["services"]["gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device["count"] == "${MOE_VAE_GPUS:-all}"
+
+
+def test_token_can_come_from_a_file_that_inspect_does_not_show(compose):
+    token = yaml.safe_load((DOCKER / "compose.token.yaml").read_text())
+    assert token["services"].keys() == compose["services"].keys()
+    for service in token["services"].values():
+        (secret,) = service["secrets"]
+        assert service["environment"] == [f"JUPYTER_TOKEN_FILE=/run/secrets/{secret}"]
+    assert token["secrets"][secret]["file"].startswith("${JUPYTER_TOKEN_FILE:?")
 
 
 def test_gpu_is_reserved_in_its_own_profile_alone(compose):
@@ -354,9 +448,15 @@ def test_cluster_is_alone_on_a_network_that_leads_nowhere(cluster_compose):
     for service in cluster_compose["services"].values():
         assert service["networks"] == ["cluster"]
         assert not {"ports", "expose", "network_mode", "privileged"} & set(service)
-        assert service["cap_drop"] == ["ALL"]
         assert service["user"].startswith("${MOE_VAE_UID:-1000}:")
         assert "profiles" not in service
+
+
+def test_tasks_that_fail_start_again_and_give_up_in_the_end(cluster_compose):
+    for service in cluster_compose["services"].values():
+        assert re.fullmatch(r"on-failure:[1-9]", service["restart"])
+        wait = option(service["command"], "--wait")
+        assert 10 <= int(re.fullmatch(r"\$\{MOE_VAE_CLUSTER_WAIT:-(\d+)\}", wait)[1]) <= 120
 
 
 def test_services_of_the_cluster_are_the_tasks_of_its_file(cluster_compose):
@@ -375,7 +475,8 @@ def test_services_of_the_cluster_are_the_tasks_of_its_file(cluster_compose):
     assert mounts["/workspace/cluster.json"]["source"] == option(command, "--cluster")
     assert option(command, "--out").startswith("runs/")
     assert "--resume" in command
-    parsed = command_line.parser_of("moe_vae").parse_args([*command[:3], "sample", *command[4:]])
+    words = [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", word) for word in command]
+    parsed = command_line.parser_of("moe_vae").parse_args(words)
     assert parsed.model == "mixture-of-vaes"
 
 
@@ -409,7 +510,7 @@ def entry(tmp_path):
         search = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
         return subprocess.run(
             ["sh", DOCKER / "entrypoint.sh", *words],
-            env={"PATH": search, "TMPDIR": str(tmp_path), **environ},
+            env={"PATH": search, "TMPDIR": str(tmp_path), "HOME": f"{tmp_path}/home", **environ},
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -461,8 +562,62 @@ def test_token_and_port_cannot_be_set_past_the_variable(entry, word):
     assert word in result.stderr
 
 
-def test_token_file_is_refused(entry):
-    assert entry("lab", JUPYTER_TOKEN_FILE="/dev/null").returncode == 2
+def test_token_may_stand_in_a_file(entry):
+    file = entry.directory / "token"
+    file.write_text("abc\n")
+    result = entry("lab", JUPYTER_TOKEN_FILE=str(file))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [REPORT, "jupyter|lab|"]
+    assert "abc" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "environ", "message"),
+    [
+        ("\n", {}, "the token's file, is empty"),
+        (None, {}, "it must be a file in the container that user"),
+        ("abc", {"JUPYTER_TOKEN": "abc"}, "are both set"),
+    ],
+)
+def test_bad_token_file_is_refused_in_one_line(entry, content, environ, message):
+    file = entry.directory / "token"
+    if content is not None:
+        file.write_text(content)
+    result = entry("lab", JUPYTER_TOKEN_FILE=str(file), **environ)
+    assert (result.returncode, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert message in line
+    assert not entry.marker.exists()
+
+
+def test_token_of_a_file_is_taken_without_its_line_break(tmp_path, monkeypatch):
+    (tmp_path / "token").write_text("abc\n")
+    monkeypatch.setenv("JUPYTER_TOKEN_FILE", str(tmp_path / "token"))
+    assert lab_configuration().IdentityProvider.token == "abc"
+    monkeypatch.delenv("JUPYTER_TOKEN_FILE")
+    assert not vars(lab_configuration().IdentityProvider)
+
+
+@pytest.mark.parametrize("words", [["lab"], ["figures"]])
+def test_home_is_made_where_programs_may_write(entry, words):
+    assert entry(*words).returncode == 0
+    assert (entry.directory / "home").is_dir()
+    for stage in ("HOME", "MPLCONFIGDIR"):
+        assert re.search(rf"\b{stage}=/tmp/home", DOCKERFILE)
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"HOME": "/proc/none"}, "cannot write to /proc/none, the value of HOME: set it to"),
+        ({"TMPDIR": "/proc"}, "cannot write to /proc, which every program needs"),
+    ],
+)
+def test_read_only_folder_is_named_before_a_program_starts(entry, environ, message):
+    result = entry("lab", **environ)
+    assert (result.returncode, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert message in line
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can write everywhere")
@@ -471,14 +626,21 @@ def test_folder_that_cannot_be_written_is_told(entry):
     assert "cannot write to" in entry("lab").stderr
 
 
-def test_lab_listens_on_the_published_port_and_asks_no_other_server():
-    configuration = SimpleNamespace(ServerApp=SimpleNamespace(), LabApp=SimpleNamespace())
+def lab_configuration():
+    parts = ("ServerApp", "LabApp", "IdentityProvider")
+    configuration = SimpleNamespace(**{part: SimpleNamespace() for part in parts})
     code = (DOCKER / "jupyter_lab_config.py").read_text()
     exec(code, {"get_config": lambda: configuration})
+    return configuration
+
+
+def test_lab_listens_on_the_published_port_and_asks_no_other_server():
+    configuration = lab_configuration()
     server = configuration.ServerApp
     assert (server.port, server.port_retries, server.root_dir) == (8888, 0, "/workspace")
     assert not {"token", "password"} & vars(server).keys()
     assert configuration.LabApp.news_url is None
+    assert configuration.LabApp.extension_manager == "readonly"
 
 
 # --- The health check ---
@@ -505,12 +667,76 @@ def test_health_of_jupyterlab_is_whether_it_answers(tmp_path, monkeypatch, serve
     healthcheck = script("healthcheck")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(healthcheck, "URL", f"{server}/lab")
-    assert healthcheck.main() == 0, "no JupyterLab is to be asked where a command runs"
     (tmp_path / "moe_vae_lab").touch()
     with pytest.raises(OSError, match="403"):
         healthcheck.main()
     monkeypatch.setattr(healthcheck, "URL", f"{server}/api")
     assert healthcheck.main() == 0
+
+
+@pytest.fixture
+def health(tmp_path, monkeypatch):
+    """The health check of a command: `check(seconds, used)` at a time, with processor times."""
+    healthcheck = script("healthcheck")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(healthcheck, "task_of", lambda: None)
+
+    def check(now, used):
+        monkeypatch.setattr(healthcheck.time, "monotonic", lambda: now)
+        monkeypatch.setattr(healthcheck, "processor_seconds", lambda: used)
+        return healthcheck.main()
+
+    check.module = healthcheck
+    return check
+
+
+def test_health_of_a_command_is_whether_it_computes(health, capsys):
+    assert health(100.0, {"7": 5.0}) == 0, "there is nothing to compare with yet"
+    assert health(130.0, {"7": 20.0}) == 0
+    assert health(160.0, {"7": 20.1, "8": 0.1}) == 1
+    assert "does not compute: 0.7% of a core" in capsys.readouterr().out
+    assert health(190.0, {"8": 30.0}) == 0, "a process that ended counts for nothing"
+
+
+def test_processor_time_is_that_of_the_other_processes():
+    used = script("healthcheck").processor_seconds
+    assert str(os.getpid()) not in used()
+    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as busy:
+        deadline = time.monotonic() + 60
+        while used().get(str(busy.pid), 0.0) < 0.2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        busy.kill()
+
+
+def test_task_of_a_cluster_is_found_by_its_words(tmp_path):
+    words = ["moe_vae", "train", "--cluster", "cluster.json", "--job", "ps", "--task", "0"]
+    process = tmp_path / "7"
+    process.mkdir()
+    (process / "cwd").symlink_to("/workspace")
+    (process / "cmdline").write_bytes("\0".join(["python", "-m", *words, ""]).encode())
+    task_of = script("healthcheck").task_of
+    assert task_of(tmp_path) == (Path("/workspace/cluster.json"), "ps")
+    (process / "cmdline").write_bytes(b"python\0-m\0moe_vae\0train\0")
+    assert task_of(tmp_path) is None
+
+
+def test_health_of_a_task_is_whom_it_reaches(health, tmp_path, monkeypatch, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as there, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # and does not listen
+        here, gone = (f"127.0.0.1:{s.getsockname()[1]}" for s in (there, free))
+        file = tmp_path / "cluster.json"
+        for ps, worker, codes in [
+            ([here], [here, gone], {"worker": 0, "ps": 0}),
+            ([here, gone], [here], {"worker": 1, "ps": 0}),
+            ([here], [gone, gone], {"worker": 0, "ps": 1}),
+        ]:
+            file.write_text(json.dumps({"ps": ps, "worker": worker}))
+            for job, code in codes.items():
+                monkeypatch.setattr(health.module, "task_of", lambda job=job: (file, job))
+                (tmp_path / "moe_vae_health").unlink(missing_ok=True)
+                assert health(0.0, {}) == code, (job, ps, worker)
+    assert f"the ps does not reach {gone}, {gone}" in capsys.readouterr().out
 
 
 def test_health_check_asks_where_jupyterlab_listens():
@@ -592,7 +818,7 @@ def test_another_version_than_the_pinned_one_is_an_error(tmp_path):
     load_nvidia = script("load_nvidia")
     with pytest.raises(RuntimeError, match=r"0\.0 is pinned"):
         load_nvidia.libraries("numpy", "0.0")
-    assert load_nvidia.libraries("numpy", required()["numpy"])
+    assert load_nvidia.libraries("numpy", required("cpu")["numpy"])
     lock = tmp_path / "lock.txt"
     lock.write_text("numpy==1.0 \\\n")
     with pytest.raises(RuntimeError, match="no NVIDIA package"):
@@ -612,5 +838,8 @@ def test_links_of_the_readme_lead_somewhere():
 
 def test_readme_names_the_services_variables():
     text = (DOCKER / "README.md").read_text()
-    for name in ("JUPYTER_TOKEN", "MOE_VAE_UID", "MOE_VAE_EXPECT_GPU", "COMPOSE_PROFILES"):
-        assert name in text
+    files = "".join(path.read_text() for path in DOCKER.glob("compose*.yaml"))
+    variables = set(re.findall(r"\$\{(\w+)", files))
+    assert len(variables) > 5
+    for name in (*variables, "JUPYTER_TOKEN", "MOE_VAE_EXPECT_GPU", "COMPOSE_PROFILES"):
+        assert name in text, name
