@@ -23,7 +23,7 @@ UNIT := not process and not engines and not estimators and not notebooks and not
 PAGE := page.html
 
 .PHONY: figures page test unit long-test browser-test lab notebooks tensorboard results faults docs lint fuzz \
-  wheel oldest nightly lock container clean
+  wheel oldest nightly lock container container-docker clean
 
 figures: $(READY)
 	$(BIN)/python -m moe_vae figures
@@ -112,6 +112,10 @@ lock: $(READY)
 # The container's image, built and checked where there is no Docker engine; needs root.
 container:
 	PYTHON=$(PYTHON) docker/build_without_docker.sh $(TARGET)
+
+# The cpu image, built by a Docker engine and checked; needs root, see the script.
+container-docker: $(READY)
+	PYTHON=$(abspath $(BIN))/python docker/check_with_docker.sh
 
 # A package to install elsewhere, into dist/.
 wheel: $(READY)

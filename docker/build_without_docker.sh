@@ -19,21 +19,14 @@ cd "$(dirname "$0")/.."
 target=${1:-cpu}
 image=localhost/moe_vae:$target
 base=localhost/moe_vae-base:bookworm
-PYTHON=${PYTHON:-python3}
+. docker/offline.sh
 CALLER=4321 # a user that neither the image nor, most likely, this machine has
-
-stop() {
-  echo "build_without_docker.sh: $1" >&2
-  exit 1
-}
 
 [ "$target" = cpu ] || [ "$target" = gpu ] || stop "the target is cpu or gpu, not $target"
 [ "$(id -u)" = 0 ] || stop "run it as root: debootstrap and buildah need that"
-for tool in buildah debootstrap unshare ip; do
-  command -v "$tool" > /dev/null || stop "$tool is missing: apt-get install $tool"
-done
-"$PYTHON" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' ||
-  stop "$PYTHON is not Python 3.11, the version in the image"
+need_tools buildah debootstrap unshare
+command -v ip > /dev/null || stop "ip is missing: apt-get install iproute2"
+need_python
 
 if [ $# -ge 2 ]; then
   mkdir -p "$2"
@@ -46,37 +39,20 @@ mkdir -p "$work/tmp"
 export TMPDIR=$work/tmp BUILDAH_ISOLATION=chroot
 buildah=(buildah --storage-driver vfs --root "$work/storage" --runroot "$work/run")
 
-step() { # prints a heading with the seconds since the start
-  printf '== %5d s  %s\n' "$SECONDS" "$1"
-}
-
-make_base() {
-  step "the base image, by debootstrap"
-  rm -rf "$work/base"
-  debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates \
-    bookworm "$work/base" > "$work/debootstrap.log"
-  tar -C "$work/base" --exclude='./dev/*' --exclude='./proc/*' --exclude='./sys/*' \
-    --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*' -cf "$work/base.tar" .
-  rm -rf "$work/base"
+import_base() {
+  make_base "$work"
   local container
   container=$("${buildah[@]}" from scratch)
   "${buildah[@]}" add --quiet "$container" "$work/base.tar" / > /dev/null
   "${buildah[@]}" commit --quiet --rm "$container" "$base" > /dev/null
-  rm "$work/base.tar"
-}
-
-fetch_packages() {
-  step "the packages of docker/lock-$target.txt"
-  "$PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-    --require-hashes --requirement "docker/lock-$target.txt" --dest "$work/wheels-$target"
-  printf '[global]\nno-index = true\nfind-links = /wheels\n' > "$work/pip.conf"
 }
 
 build() {
   step "the image $image"
   # In Docker's format, because OCI's has no health check. Only RUN sees the two mounts.
   "${buildah[@]}" build --format docker --pull=never --target "$target" \
-    --build-arg "BASE=$base" --volume "$work/wheels-$target:/wheels:ro" \
+    --build-arg "BASE=$base" --build-arg "BASE_NAME=$base" --build-arg "BASE_DIGEST=unknown" \
+    --build-arg "REVISION=$(git rev-parse HEAD)" --volume "$work/wheels-$target:/wheels:ro" \
     --volume "$work/pip.conf:/etc/pip.conf:ro" \
     --file docker/Dockerfile --tag "$image" .
 }
@@ -91,7 +67,8 @@ check_image() {
 import json, sys
 config = json.load(sys.stdin)["Docker"]["config"]
 assert config["User"] == "1000:1000", config["User"]
-assert config["Entrypoint"] == ["/opt/moe_vae/docker/entrypoint.sh"], config["Entrypoint"]
+init = ["/opt/venv/bin/dumb-init", "--"]
+assert config["Entrypoint"] == [*init, "/opt/moe_vae/docker/entrypoint.sh"], config["Entrypoint"]
 assert config["Cmd"] == ["lab"], config["Cmd"]
 assert config["Healthcheck"]["Test"][0] == "CMD", config["Healthcheck"]
 assert config["Labels"]["org.opencontainers.image.title"] == "moe_vae", config["Labels"]
@@ -99,16 +76,17 @@ assert config["Labels"]["org.opencontainers.image.title"] == "moe_vae", config["
   run "$container" -- sh -c '
     set -eu
     [ "$(id -u)" = 1000 ]
-    for tool in gcc cc g++ make git; do
+    for tool in gcc cc g++ make git pip pytest ruff; do
       ! command -v $tool || { echo "$tool is in the image"; exit 1; }
     done
     [ ! -s /etc/pip.conf ] && [ ! -e /opt/installer ] && [ -z "$(ls /wheels 2> /dev/null)" ]
-    [ ! -e /root/.cache ] && [ ! -e /home/moe/.cache ]
+    [ ! -e /root/.cache ] && [ ! -e /tmp/home ]
     [ -z "$(find /opt/moe_vae /opt/venv -writable -not -type l)" ]
-    for folder in /data /home/moe /opt/matplotlib /workspace /workspace/notebooks /workspace/runs; do
+    for folder in /data /workspace /workspace/notebooks /workspace/runs; do
       [ "$(stat -c %a $folder)" = 1777 ] || { echo "not everyone can write to $folder"; exit 1; }
     done
-    [ -n "$(ls /opt/matplotlib/fontlist-*.json)" ]
+    [ -n "$(ls /opt/venv/share/matplotlib/fontlist-*.json)" ]
+    [ -s /opt/venv/sbom.cdx.json ]
     [ -e /opt/moe_vae/moe_vae/cli/__pycache__/main.cpython-311.pyc ]
     python -m moe_vae --version
     [ -z "$(ls /data)" ] && [ -z "$(ls /workspace/runs)" ]'
@@ -122,11 +100,18 @@ check_tests() {
   cp -r tests notebooks results docs docker benchmarks ./*.{cff,md,toml,txt,yml} Makefile LICENSE \
     .dockerignore .gitignore "$checks/repository"
   chmod -R a+rX "$checks/repository"
-  run --volume "$checks/repository:/repository:ro" --env PYTHONDONTWRITEBYTECODE=1 \
+  # Of the tests' own packages the image has none.
+  fetch_packages "$work/wheels-test" test
+  "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-index --no-deps \
+    --find-links "$work/wheels-test" --require-hashes --requirement docker/lock-test.txt \
+    --target "$checks/packages"
+  chmod -R a+rX "$checks/packages"
+  run --volume "$checks/repository:/repository:ro" --volume "$checks/packages:/packages:ro" \
+    --env PYTHONPATH=/packages --env PYTHONDONTWRITEBYTECODE=1 --env HOME=/tmp \
     --env MOE_VAE_DATA= "$container" -- sh -c '
       cd /repository
       python -c "import moe_vae; assert moe_vae.__file__.startswith(\"/opt/moe_vae/\")"
-      pytest -q -p no:cacheprovider -m "not long and not browser and not notebooks"'
+      python -m pytest -q -p no:cacheprovider -m "not long and not browser and not notebooks"'
 }
 
 check_figures() {
@@ -167,8 +152,11 @@ check_gpu() {
   [ "$(wc -l < "$checks/devices")" = 1 ] || stop "that is not one line"
 }
 
-"${buildah[@]}" images --quiet "$base" > /dev/null 2>&1 || make_base
-fetch_packages
+"${buildah[@]}" images --quiet "$base" > /dev/null 2>&1 || import_base
+locks=(build cpu)
+[ "$target" = cpu ] || locks+=(gpu)
+fetch_packages "$work/wheels-$target" "${locks[@]}"
+printf '[global]\nno-index = true\nfind-links = /wheels\n' > "$work/pip.conf"
 build
 [ $# -ge 2 ] || rm -rf "$work/wheels-$target"
 

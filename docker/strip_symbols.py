@@ -14,7 +14,7 @@ MAGIC = b"\x7fELF\x02\x01"  # 64 bits, little-endian
 SEGMENTS = struct.Struct("<Q")  # at 32: where the table of segments begins
 SECTIONS = struct.Struct("<Q")  # at 40: where the table of sections begins
 COUNTS = struct.Struct("<HHHHH")  # at 54: size and number of segments, of sections, of their names
-SEGMENT = struct.Struct("<II6Q")  # its type, flags, position, two addresses, and its size in the file
+SEGMENT = struct.Struct("<II6Q")  # type, flags, position, two addresses, size in the file, ...
 MINIMUM = 1_000_000  # bytes; what is smaller is left alone
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -19,6 +20,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
+from numpy._core import _multiarray_umath
 from packaging.requirements import Requirement
 
 from moe_vae import __version__
@@ -161,7 +163,8 @@ def target_problems(found, target):
         yield "packages or code are missing"
     elif copied.index("--from=code") < len(copied) - copied[::-1].index(packages):
         yield "the code comes before the packages, which then change with it"
-    allowed = {"docker/install.sh", *(f"docker/lock-{n}.txt" for n in ("build", "cpu", target))}
+    scripts = {"docker/install.sh", "docker/strip_symbols.py"}
+    allowed = scripts | {f"docker/lock-{name}.txt" for name in ("build", "cpu", target)}
     for value in (v for i, v in whole(found, f"packages-{target}") if i == "COPY"):
         for source in set(value.split()[:-1]) - allowed:
             yield f"a change of {source} installs all packages again"
@@ -262,7 +265,7 @@ def pinned():
 def extras_of(lock):
     """The extras of pyproject.toml that lock.sh names for a lock file, after pyproject.toml."""
     text = (DOCKER / "lock.sh").read_text()
-    command = re.search(rf"docker/lock-{lock}\.txt ((?:.*\\\n)*.*)", text)
+    command = re.search(rf"^lock\w* docker/lock-{lock}\.txt ((?:.*\\\n)*.*)", text, re.MULTILINE)
     return re.findall(r"--extra (\w+)", command[1])
 
 
@@ -272,7 +275,7 @@ def required(lock):
     needs = [*project["dependencies"]]
     for extra in extras_of(lock):
         needs += project["optional-dependencies"][extra]
-    names = {canonical(Requirement(need).name) for need in needs}
+    names = {canonical(Requirement(need).name) for need in needs} - {"tensorflow"}  # see below
     return {name: version for name, version in pinned().items() if name in names}
 
 
@@ -339,8 +342,15 @@ def test_lock_names_no_server_and_no_path(name):
     assert not re.search(r"://|--(extra-)?index-url|--find-links|\s/\w", LOCKS[name])
 
 
-def test_gpu_adds_nvidias_packages_alone():
+def test_both_images_have_tensorflow_in_the_version_of_the_requirements():
+    assert "tensorflow" not in locked(LOCKS["cpu"])
+    assert locked(LOCKS["cpu"])["tensorflow-cpu"].version == pinned()["tensorflow"], "see cpu.in"
+    assert locked(LOCKS["gpu"])["tensorflow"].version == pinned()["tensorflow"]
+
+
+def test_gpu_adds_tensorflow_and_nvidias_packages_alone():
     gpu = {name: entry.version for name, entry in locked(LOCKS["gpu"]).items()}
+    del gpu["tensorflow"]
     assert all(re.fullmatch(r"nvidia-.*-cu12", name) for name in gpu)
     assert gpu["nvidia-cudnn-cu12"].startswith("9.")
     assert gpu["nvidia-cuda-runtime-cu12"].startswith("12.9.")
@@ -492,9 +502,9 @@ def test_cluster_uses_the_cpu_image_and_the_notebooks_data(cluster_compose, comp
 
 @pytest.mark.parametrize("path", sorted(DOCKER.glob("*.sh")), ids=lambda path: path.name)
 def test_shell_script_can_be_read_by_its_shell(path):
-    shell = re.match(r"#!.*\b(bash|sh)\n", path.read_text())[1]
+    shell = re.search(r"^(?:#!.*\b|# shellcheck shell=)(bash|sh)\n", path.read_text(), re.M)[1]
     subprocess.run([shell, "-n", path], check=True)
-    assert path.name == "install.sh" or os.access(path, os.X_OK)
+    assert path.name in ("install.sh", "offline.sh") or os.access(path, os.X_OK)
 
 
 @pytest.fixture
@@ -823,6 +833,29 @@ def test_another_version_than_the_pinned_one_is_an_error(tmp_path):
     lock.write_text("numpy==1.0 \\\n")
     with pytest.raises(RuntimeError, match="no NVIDIA package"):
         load_nvidia.main(lock)
+
+
+# --- Symbols ---
+
+
+def test_library_without_its_symbols_still_loads(tmp_path):
+    strip = script("strip_symbols").strip
+    library = tmp_path / "library.so"
+    shutil.copy(_multiarray_umath.__file__, library)
+    strip(library)
+    stripped = library.read_bytes()
+    library.write_bytes(stripped + b"symbols")
+    assert strip(library) == len(b"symbols")
+    assert library.read_bytes() == stripped
+    assert strip(library) == 0
+    assert ctypes.CDLL(os.fspath(library)).PyInit__multiarray_umath
+
+
+def test_only_libraries_lose_their_symbols(tmp_path):
+    text = tmp_path / "text.so.txt"
+    text.write_bytes(b"GROUP ( libm.so )" * 100)
+    assert script("strip_symbols").strip(text) == 0
+    assert text.read_bytes() == b"GROUP ( libm.so )" * 100
 
 
 # --- The README ---
