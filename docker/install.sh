@@ -34,9 +34,10 @@ finish() {
     --output-file /opt/venv/sbom.cdx.json "$python"
 
   # What no program of the image reads: headers for compilers, the packages' own tests, symbols for
-  # debuggers.
-  rm -rf "$packages/tensorflow/include" "$packages/pyarrow/include"
-  find "$packages" -depth -type d \( -name test -o -name tests \) -exec rm -rf {} +
+  # debuggers. A folder `test` may be a part of a package's interface, as in TensorFlow.
+  rm -rf "$packages/tensorflow/include" "$packages/pyarrow/include" "$packages/onnx/backend/test"
+  find "$packages" -depth -type d -name tests -exec rm -rf {} +
+  "$python" -c 'import tensorflow, tf_keras, tensorflow_probability, onnxruntime, tf2onnx, pandas, sklearn, faiss'
   for part in "$packages"/tensorflow "$packages"/pyarrow "$packages"/onnxruntime; do
     "$python" /opt/strip_symbols.py "$part"
   done

@@ -69,10 +69,13 @@ def inspect(name, field):
     return json.loads(run("docker", "inspect", "--format", f"{{{{json {field}}}}}", name))
 
 
-def wait_until(is_so, what):
+def wait_until(is_so, what, name=None):
+    """Waits until something is so, as long as the named container runs."""
     deadline = time.monotonic() + PATIENCE
     while not is_so():
         assert time.monotonic() < deadline, f"{what}: not in {PATIENCE} s"
+        if name is not None and not inspect(name, ".State.Running") and not is_so():
+            pytest.fail(f"{what}: the container has ended\n{run('docker', 'logs', name)}")
         time.sleep(0.2)
 
 
@@ -175,7 +178,7 @@ def test_stop_ends_a_training_that_has_just_begun(start, runs, seconds):
 def test_stopped_training_resumes_to_the_same_weights(start, runs):
     folder, options = runs
     name = start(*LOCKED, *options, IMAGE, *TRAIN, "--epochs", "100000")
-    wait_until(lambda: checkpoints(folder), "a checkpoint")
+    wait_until(lambda: checkpoints(folder), "a checkpoint", name)
     assert stop(name) < STOP_SECONDS
     assert inspect(name, ".State.ExitCode") == TERMINATED
     assert "--resume continues" in run("docker", "logs", name)
@@ -196,13 +199,13 @@ def test_stopped_training_resumes_to_the_same_weights(start, runs):
 
 def test_training_is_healthy_while_it_trains(start, runs):
     name = start(*LOCKED, *runs[1], IMAGE, *TRAIN, "--epochs", "100000")
-    wait_until(lambda: checkpoints(runs[0]), "a checkpoint")
-    wait_until(lambda: health(name) == "healthy", "healthy")
+    wait_until(lambda: checkpoints(runs[0]), "a checkpoint", name)
+    wait_until(lambda: health(name) == "healthy", "healthy", name)
     send(name, 19)  # SIGSTOP
-    wait_until(lambda: health(name) == "unhealthy", "unhealthy")
+    wait_until(lambda: health(name) == "unhealthy", "unhealthy", name)
     assert "the command does not compute" in inspect(name, ".State.Health.Log")[-1]["Output"]
     send(name, 18)  # SIGCONT
-    wait_until(lambda: health(name) == "healthy", "healthy again")
+    wait_until(lambda: health(name) == "healthy", "healthy again", name)
 
 
 def test_read_only_container_without_a_temporary_folder_says_what_it_needs():
@@ -239,7 +242,7 @@ def test_lab_takes_its_token_from_a_file(start, token):
     mount = f"{token}:/run/token:ro"
     words = ["--volume", mount, "--env", "JUPYTER_TOKEN_FILE=/run/token"]
     name = start(*LOCKED, *words, "--publish", "127.0.0.1:8888:8888", IMAGE)
-    wait_until(lambda: health(name) == "healthy", "JupyterLab")
+    wait_until(lambda: health(name) == "healthy", "JupyterLab", name)
     lab, secret = check_lab(), token.read_text().strip()
     lab.check(secret)
     assert secret not in run("docker", "inspect", name) + run("docker", "logs", name)
@@ -289,7 +292,9 @@ def test_commands_of_the_readme_reach_the_cpu_profile(compose, token):
     env = {"JUPYTER_TOKEN_FILE": str(token)}
     compose(*files, "--profile", "cpu", "up", "--detach", "--no-build", env=env)
     (name,) = containers()
-    wait_until(lambda: "http://127.0.0.1:8888/lab/tree" in run("docker", "logs", name), "address")
+    wait_until(
+        lambda: "http://127.0.0.1:8888/lab/tree" in run("docker", "logs", name), "address", name
+    )
     assert token.read_text().strip() not in run("docker", "inspect", name)
     for words in documented("logs"):
         assert "http://127.0.0.1:8888/lab/tree" in compose(*words)
