@@ -121,6 +121,7 @@ class RunRecord(_File):
     command: str = ""
     start: str | None = None
     schedule: str | None = None
+    engine: str | None = None
 
     @model_validator(mode="after")
     def _has_shape(self) -> "RunRecord":

@@ -1,7 +1,6 @@
 """What every measurement's results say about the machine, and how they are written."""
 
 import json
-import os
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ import numpy as np
 
 from moe_vae.compat import tf
 from moe_vae.files import write_whole
+from moe_vae.nn.sessions import usable_cores
 from moe_vae.version import FORMAT_VERSION
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ FIGURE_DPI = 100
 def machine() -> dict[str, Any]:
     """Returns dict of this machine's `cores`, `processor` and `versions` of the libraries."""
     return {
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": usable_cores(),
         "processor": _processor(),
         "versions": {
             "python": platform.python_version(),

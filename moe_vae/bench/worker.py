@@ -92,13 +92,17 @@ class _Measured:
         return start_trainer(self._build, {}, SEED)
 
     def epoch(self) -> dict[str, float]:
-        """Trains, evaluates and draws as `Trainer.fit` does; returns the seconds of each."""
-        trainer, train_set = self._trainer, self._train_set
+        """Trains, evaluates and draws as `Trainer.fit` does; returns the seconds of each.
+
+        The first time it builds the graph, too.
+        """
+        train_set = self._train_set
+        trainer, build = _timed("build", lambda: self._trainer)
         z = np.random.normal(size=[1, trainer.model.params["z_dim"]])
         _, train = _timed("train", lambda: trainer.run_epoch(train_set, "loss"))
         losses, evaluate = _timed("evaluate", lambda: trainer.evaluate(train_set))
         _, samples = _timed("samples", lambda: trainer.model.generate_row(trainer.session, z))
-        return {**train, **evaluate, "loss": losses["loss"], **samples}
+        return {**build, **train, **evaluate, "loss": losses["loss"], **samples}
 
     def profile(self) -> dict[str, Any]:
         """Returns where the time of a training's first steps goes; see `profile_step`."""

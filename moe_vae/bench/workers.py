@@ -34,6 +34,7 @@ from moe_vae.files import write_whole
 from moe_vae.messages import say
 from moe_vae.model import Model
 from moe_vae.models.specialists import build_mixture_of_vaes
+from moe_vae.nn.sessions import usable_cores
 from moe_vae.params import ParameterError
 from moe_vae.training.trainer import start_trainer
 
@@ -110,7 +111,7 @@ def run_scaling(
     results = {
         "command": command,
         "settings": settings._asdict(),
-        "machine": {"cores": len(os.sched_getaffinity(0)), "kind": platform.machine()},
+        "machine": {"cores": usable_cores(), "kind": platform.machine()},
         "versions": {"tensorflow": tf.__version__, "numpy": np.__version__},
         "runs": runs,
         "model": model,
@@ -155,7 +156,7 @@ def _measure(n_workers: int, n_experts: int, settings: ScalingSettings) -> dict[
     return {
         "workers": n_workers,
         "experts": n_experts,
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": usable_cores(),
         "steps_an_epoch": n_steps,
         "seconds_of_each_epoch": record["seconds"],
         "seconds_an_epoch": seconds,

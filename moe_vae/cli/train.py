@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moe_vae.cli import options
 from moe_vae.distributed.processes import WAIT_SECONDS, join_cluster
 from moe_vae.distributed.servers import JOBS
+from moe_vae.experiments.engine_choice import AUTO
 from moe_vae.experiments.registry import ENGINES, MODELS, engines_of
 from moe_vae.experiments.run_files import METRICS, TENSORBOARD, RunInterrupted
 from moe_vae.experiments.runs import (
@@ -134,11 +135,12 @@ def _add_engine(command: argparse.ArgumentParser) -> None:
     }
     command.add_argument(
         "--engine",
-        choices=ENGINES,
-        default="plain",
-        help="how the model is computed. plain (default): as in the posts, for every model. fused: "
-        "with a graph written for speed, on images of 28 x 28 pixels, for "
-        f"{models['fused']}. compiled: with XLA, for {models['compiled']}",
+        choices=(AUTO, *ENGINES),
+        default=AUTO,
+        help=f"how the model is computed. {AUTO} (default): by the fastest engine that was "
+        "measured for such a training, else by plain. plain: as in the posts, for every model. "
+        f"fused: with a graph written for speed, on images, for {models['fused']}. compiled: with "
+        f"XLA, for {models['compiled']}",
     )
 
 

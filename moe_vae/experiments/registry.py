@@ -46,6 +46,7 @@ __all__ = [
     "ENGINES",
     "MODELS",
     "POST_MODELS",
+    "TRAINING_BEFORE",
     "ModelEntry",
     "builder",
     "default_params",
@@ -77,8 +78,8 @@ _NETWORK_PARAMS = (
 )
 # What a mixture of VAEs takes over from another besides.
 _MIXTURE_PARAMS = ("n_experts", "manager_layers")
-# What a model leaves out if it begins with another.
-_TRAINING_BEFORE = ("pretrain_epochs", "routing_epochs", "gate_epochs")
+# The epochs of the phases before the last one. A model that begins with another leaves them out.
+TRAINING_BEFORE = ("pretrain_epochs", "routing_epochs", "gate_epochs")
 
 # The parameters that are the number of classes of the data, unless they are set.
 _COUNTS = ("n_classes", "n_clusters", "n_experts")
@@ -316,5 +317,5 @@ def inherited_params(record: Params, defaults: Params) -> Params:
     # A mixture's activation is its experts'; the router's is always the same.
     if "routing" in defaults and not are_mixtures:
         theirs.pop("activation", None)
-    inherited = {**theirs, **dict.fromkeys(_TRAINING_BEFORE, 0)}
+    inherited = {**theirs, **dict.fromkeys(TRAINING_BEFORE, 0)}
     return {key: value for key, value in inherited.items() if key in defaults}

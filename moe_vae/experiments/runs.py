@@ -8,7 +8,7 @@ import contextlib
 import functools
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +20,7 @@ from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSets, Form
 from moe_vae.distributed.processes import chief_of, cluster_record, take_part
 from moe_vae.evaluation.familiarity import loss_quantiles
+from moe_vae.experiments.engine_choice import AUTO, Machine, choose_engine
 from moe_vae.experiments.registry import (
     MODELS,
     builder,
@@ -42,6 +43,7 @@ from moe_vae.experiments.run_files import (
 from moe_vae.experiments.sources import DataChoice, prepare_data
 from moe_vae.messages import say
 from moe_vae.models.information_encoder import InformationEncoder
+from moe_vae.nn.sessions import finds_gpu, usable_cores
 from moe_vae.params import ParameterError, check_params
 from moe_vae.training.checkpoints import Checkpoints, locked
 from moe_vae.training.tensorboard import TensorBoardLog
@@ -76,7 +78,8 @@ class TrainOptions:
 
     Attributes:
       seed: whole number in 0 to 2^32 - 1, of the weights, the noise and the batches.
-      engine: a key of `ENGINES`.
+      engine: one of `ENGINES`, or `AUTO`, with which `choose_engine` decides. The recorded results
+        are the plain engine's, and so is the default.
       schedule: the learning rate's, "constant" or "cosine"; None means the model's own.
       start: the directory of the run whose trained variables the model begins with, or None.
       resume: whether to resume from the last checkpoint in the directory, if there is one.
@@ -150,6 +153,8 @@ def check_engine(
       options: the run's `TrainOptions`.
       is_cluster: whether the run is trained by a cluster of processes.
     """
+    if options.engine == AUTO:  # which never chooses what cannot be
+        return
     builder(model, form.shape, options.engine)
     if options.engine != "plain" and is_cluster:
         raise ParameterError(
@@ -219,6 +224,7 @@ def train_run(
     with locked(directory), _starter(member) as starter:
         data_sets = data.read()
         _check_numbers(model, params, data_sets)
+        options = _with_engine(model, data.form, params, data_sets, options, member is not None)
         data_sets = _prepared(data, params, options.start, data_sets)
         trainer, record = fit_model(model, params, data_sets, directory, options, starter)
         record |= {"source": data.record()}
@@ -228,6 +234,31 @@ def train_run(
     if member is None:
         trainer.session.close()  # a table trains a hundred in one process
     return record
+
+
+def _with_engine(
+    model: str,
+    form: Form,
+    params: Params,
+    data_sets: DataSets,
+    options: TrainOptions,
+    is_cluster: bool,
+) -> TrainOptions:
+    """Returns the options with an engine's name, and says which one was chosen if it was `AUTO`."""
+    if options.engine != AUTO:
+        return options
+    engine, reason = choose_engine(
+        model,
+        form,
+        params,
+        data_sets.train.num_examples,
+        Machine(usable_cores(), finds_gpu()),
+        is_cluster,
+        options.start is not None,
+    )
+    if not is_cluster:  # which has no choice
+        say(f"The engine is {engine}: {reason}.")
+    return replace(options, engine=engine)
 
 
 def _check_numbers(model: str, params: Params, data_sets: DataSets) -> None:
@@ -338,7 +369,7 @@ def fit_model(
         )
     record = run_record(model, trainer, data_sets, options.seed, options.schedule)
     start = {} if options.start is None else {"start": str(options.start)}
-    return trainer, {"command": options.command, **start, **record}
+    return trainer, {"command": options.command, "engine": options.engine, **start, **record}
 
 
 def _restore_checkpoints(trainer: Trainer, data_sets: DataSets, checkpoints: Checkpoints) -> None:

@@ -8,7 +8,14 @@ import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
 
-__all__ = ["chunks", "open_session", "run_in_chunks", "session_config"]
+__all__ = [
+    "chunks",
+    "finds_gpu",
+    "open_session",
+    "run_in_chunks",
+    "session_config",
+    "usable_cores",
+]
 
 # Large enough to keep every core busy; small enough that the activations of ten experts (10 x 500
 # x 784 floats a tensor) take about 16 MB.
@@ -38,13 +45,23 @@ def session_config(splits_operations: bool = False, **options: Any) -> Any:
         a few large operations that run one after the other.
       options: further fields of the `tf.ConfigProto`.
     """
-    n_cores = len(os.sched_getaffinity(0))
+    n_cores = usable_cores()
     return tf.ConfigProto(
         intra_op_parallelism_threads=n_cores if splits_operations else 1,
         inter_op_parallelism_threads=n_cores,
         gpu_options=tf.GPUOptions(allow_growth=True),
         **options,
     )
+
+
+def usable_cores() -> int:
+    """Returns the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def finds_gpu() -> bool:
+    """Returns whether TensorFlow finds a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def chunks(n_examples: int, size: int = CHUNK_SIZE) -> Iterator[slice]:

@@ -50,7 +50,11 @@ def refused(capfd, *words, code=2):
     output, error = capfd.readouterr()
     assert caught.value.code == code, error
     assert output == ""
-    lines = [line for line in error.splitlines() if not line.startswith(("Training ", "Notice: "))]
+    lines = [
+        line
+        for line in error.splitlines()
+        if not line.startswith(("The engine is ", "Training ", "Notice: "))
+    ]
     assert len(lines) == 1, error
     assert re.match(r"python -m moe_vae.*: error: .+", lines[0])
     assert len(lines[0]) < 2_200

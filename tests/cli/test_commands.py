@@ -136,7 +136,8 @@ def error_line(capfd, *words):
     *progress, line = error.splitlines()
     assert re.fullmatch(r"python -m moe_vae.*: error: .+", line), error
     assert all(
-        re.match(r"Training |Going on |Executing |\d+/\d+ epochs", said) for said in progress
+        re.match(r"The engine is |Training |Going on |Executing |\d+/\d+ epochs", said)
+        for said in progress
     ), error
     return line
 

@@ -41,7 +41,9 @@ def test_train_ends_with_ten_lines_and_no_table(capfd):
     assert 3 <= len(output.splitlines()) <= 10
     assert re.match(r"mixture-of-vaes on spiral: 1 epochs in \d+\.\d s\n  accuracy +0\.\d+", output)
     assert output.splitlines()[-1].endswith("are in run/.")
-    assert re.match(r"Training mixture-of-vaes on spiral\.\n1/1 epochs, ", error)
+    assert re.match(
+        r"The engine is plain: .+\.\nTraining mixture-of-vaes on spiral\.\n1/1 epochs, ", error
+    )
 
 
 def test_standard_output_is_json_where_it_is_asked_for(trained, capfd):
@@ -146,6 +148,7 @@ def test_sigterm_before_the_first_epoch_ends_with_its_code():
         stderr=subprocess.PIPE,
         text=True,
     )
+    assert process.stderr.readline().startswith("The engine is ")
     assert process.stderr.readline().startswith("Training ")
     seconds, line = ended(process, signal.SIGTERM)
     assert process.returncode == 143

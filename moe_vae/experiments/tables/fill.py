@@ -34,7 +34,9 @@ from moe_vae.experiments.tables.performance import (
     bench_profile_table,
     bench_scaling_table,
     bench_table,
+    bench_training_table,
     cluster_table,
+    engine_choice_table,
 )
 from moe_vae.experiments.tables.posts import (
     balancing_table,
@@ -76,6 +78,7 @@ RESULTS = (
     "cluster",
     "bench",
     "bench_scaling",
+    "bench_training",
     "faults",
     "fuzz",
     "large-set",
@@ -123,6 +126,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "bench-profile": bench_profile_table,
     "bench-models": bench_models_table,
     "bench-scaling": bench_scaling_table,
+    "bench-training": bench_training_table,
+    "engine-choice": engine_choice_table,
     "faults": faults_table,
     "fuzz": fuzz_table,
 }

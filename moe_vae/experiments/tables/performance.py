@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from moe_vae.experiments.engine_choice import BREAK_EVENS, measured_examples
+from moe_vae.experiments.registry import MODELS
 from moe_vae.experiments.tables.markdown import markdown_table, mebibytes
 
 __all__ = [
@@ -11,7 +13,9 @@ __all__ = [
     "bench_profile_table",
     "bench_scaling_table",
     "bench_table",
+    "bench_training_table",
     "cluster_table",
+    "engine_choice_table",
 ]
 
 Values = dict[str, Any]
@@ -163,6 +167,40 @@ def cluster_table(results: Values) -> str:
         (
             run["experts"],
             run["workers"] or "none (one process)",
+def bench_training_table(results: Values) -> str:
+    """Milliseconds of a training step and memory, by the number of experts."""
+    points: dict[int, list[Values]] = {}
+    for point in results["bench_training"]["points"]:
+        points.setdefault(point["experts"], []).append(point)
+    rows = [
+        (
+            experts,
+            *(f"{1e3 * point['seconds']:.2f}" for point in of_number),
+            *(mebibytes(point["peak_bytes"]) for point in of_number),
+        )
+        for experts, of_number in points.items()
+    ]
+    columns = [f"{point['engine']}, {point['stage']}" for point in next(iter(points.values()))]
+    units = ("step (ms)", "peak memory (MiB)")
+    titles = (f"{column}: {unit}" for unit in units for column in columns)
+    return markdown_table(("experts", *titles), rows)
+
+
+def engine_choice_table(results: Values) -> str:
+    """From how many examples on each measured engine is faster than the plain one."""
+    rows = [
+        (
+            MODELS[entry.model].label,
+            " ".join(f"{name}={value}" for name, value in entry.params.items()),
+            entry.engine,
+            entry.cores,
+            f"{measured_examples(entry, results['bench']):,}",
+        )
+        for entry in BREAK_EVENS
+    ]
+    return markdown_table(("model", "with", "engine", "cores", "pays from examples"), rows)
+
+
             f"{run['seconds_an_epoch']:.2f}",
             f"{run['seconds_an_epoch'] / alone[run['experts']]:.2f}",
             f"{run['bytes_a_step_and_worker'] / 1e6:.1f}",
