@@ -10,25 +10,46 @@ were written for TensorFlow 1, and TensorFlow 2 still carries that interface as
 - deprecation notes and TensorFlow's notes at start-up are silenced; every fault in a graph is still
   raised as a Python exception.
 
+What XLA compiles for the processor is kept on the disk, so that the next process need not compile
+it again; see `compilation_cache`.
+
 A GPU multiplies in single precision, as a CPU does. For TF32 products call
 `tf.config.experimental.enable_tensor_float_32_execution(True)`.
 """
 
 import contextlib
+import hashlib
+import importlib.metadata
 import os
+import platform
 import re
 import sys
 import tempfile
 import types
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Session", "Tensor", "reason_of", "tf", "tfd"]
+__all__ = [
+    "CACHE_VARIABLE",
+    "Session",
+    "Tensor",
+    "compilation_cache",
+    "reason_of",
+    "tf",
+    "tfd",
+    "with_cache",
+]
 
 # What type hints call a `tf.Tensor` and a `tf.Session`, which TensorFlow 2 gives no types for.
 Tensor = Any
 Session = Any
+
+# The environment variable that names the directory of what XLA compiles, or switches it off.
+CACHE_VARIABLE = "MOE_VAE_XLA_CACHE"
+_OFF = "off"
+_XLA_FLAGS = "TF_XLA_FLAGS"
 
 _WHAT_TO_DO = (
     "import moe_vae before TensorFlow, or start with TF_USE_LEGACY_KERAS=1 in the environment and "
@@ -69,6 +90,55 @@ _NO_REASONS = (
 )
 
 
+def compilation_cache() -> Path | None:
+    """Returns the directory in which XLA keeps what it compiles, or None if it keeps nothing.
+
+    It is a folder of the directory in the environment variable `MOE_VAE_XLA_CACHE`, by default
+    `moe_vae/xla` in the user's cache. "off" switches it off, and so do `TF_XLA_FLAGS` of the user's
+    own and a directory that cannot be written. XLA writes each file under another name and renames
+    it, so processes may share the directory.
+    """
+    named = os.environ.get(CACHE_VARIABLE, "")
+    if named == _OFF:
+        return None
+    of_user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    directory = Path(named or of_user / "moe_vae" / "xla").absolute() / _kind_of_machine()
+    if os.environ.get(_XLA_FLAGS, _cache_flags(directory)) != _cache_flags(directory):
+        return None
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return directory if os.access(directory, os.W_OK) else None
+
+
+def with_cache(directory: Path) -> dict[str, str]:
+    """Returns the environment of a process that keeps what XLA compiles in another directory."""
+    others = {name: value for name, value in os.environ.items() if name != _XLA_FLAGS}
+    return {**others, CACHE_VARIABLE: str(directory)}
+
+
+def _kind_of_machine() -> str:
+    """Returns a folder's name: compiled code is for one processor, its cores and one TensorFlow."""
+    lines = _read_if_there(Path("/proc/cpuinfo")).splitlines()
+    of_processor = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    version = importlib.metadata.version("tensorflow")
+    kind = "\n".join([version, platform.machine(), str(n_cores), *sorted(of_processor)])
+    return f"{version}-{hashlib.sha256(kind.encode()).hexdigest()[:12]}"
+
+
+def _read_if_there(path: Path) -> str:
+    return path.read_text() if path.exists() else ""  # Linux alone has it
+
+
+def _cache_flags(directory: Path) -> str:
+    return (
+        f'--tf_xla_persistent_cache_directory="{directory}" '
+        "--tf_xla_persistent_cache_device_types=CPU"
+    )
+
+
 class _LazyModule(types.ModuleType):
     """A stand-in for a module that is imported when its first attribute is used."""
 
@@ -94,6 +164,8 @@ def _load_tensorflow() -> Any:
 
 def _set_up_tensorflow() -> Any:
     warnings.filterwarnings("ignore", message=r"`tf\.layers\.\w+` is deprecated")
+    if (cache := compilation_cache()) is not None:
+        os.environ[_XLA_FLAGS] = _cache_flags(cache)  # read at the first session
     with _stderr_held_back():
         # Before TensorFlow: after it, this import would also load TensorFlow Probability's package
         # `experimental`, which takes a quarter of a second.

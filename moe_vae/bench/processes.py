@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from moe_vae.bench.worker import MODEL_ENGINES, POST_ENGINES
+from moe_vae.compat import with_cache
 from moe_vae.experiments.sources import DataChoice
 from moe_vae.messages import say
 
@@ -131,12 +132,17 @@ class MeasuredProcess:
     Args:
       name: what error messages call it.
       command: the words of its command.
+      cache: the directory of what XLA compiles; None means the user's.
     """
 
-    def __init__(self, name: str, command: Sequence[str]) -> None:
+    def __init__(self, name: str, command: Sequence[str], cache: Path | None = None) -> None:
         self._name = name
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=None if cache is None else with_cache(cache),
         )
 
     def ask(self, word: str) -> dict[str, Any]:
@@ -168,17 +174,18 @@ class MeasuredProcess:
 
 @contextlib.contextmanager
 def running(
-    commands: Mapping[str, Sequence[str]], of_model: str = ""
+    commands: Mapping[str, Sequence[str]], of_model: str = "", cache: Path | None = None
 ) -> Iterator[dict[str, MeasuredProcess]]:
     """Yields a process for each command, by its name, and stops them at the end of the block.
 
     Args:
       commands: dict of name to command.
       of_model: what error messages put before the name.
+      cache: see `MeasuredProcess`.
     """
     with contextlib.ExitStack() as stack:
         processes = {}
         for name, command in commands.items():
-            processes[name] = MeasuredProcess(f"{of_model}{name}", command)
+            processes[name] = MeasuredProcess(f"{of_model}{name}", command, cache)
             stack.callback(processes[name].stop)
         yield processes

@@ -1,26 +1,27 @@
-"""Checks of the machine: cores, memory, and the disk that runs are written to."""
+"""Checks of the machine: cores, memory, the disk that runs are written to, and XLA's cache."""
 
 import os
 import shutil
 from pathlib import Path
 
+from moe_vae.compat import CACHE_VARIABLE, compilation_cache
 from moe_vae.diagnosis.findings import Finding
 
 __all__ = ["check_machine"]
 
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 # A training of post 3 on MNIST takes 1.3 GiB; a run with its checkpoints takes some 100 MB.
 MEMORY_NEEDED = 2 * GIB
 DISK_NEEDED = 1 * GIB
 
 
 def check_machine(folder: Path) -> list[Finding]:
-    """Returns findings about cores, memory and disk.
+    """Returns findings about cores, memory, disk and the cache of what XLA compiles.
 
     Args:
       folder: where runs are to be written.
     """
-    return [_cores(), _memory(), _disk(folder)]
+    return [_cores(), _memory(), _disk(folder), _cache()]
 
 
 def _cores() -> Finding:
@@ -50,6 +51,14 @@ def _disk(folder: Path) -> Finding:
     return _judge(
         "free disk", shutil.disk_usage(folder).free, DISK_NEEDED, "delete runs that you do not need"
     )
+
+
+def _cache() -> Finding:
+    cache = compilation_cache()
+    if cache is None:
+        return Finding("XLA's cache", f"off; {CACHE_VARIABLE} can name a directory")
+    sizes = [path.stat().st_size for path in cache.iterdir()]
+    return Finding("XLA's cache", f"{cache}: {len(sizes)} files, {sum(sizes) / MIB:.1f} MiB")
 
 
 def _judge(name: str, free: int, needed: int, cure: str) -> Finding:

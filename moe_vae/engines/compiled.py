@@ -2,20 +2,23 @@
 
 No formula is written twice. The engine copies the plain graph into a function, puts the training
 loop around it, and XLA compiles both into one operation. XLA merges many small passes over the same
-numbers and splits large products over the cores.
+numbers and splits large products over the cores. What it compiled is kept on the disk; see
+`moe_vae.compat.compilation_cache`.
 """
 
 import functools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from moe_vae.compat import Tensor, tf
+from moe_vae.compat import CACHE_VARIABLE, Tensor, compilation_cache, reason_of, tf
+from moe_vae.data.dataset import DataSet
 from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.model import Model
 from moe_vae.nn.layers import average_updates
 from moe_vae.nn.noise import noise_key
 from moe_vae.params import ParameterError
 from moe_vae.training.gradients import trained_by
+from moe_vae.training.trainer import TrainingError
 
 __all__ = ["CompiledTrainer", "compiled"]
 
@@ -94,6 +97,18 @@ class CompiledTrainer(LoopedTrainer):
     def _loop(self, phase: str, loss: Tensor, variables: list) -> Any:
         loop = functools.partial(super()._loop, phase, loss, variables)
         return tf.function(loop, jit_compile=True, autograph=False)()
+
+    def run_epoch(self, train_set: DataSet, phase: str) -> dict[str, float]:
+        try:
+            return super().run_epoch(train_set, phase)
+        except (tf.errors.InternalError, tf.errors.OutOfRangeError) as error:
+            cache = compilation_cache()
+            if cache is None:
+                raise
+            raise TrainingError(
+                f"what XLA compiled cannot be run ({reason_of(error)}); {cache} may be damaged: "
+                f"delete it, or set {CACHE_VARIABLE}=off"
+            ) from error
 
 
 def compiled(build: Callable[..., Model]) -> Callable[..., Model]:

@@ -668,7 +668,10 @@ def test_a_model_has_a_row_for_both_engines():
         "profile": {"kinds": {kind: {"seconds": seconds} for kind, seconds in kinds.items()}},
     }
     lines = bench_models_table({"bench": {"models": {"VaDE": model}}}).splitlines()
-    assert lines[2:] == ["| VaDE | 2.00 | 3.00 | 1.50 | 4.50 | 512 | 1024 | 10% | 50% |"]
+    assert lines[2:] == ["| VaDE | 2.00 | 3.00 | 1.50 | 4.50 |  | 512 | 1024 | 10% | 50% |"]
+    model["first_epoch_from_cache"] = {"train": 2.5}
+    lines = bench_models_table({"bench": {"models": {"VaDE": model}}}).splitlines()
+    assert lines[2:] == ["| VaDE | 2.00 | 3.00 | 1.50 | 4.50 | 2.50 | 512 | 1024 | 10% | 50% |"]
 
 
 def test_workers_are_compared_with_one_process():
