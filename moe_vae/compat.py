@@ -98,11 +98,11 @@ def compilation_cache() -> Path | None:
     own and a directory that cannot be written. XLA writes each file under another name and renames
     it, so processes may share the directory.
     """
-    named = os.environ.get(CACHE_VARIABLE, "")
-    if named == _OFF:
+    named, version = os.environ.get(CACHE_VARIABLE, ""), _tensorflow_version()
+    if named == _OFF or version is None:
         return None
     of_user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    directory = Path(named or of_user / "moe_vae" / "xla").absolute() / _kind_of_machine()
+    directory = Path(named or of_user / "moe_vae" / "xla").absolute() / _kind_of_code(version)
     if os.environ.get(_XLA_FLAGS, _cache_flags(directory)) != _cache_flags(directory):
         return None
     try:
@@ -118,12 +118,19 @@ def with_cache(directory: Path) -> dict[str, str]:
     return {**others, CACHE_VARIABLE: str(directory)}
 
 
-def _kind_of_machine() -> str:
+def _tensorflow_version() -> str | None:
+    """Returns the version of the installed TensorFlow, which need not be loaded, or None."""
+    for package in ("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(package)
+    return None
+
+
+def _kind_of_code(version: str) -> str:
     """Returns a folder's name: compiled code is for one processor, its cores and one TensorFlow."""
     lines = _read_if_there(Path("/proc/cpuinfo")).splitlines()
     of_processor = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    version = importlib.metadata.version("tensorflow")
     kind = "\n".join([version, platform.machine(), str(n_cores), *sorted(of_processor)])
     return f"{version}-{hashlib.sha256(kind.encode()).hexdigest()[:12]}"
 

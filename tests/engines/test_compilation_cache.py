@@ -1,5 +1,6 @@
 """What XLA compiled is kept for the next process, where that is possible."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -101,6 +102,16 @@ def test_the_cache_can_be_switched_off(tmp_path, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert compilation_cache() is None
     assert cache_value(tmp_path).startswith("off")
+
+
+def test_without_tensorflow_there_is_no_cache(monkeypatch):
+    def fail(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.delenv(CACHE_VARIABLE)
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    monkeypatch.setattr(importlib.metadata, "version", fail)
+    assert compilation_cache() is None
 
 
 def test_a_cache_that_cannot_be_written_is_none(tmp_path, monkeypatch):
