@@ -101,8 +101,10 @@ def compilation_cache() -> Path | None:
     named, version = os.environ.get(CACHE_VARIABLE, ""), _tensorflow_version()
     if named == _OFF or version is None:
         return None
-    of_user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    directory = Path(named or of_user / "moe_vae" / "xla").absolute() / _kind_of_code(version)
+    of_user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if not named and not os.path.isabs(of_user):  # a user without a home
+        return None
+    directory = Path(named or Path(of_user, "moe_vae", "xla")).absolute() / _kind_of_code(version)
     if os.environ.get(_XLA_FLAGS, _cache_flags(directory)) != _cache_flags(directory):
         return None
     try:
