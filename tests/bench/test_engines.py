@@ -135,9 +135,9 @@ def test_a_bench_has_ratios_of_the_same_run(tmp_path, small_bench):
         assert (model["times_compiled"], model["medians"]["compiled"]) == (1.5, 2.0)
         assert len(model["epochs"]["plain"]) == engines.N_MODEL_EPOCHS
         assert model["first_epoch"]["compiled"]["train"] == 2.0
+        assert model["first_epoch_from_cache"]["train"] == 2.0
     assert (tmp_path / "results/figures/bench.png").exists()
 
-        assert model["first_epoch_from_cache"]["train"] == 2.0
 
 def test_the_beginning_the_end_and_the_middle_of_a_training_have_medians_of_their_own():
     epochs = {"fused": [{"train": float(t)} for t in (9, 8, 7, 3, 3, 3, 3, 2, 1, 0)]}
