@@ -37,7 +37,7 @@ finish() {
   # debuggers. A folder `test` may be a part of a package's interface, as in TensorFlow.
   rm -rf "$packages/tensorflow/include" "$packages/pyarrow/include" "$packages/onnx/backend/test"
   find "$packages" -depth -type d -name tests -exec rm -rf {} +
-  "$python" -c 'import tensorflow, tf_keras, tensorflow_probability, onnxruntime, tf2onnx, pandas, sklearn, faiss'
+  "$python" -B -c 'import tensorflow, tf_keras, tensorflow_probability, onnxruntime, tf2onnx, pandas, sklearn, faiss'
   for part in "$packages"/tensorflow "$packages"/pyarrow "$packages"/onnxruntime; do
     "$python" /opt/strip_symbols.py "$part"
   done
@@ -64,7 +64,7 @@ environment)
 
   # Matplotlib's list of fonts, which the entry point copies to where Matplotlib may write.
   mkdir -p /opt/venv/share/matplotlib
-  MPLCONFIGDIR=/opt/venv/share/matplotlib "$python" -c 'import matplotlib.font_manager'
+  MPLCONFIGDIR=/opt/venv/share/matplotlib "$python" -B -c 'import matplotlib.font_manager'
   finish
   ;;
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -867,6 +868,41 @@ def test_links_of_the_readme_lead_somewhere():
     local = [link for link in links if "://" not in link]
     assert local
     assert all((DOCKER / link).exists() for link in local)
+
+
+def typed(page, program):
+    """The commands of a page's blocks and lines that begin with a program's name, as words."""
+    text = (ROOT / page).read_text().replace("\\\n", " ")
+    commands = re.findall(
+        rf"^(?:\w+=\S+ )*({program} [^\n]*)|`(?:\w+=\S+ )*({program} [^`]*)`", text, re.M
+    )
+    return [shlex.split(block or line) for block, line in commands]
+
+
+def test_commands_that_the_readme_runs_in_an_image_are_the_command_lines():
+    seen = []
+    for words in typed("docker/README.md", "docker run"):
+        place = next((n for n, word in enumerate(words) if word.startswith("moe_vae:")), None)
+        if place is None or "--entrypoint" in words or not words[place + 1 :]:
+            continue
+        command_line.parser_of("moe_vae").parse_args(words[place + 1 :])
+        seen.append(words[place])
+    assert set(seen) == {"moe_vae:cpu", "moe_vae:gpu"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docker/README.md"])
+def test_commands_for_compose_name_files_profiles_and_services(page, compose):
+    commands = typed(page, "docker compose")
+    assert commands
+    for words in commands:
+        if words[2:] == ["version"]:
+            continue
+        files = [words[n + 1] for n, word in enumerate(words) if word == "-f"]
+        assert files, words
+        assert all((ROOT / file).exists() for file in files), words
+        profiles = [words[n + 1] for n, word in enumerate(words) if word == "--profile"]
+        assert set(profiles) <= {s["profiles"][0] for s in compose["services"].values()}, words
+        assert {"up", "logs", "down", "cp"} & set(words), words
 
 
 def test_readme_names_the_services_variables():

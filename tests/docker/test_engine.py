@@ -153,6 +153,16 @@ def test_figures_belong_to_who_asked_for_them(tmp_path):
     assert {file.stat().st_uid for file in files} == {int(CALLER.partition(":")[0])}
 
 
+def test_training_of_the_readme(tmp_path):
+    blocks = re.findall(r"^```\n(.*?)^```", (DOCKER / "README.md").read_text(), re.M | re.S)
+    (block,) = [b for b in blocks if "moe_vae:cpu" in b and "train" in b]
+    lines = [line for line in block.splitlines() if not line.startswith("docker build")]
+    script = "\n".join(lines).replace("moe_vae:cpu", IMAGE)
+    subprocess.run(["sh", "-e", "-c", script], cwd=tmp_path, check=True, timeout=PATIENCE)
+    record = json.loads((tmp_path / "runs" / "mixture" / "metrics.json").read_text())
+    assert len(record["history"]["loss"]) == 5
+
+
 # --- A training: it can be stopped, resumed and watched ---
 
 
@@ -310,8 +320,12 @@ def cluster(tmp_path):
 
     def files(n_epochs):
         services = yaml.safe_load((DOCKER / "compose.cluster.yaml").read_text())["services"]
+        watch = {"interval": "2s", "timeout": "30s", "start_period": "0s"}
         commands = {
-            name: {"command": [*service["command"], "--epochs", str(n_epochs)]}
+            name: {
+                "command": [*service["command"], "--epochs", str(n_epochs)],
+                "healthcheck": watch,
+            }
             for name, service in services.items()
         }
         override = tmp_path / "override.yaml"
@@ -342,7 +356,8 @@ def last_epoch(name):
 
 
 def test_cluster_survives_a_killed_worker_and_a_killed_parameter_server(compose, cluster):
-    compose(*cluster(25), "up", "--detach", "--no-build")
+    n_epochs = 40
+    compose(*cluster(n_epochs), "up", "--detach", "--no-build")
     names = {task: state[3] for task, state in states().items()}
     assert names.keys() == {"ps", "worker-0", "worker-1"}
     wait_until(lambda: last_epoch(names["worker-0"]) >= 1, "an epoch")
@@ -351,7 +366,9 @@ def test_cluster_survives_a_killed_worker_and_a_killed_parameter_server(compose,
     wait_until(lambda: states()["worker-1"][2] == 1, "the worker's second start")
     reached = last_epoch(names["worker-0"])
     wait_until(lambda: last_epoch(names["worker-0"]) > reached, "another epoch")
-    assert last_epoch(names["worker-0"]) < 25, "it was over before the parameter server was killed"
+    assert last_epoch(names["worker-0"]) < n_epochs, (
+        "it was over before the parameter server was killed"
+    )
     send(names["ps"], KILLED)
     wait_until(lambda: not any(state[0] for state in states().values()), "the end")
     assert {task: state[1] for task, state in states().items()} == dict.fromkeys(names, 0)
