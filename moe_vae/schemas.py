@@ -38,6 +38,7 @@ __all__ = [
     "RunResults",
     "ScalingResults",
     "ShownRuns",
+    "SoakResults",
     "StepResults",
     "TrainingState",
     "checked",
@@ -236,6 +237,21 @@ class PointResults(Results):
     """The measurements of `bench --scaling`, as far as their figure reads them."""
 
     points: list[dict[str, Any]]
+
+
+class _Held(_Part):
+    """What a process holds after a round or a checkpoint of the soak."""
+
+    memory_mb: float
+    open_files: Count
+
+
+class SoakResults(Results):
+    """The results of `make soak`, as far as their figure reads them."""
+
+    growth_mb: dict[str, float]
+    rounds: Annotated[list[_Held], Field(min_length=2)]
+    checkpoints: Annotated[list[_Held], Field(min_length=2)]
 
 
 class _Examples(_Part):

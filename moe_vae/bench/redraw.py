@@ -8,11 +8,14 @@ from moe_vae.bench.engines import BENCH_OUT
 from moe_vae.bench.growth import GROWTH_OUT, POINT
 from moe_vae.bench.workers import SCALING_OUT
 from moe_vae.experiments.run_files import read_json
+from moe_vae.plots.soak import plot_soak
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["draw_measurements"]
+
+SOAK = "soak.json"  # of `make soak`
 
 
 def draw_measurements(results: Path) -> "dict[str, Figure]":
@@ -24,7 +27,7 @@ def draw_measurements(results: Path) -> "dict[str, Figure]":
     Returns:
       Dict of name to `matplotlib.figure.Figure`, each under the name that its measurement gives it.
     """
-    from moe_vae.schemas import EpochResults, PointResults, ScalingResults
+    from moe_vae.schemas import EpochResults, PointResults, ScalingResults, SoakResults
 
     figures = {}
     if (path := results / BENCH_OUT.name).exists():
@@ -36,4 +39,6 @@ def draw_measurements(results: Path) -> "dict[str, Figure]":
         n_examples = scaling["settings"]["examples"]
         parts = scaling["runs"], scaling["model"], scaling["drawn_out"]
         figures["cluster_scaling"] = plot_scaling(*parts, n_examples)
+    if (path := results / SOAK).exists():
+        figures["soak"] = plot_soak(read_json(path, SoakResults))
     return figures

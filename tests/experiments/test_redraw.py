@@ -24,7 +24,7 @@ def test_the_posts_figures_are_of_the_posts_own_seed(drawn):
 
 
 def test_the_committed_figures_of_numbers_are_all_redrawn(drawn):
-    endings = ("losses", "confusion", "errors", "plane", "digits", "bench", "scaling")
+    endings = ("losses", "confusion", "errors", "plane", "digits", "bench", "scaling", "soak")
     committed = {path.stem for path in (RESULTS / "figures").iterdir()}
     of_numbers = {name for name in committed if name.endswith(endings)}
     assert len(of_numbers) > 15

@@ -52,6 +52,7 @@ from moe_vae.experiments.tables.regression import (
     pairs_table,
 )
 from moe_vae.experiments.tables.router_trials import router_trials_table
+from moe_vae.experiments.tables.soak import soak_table
 from moe_vae.experiments.tables.specialists import (
     ablation_table,
     hierarchy_table,
@@ -81,6 +82,7 @@ RESULTS = (
     "bench_training",
     "faults",
     "fuzz",
+    "soak",
     "large-set",
     *RECIPES,
 )
@@ -130,6 +132,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "engine-choice": engine_choice_table,
     "faults": faults_table,
     "fuzz": fuzz_table,
+    "soak": soak_table,
 }
 
 _OPENING = re.compile(r"^<!-- table: (\S+) -->\n", re.MULTILINE)
