@@ -23,7 +23,7 @@ UNIT := not process and not engines and not estimators and not notebooks and not
 PAGE := page.html
 
 .PHONY: figures page test unit long-test browser-test lab notebooks tensorboard results faults docs lint fuzz \
-  wheel oldest nightly lock container container-docker clean
+  soak wheel oldest nightly lock container container-docker clean
 
 figures: $(READY)
 	$(BIN)/python -m moe_vae figures
@@ -94,9 +94,9 @@ results: $(READY)
 	$(BIN)/python -m moe_vae bench --scaling
 	$(BIN)/python -m moe_vae tables
 
-# The README's table of faults: makes every one of them again.
+# The table of faults: makes every one of them again.
 faults: $(READY)
-	$(BIN)/python -m pytest tests/training/test_faults.py --faults results/faults.json
+	$(BIN)/python -m pytest tests/faults --faults results/faults.json -n 2 --dist loadgroup
 	$(BIN)/python -m moe_vae tables
 
 # Random bytes for the readers of files, a million for each; one core takes about an hour.
@@ -104,6 +104,11 @@ FUZZ_RUNS ?= 1000000
 fuzz: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3,<4'
 	$(BIN)/python tests/fuzz/fuzz.py --runs $(FUZZ_RUNS) --out results/fuzz.json
+
+# Hundreds of trainings in one process, and of checkpoints in one directory: nothing may grow.
+soak: $(READY)
+	$(BIN)/python tests/soak/soak.py --out results/soak.json
+	$(BIN)/python -m moe_vae tables
 
 # The container's lock files, after a change of requirements.txt or pyproject.toml.
 lock: $(READY)

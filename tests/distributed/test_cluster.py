@@ -629,12 +629,15 @@ def test_ctrl_c_ends_the_cluster_with_what_was_learned(cluster_command, tmp_path
     wait_until(has_checkpoint(tmp_path), "a checkpoint")
     assert len(processes_of(tmp_path)) == 4
     process.send_signal(signal.SIGINT)
-    assert process.wait(PATIENCE) == 0, (tmp_path / "err").read_text()
+    said = tmp_path / "err"
+    assert process.wait(PATIENCE) == 130, said.read_text()
     assert processes_of(tmp_path) == {}
     record = read_json(tmp_path / "run" / "metrics.json")
     assert record["interrupted"] is True
-    assert len(record["history"]["loss"]) >= 1
-    assert "Interrupted after" in (tmp_path / "out").read_text()
+    n_epochs = len(record["history"]["loss"])
+    assert n_epochs >= 1
+    last = said.read_text().splitlines()[-1]
+    assert last.startswith(f"python -m moe_vae: interrupted after {n_epochs} epochs: what was")
 
 
 @pytest.mark.long
@@ -647,8 +650,7 @@ def test_cluster_trains_a_model_and_stops_every_process(cluster_command, tmp_pat
     shape = {"workers": 3, "parameter_servers": 2, "synchronous": True}
     assert record["cluster"].items() >= shape.items()
     assert list((tmp_path / "run" / "tensorboard").iterdir())
-    shown = (tmp_path / "out").read_text()
-    assert "\n3/3 epochs, " in shown
+    assert "\n3/3 epochs, " in (tmp_path / "err").read_text()
     main(["evaluate", "--run", str(tmp_path / "run"), "--data", "spiral"])
     evaluation = read_json(tmp_path / "run" / "evaluation.json")
     assert evaluation["test"]["accuracy"] == pytest.approx(record["test"]["accuracy"])
@@ -668,5 +670,5 @@ def test_a_process_that_fails_stops_the_cluster(cluster_command, tmp_path, job, 
     os.kill(pid, signal.SIGKILL)
     assert process.wait(PATIENCE) == 2
     assert processes_of(tmp_path) == {}
-    expected = f"python -m moe_vae: error: {name} {number} was ended by SIGKILL\n"
-    assert (tmp_path / "err").read_text() == expected
+    expected = f"python -m moe_vae: error: {name} {number} was ended by SIGKILL"
+    assert expected in (tmp_path / "err").read_text().splitlines()[-1]

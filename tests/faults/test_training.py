@@ -1,57 +1,111 @@
 """Faults that a training meets, each really made, and what they cost: nothing.
 
-One small training is the measure. However it is interrupted, a resumed run must come to
-the same history, pictures and weights, bit for bit, as the run that nothing happened to.
+One small training of each model and engine is the measure. However it is interrupted, a resumed run
+must come to the same history, pictures and weights, bit for bit, as the run that nothing happened
+to.
 """
 
 import contextlib
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
-import subprocess
 import time
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from forked import LOADS_TENSORFLOW
+from kills import LONGEST_LIFE_SECONDS, N_KILLS, moments
+from small_disks import filled
+from tasks import PATIENCE
 
-from moe_vae import DataSet, build_mixture_of_vaes, build_vade, make_spiral
+from moe_vae import DataSet, build_vade, make_spiral
+from moe_vae.experiments.registry import builder
 from moe_vae.training.checkpoints import CheckpointError, Checkpoints, locked
-from moe_vae.training.trainer import TrainingError, start_trainer
+from moe_vae.training.trainer import StopTraining, TrainingError, start_trainer
 
 pytestmark = pytest.mark.process
 
-PARAMS = {
-    "encoder_layers": [8],
-    "decoder_layers": [8],
-    "manager_layers": [8],
-    "z_dim": 2,
+LAYERS = {"encoder_layers": [8], "decoder_layers": [8], "manager_layers": [8], "z_dim": 2}
+SIZES = {"batch_size": 50, "epochs": 6}
+HIERARCHY = {
+    **LAYERS,
     "batch_size": 50,
-    "epochs": 6,
+    "n_experts": 2,
+    "n_styles": 2,
+    "cluster_encoder_layers": [8],
+    "n_neighbours": 0,
+    "pretrain_epochs": 0,
+    "deskew": False,
+    "routing_epochs": 1,
+    "routing_batch_size": 50,
+    "epochs": 5,
 }
-N_KILLS = 20
-KILLED_EPOCHS = 200
-LONGEST_LIFE_SECONDS = 0.5
+MOE = {**SIZES, "gate": "hierarchical", "n_clusters": 4}
+ENDLESS = 100_000
 
 
-def random_data(seed=0):
+class Case(NamedTuple):
+    """A model and the engine that trains it.
+
+    Attributes:
+      model: a key of `MODELS`.
+      engine: one of `ENGINES`.
+      params: its parameters, for six epochs of all phases together.
+      other: a parameter with which its checkpoint has other shapes.
+      shape: of an example.
+    """
+
+    model: str
+    engine: str
+    params: dict[str, Any]
+    other: dict[str, Any]
+    shape: tuple[int, ...] = (28, 28)
+
+
+CASES = [
+    Case("mixture-of-vaes", "plain", {**LAYERS, **SIZES, "n_experts": 2}, {"z_dim": 3}),
+    Case("mixture-of-vaes", "fused", {**LAYERS, **SIZES, "n_experts": 2}, {"z_dim": 3}),
+    Case("hierarchy", "plain", HIERARCHY, {"z_dim": 3}),
+    Case("hierarchy", "fused", HIERARCHY, {"z_dim": 3}),
+    Case("moe", "plain", MOE, {"n_clusters": 6}, (2,)),
+    Case("moe", "compiled", MOE, {"n_clusters": 6}, (2,)),
+]
+PLAIN = CASES[0]
+
+
+# All faults of a case go to one worker of pytest-xdist, so that they share its undisturbed run.
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(case, id=name, marks=pytest.mark.xdist_group(name))
+        for case in CASES
+        for name in [f"{case.model}-{case.engine}"]
+    ],
+)
+def case(request):
+    return request.param
+
+
+def random_data(case, seed=0):
     generator = np.random.default_rng(seed)
-    return DataSet(generator.random([1230, 784], np.float32), generator.integers(0, 10, 1230))
-
-
-def build_two_experts(params):
-    return build_mixture_of_vaes({**params, "n_experts": 2})
+    images = generator.random([1230, int(np.prod(case.shape))], np.float32)
+    targets = generator.random([1230, 1], np.float32) if case.model == "moe" else None
+    return DataSet(images, generator.integers(0, 10, 1230), targets, case.shape)
 
 
 class Run:
     """A run in a directory as the command line has it, from its start or its last checkpoint."""
 
-    def __init__(self, directory, keep=3, seed=3, data_seed=0, **params):
-        self.trainer = start_trainer(build_two_experts, {**PARAMS, **params}, seed)
-        self.data = random_data(data_seed)
+    def __init__(self, directory, case=PLAIN, keep=3, seed=3, data_seed=0, **params):
+        build = builder(case.model, case.shape, case.engine)
+        self.trainer = start_trainer(build, {**case.params, **params}, seed)
+        self.trainer.shows_progress = False
+        self.data = random_data(case, data_seed)
         identity = {
-            "model": "two experts",
+            "model": case.model,
             "params": self.trainer.model.params,
             "seed": seed,
             "data": {"checksum": self.data.checksum()},
@@ -65,19 +119,29 @@ class Run:
         return self
 
     def fit_until(self, epoch):
-        self.trainer.fit(self.data, epoch - self.trainer.n_epochs)
+        """Trains until so many epochs of all phases are over; the last must be of phase "loss"."""
+
+        def stop(trainer, train_set):
+            if trainer.n_epochs >= epoch:
+                raise StopTraining
+
+        self.trainer.listeners.append(stop)
+        self.trainer.fit_to_the_end(self.data)
+        self.trainer.listeners.remove(stop)
+        assert self.trainer.n_epochs == epoch
         return self
 
     def end(self):
         """Everything that a run ends with, as one list of arrays."""
         trainer = self.trainer
-        variables = trainer.session.graph.get_collection("variables")
-        return [
+        ended = [
             *map(np.array, trainer.history.values()),
             np.array(trainer.samples),
             np.array(trainer.fixed_samples),
-            *trainer.session.run(variables),
+            *trainer.session.run(trainer.session.graph.get_collection("variables")),
         ]
+        trainer.session.close()
+        return ended
 
 
 def n_differences(end, expected):
@@ -87,22 +151,40 @@ def n_differences(end, expected):
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory):
+def expected(tmp_path_factory, case):
     """The end of the run that nothing happened to."""
-    run = Run(tmp_path_factory.mktemp("calm")).fit_to_the_end()
+    run = Run(tmp_path_factory.mktemp("calm"), case).fit_to_the_end()
     assert np.isfinite(run.trainer.history["loss"]).all()
     return run.end()
 
 
+@pytest.fixture(scope="module")
+def third_epoch(tmp_path_factory, case):
+    """A directory with the checkpoints of a run's first three epochs."""
+    directory = tmp_path_factory.mktemp("third")
+    Run(directory, case).fit_until(3).trainer.session.close()
+    return directory
+
+
 @pytest.fixture
-def went_on(tmp_path, expected, fault_log):
+def saw(case, fault_log):
+    """Function that records a fault of this case."""
+
+    def record(fault, made_by, outcome, lost, times=1):
+        of_case = {"model": case.model, "engine": case.engine}
+        outcome = {"made by": made_by, "times": times, "outcome": outcome, "lost": lost}
+        fault_log({"fault": fault, **of_case, **outcome})
+
+    return record
+
+
+@pytest.fixture
+def went_on(tmp_path, case, expected, saw):
     """Function that resumes after a fault, compares the end, and records what was lost."""
 
-    def check(fault, made_by, outcome, times=1):
-        lost = n_differences(Run(tmp_path).fit_to_the_end().end(), expected)
-        fault_log.append(
-            {"fault": fault, "made by": made_by, "times": times, "outcome": outcome, "lost": lost}
-        )
+    def check(fault, made_by, outcome):
+        lost = n_differences(Run(tmp_path, case).fit_to_the_end().end(), expected)
+        saw(fault, made_by, outcome, lost)
         assert lost == 0
 
     return check
@@ -111,10 +193,10 @@ def went_on(tmp_path, expected, fault_log):
 # Killed
 
 
-def live(directory, trains):
+def live(directory, case, trains):
     """What a process that will be killed does."""
     with locked(directory):
-        run = Run(directory, epochs=KILLED_EPOCHS)
+        run = Run(directory, case, epochs=ENDLESS)
         run.trainer.listeners.append(lambda trainer, train_set: trains.set())
         run.fit_to_the_end()
 
@@ -127,33 +209,26 @@ def processes():
     return context
 
 
-def test_a_run_killed_twenty_times_ends_as_one_never_killed(tmp_path, processes, fault_log):
-    moments = np.random.default_rng().uniform(0, LONGEST_LIFE_SECONDS, N_KILLS)
+def test_a_run_killed_twenty_times_ends_as_one_never_killed(tmp_path, processes, case, saw):
     cut_off = []
-    for number, moment in enumerate(moments):
+    for number, moment in enumerate(moments(f"{case.model}, {case.engine}")):
         trains = processes.Event()
-        process = processes.Process(target=live, args=[tmp_path, trains])
+        process = processes.Process(target=live, args=[tmp_path, case, trains])
         process.start()
         if number % 4:  # every fourth may be killed before its first epoch is over
-            assert trains.wait(60)
+            assert trains.wait(PATIENCE)
         time.sleep(moment)
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL, "the training ended before it was killed"
         cut_off.append(max((path.name for path in tmp_path.glob("epoch-??????")), default="none"))
     assert len(set(cut_off)) > N_KILLS / 2, cut_off
-    killed = Run(tmp_path, epochs=KILLED_EPOCHS).fit_to_the_end()
-    calm = Run(tmp_path / "calm", epochs=KILLED_EPOCHS).fit_to_the_end()
+    of_loss = int(cut_off[-1][-6:]) - case.params.get("routing_epochs", 0)
+    killed = Run(tmp_path, case, epochs=of_loss + 3).fit_to_the_end()
+    calm = Run(tmp_path / "calm", case, epochs=of_loss + 3).fit_to_the_end()
     lost = n_differences(killed.end(), calm.end())
-    fault_log.append(
-        {
-            "fault": "killed",
-            "made by": "SIGKILL at random moments of one training",
-            "times": N_KILLS,
-            "outcome": "resumes to the same end",
-            "lost": lost,
-        }
-    )
+    made_by = f"SIGKILL, within {LONGEST_LIFE_SECONDS} s of training"
+    saw("killed", made_by, "resumes to the same end", lost, N_KILLS)
     assert lost == 0
 
 
@@ -215,10 +290,10 @@ def assert_refused_and_whole(run, directory, epoch):
     assert not list(directory.glob("*.part"))
 
 
-def test_a_file_that_may_not_grow(tmp_path, went_on):
-    run = Run(tmp_path).fit_until(2)
+def test_a_file_that_may_not_grow(tmp_path, case, went_on):
+    run = Run(tmp_path, case).fit_until(2)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
     try:
         assert_refused_and_whole(run, tmp_path, "000002")
     finally:
@@ -230,25 +305,17 @@ def test_a_file_that_may_not_grow(tmp_path, went_on):
     )
 
 
-def test_a_full_disk(tmp_path, went_on):
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", tmp_path]
-    mounted = subprocess.run(mount, capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
-    try:
-        run = Run(tmp_path).fit_until(2)
-        filler = tmp_path / "filler"
-        with pytest.raises(OSError, match="No space left"):
-            filler.write_bytes(bytes(4 << 20))
+def test_a_full_disk(tmp_path, case, went_on):
+    with filled(tmp_path) as fill:
+        run = Run(tmp_path, case).fit_until(2)
+        free = fill()
         assert_refused_and_whole(run, tmp_path, "000002")
-        filler.unlink()
+        free()
         went_on(
             "full disk",
             "a tmpfs filled to the last byte",
             "ends with an error; resumes when there is space",
         )
-    finally:
-        subprocess.run(["umount", tmp_path], check=True)
 
 
 def test_a_directory_that_cannot_be_written(tmp_path, fault_log):
@@ -262,9 +329,11 @@ def test_a_directory_that_cannot_be_written(tmp_path, fault_log):
             pytest.fail("the directory was locked")
     finally:
         os.seteuid(user)
-    fault_log.append(
+    fault_log(
         {
             "fault": "unwritable directory",
+            "model": "any",
+            "engine": "any",
             "made by": "mode 555, not root",
             "times": 1,
             "outcome": "refused before the training begins",
@@ -298,23 +367,22 @@ def change_one_bit(file):
         (os.remove, "manifest.json"),
     ],
 )
-def test_a_damaged_checkpoint(tmp_path, went_on, damage, name):
-    Run(tmp_path).fit_until(3)
+def test_a_damaged_checkpoint(tmp_path, case, third_epoch, expected, saw, damage, name):
+    shutil.copytree(third_epoch, tmp_path, dirs_exist_ok=True)
     damage(tmp_path / "epoch-000003" / name)
-    run = Run(tmp_path)
+    run = Run(tmp_path, case)
     assert run.trainer.n_epochs == 2
     assert len(run.damage) == 1
     assert "epoch-000003 is damaged" in run.damage[0]
     assert (tmp_path / "epoch-000003.damaged").is_dir()
-    went_on(
-        {
-            cut_short: "checkpoint cut short",
-            change_one_bit: "checkpoint with a wrong bit",
-            os.remove: "checkpoint without a file",
-        }[damage],
-        f"`{name}`",
-        "is renamed; the run resumes from the checkpoint before",
-    )
+    fault = {
+        cut_short: "checkpoint cut short",
+        change_one_bit: "checkpoint with a wrong bit",
+        os.remove: "checkpoint without a file",
+    }[damage]
+    lost = n_differences(run.fit_to_the_end().end(), expected)
+    saw(fault, f"`{name}`", "is renamed; the run resumes from the checkpoint before", lost)
+    assert lost == 0
 
 
 def test_nothing_but_damaged_checkpoints(tmp_path):
@@ -327,29 +395,30 @@ def test_nothing_but_damaged_checkpoints(tmp_path):
         Run(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("other", "message"),
-    [
-        ({"z_dim": 3}, "its z_dim is 2, not 3"),
-        ({"encoder_layers": [9]}, r"its encoder_layers is \[8\], not \[9\]"),
-        ({"seed": 4}, "its seed is 3, not 4"),
-        ({"data_seed": 1}, r"its checksum is \d+, not \d+"),
-    ],
-)
-def test_a_checkpoint_of_another_run(tmp_path, fault_log, went_on, other, message):
-    Run(tmp_path).fit_until(2)
-    with pytest.raises(CheckpointError, match=rf"epoch-000002 is of another run: {message}"):
-        Run(tmp_path, **other)
+def test_a_checkpoint_of_another_run(tmp_path, case, third_epoch, went_on, saw):
+    shutil.copytree(third_epoch, tmp_path, dirs_exist_ok=True)
+    (size,) = case.other
+    others = {
+        size: (case.other, f"its {size} is {case.params[size]}, not {case.other[size]}"),
+        "batch_size": ({"batch_size": 40}, "its batch_size is 50, not 40"),
+        "seed": ({"seed": 4}, "its seed is 3, not 4"),
+        "data": ({"data_seed": 1}, r"its checksum is \d+, not \d+"),
+    }
+    for change, message in others.values():
+        with pytest.raises(CheckpointError, match=f"epoch-000003 is of another run: {message}"):
+            Run(tmp_path, case, **change)
     went_on(
         "checkpoint of another run",
-        f"other `{next(iter(other)).replace('data_seed', 'data')}`",
+        ", ".join(f"other `{name}`" for name in others),
         "is refused; the run itself continues",
     )
 
 
-def test_a_training_may_be_made_longer_but_not_shorter_than_it_is(tmp_path, expected):
+def test_a_training_may_be_made_longer_but_not_shorter_than_it_is(tmp_path):
     Run(tmp_path, epochs=3).fit_to_the_end()
-    assert n_differences(Run(tmp_path).fit_to_the_end().end(), expected) == 0
+    longer = Run(tmp_path).fit_to_the_end()
+    calm = Run(tmp_path / "calm").fit_to_the_end()
+    assert n_differences(longer.end(), calm.end()) == 0
     with pytest.raises(ValueError, match="'epochs' is 4: it must be at least 6, which are done"):
         Run(tmp_path, epochs=4).fit_to_the_end()
 
@@ -360,16 +429,16 @@ def test_a_training_may_be_made_longer_but_not_shorter_than_it_is(tmp_path, expe
 def hold(directory, held):
     with locked(directory):
         held.set()
-        time.sleep(60)
+        time.sleep(PATIENCE)
 
 
-def test_two_runs_in_one_directory(tmp_path, processes, went_on):
-    Run(tmp_path).fit_until(2)
+def test_two_runs_in_one_directory(tmp_path, processes, third_epoch, went_on):
+    shutil.copytree(third_epoch, tmp_path, dirs_exist_ok=True)
     held = processes.Event()
     process = processes.Process(target=hold, args=[tmp_path, held])
     process.start()
     try:
-        assert held.wait(60)
+        assert held.wait(PATIENCE)
         message = f"{tmp_path} is in use by another process"
         with pytest.raises(CheckpointError, match=message), locked(tmp_path):
             pytest.fail("two runs have the directory")
@@ -383,17 +452,17 @@ def test_two_runs_in_one_directory(tmp_path, processes, went_on):
 # A loss that is no number
 
 
-def test_a_loss_that_is_not_a_number(tmp_path, went_on):
-    run = Run(tmp_path).fit_until(2)
-    weights = run.trainer.session.graph.get_collection("trainable_variables")[0]
-    weights.load(np.full(weights.shape, np.nan, np.float32), run.trainer.session)
-    with pytest.raises(TrainingError, match="expected_expert_loss is nan after epoch 3"):
+def test_a_loss_that_is_not_a_number(tmp_path, case, went_on):
+    run = Run(tmp_path, case).fit_until(2)
+    weights = run.trainer.variables().items()
+    run.trainer.load_variables({name: np.full_like(value, np.nan) for name, value in weights})
+    with pytest.raises(TrainingError, match="is nan after epoch 3"):
         run.fit_to_the_end()
     assert run.trainer.n_epochs == 2
     assert [path.name for path in run.checkpoints.paths()] == ["epoch-000001", "epoch-000002"]
     went_on(
         "NaN in the loss",
-        "a weight set to NaN in memory",
+        "the weights set to NaN in memory",
         "ends with an error; resumes from the last checkpoint",
     )
 
@@ -407,7 +476,8 @@ def test_a_learning_rate_that_is_too_high(tmp_path):
 
 
 def test_checkpoints_are_written_every_n_epochs_and_at_the_end_and_the_last_are_kept(tmp_path):
-    trainer, data = start_trainer(build_two_experts, {**PARAMS, "epochs": 7}, 0), random_data()
+    build = builder(PLAIN.model, PLAIN.shape)
+    trainer, data = start_trainer(build, {**PLAIN.params, "epochs": 7}, 0), random_data(PLAIN)
     trainer.listeners.append(Checkpoints(tmp_path, {}, every=2, keep=3))
     trainer.fit_to_the_end(data)
     names = sorted(path.name for path in tmp_path.iterdir())
