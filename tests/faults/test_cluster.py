@@ -13,7 +13,7 @@ import pytest
 from kills import LONGEST_LIFE_SECONDS, N_KILLS, moments
 from tasks import beginning, ended, forked_processes, start_one, start_tasks, wait_until
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 SHORT = ["--resume", "--set", "batch_size=1000"]  # two steps an epoch
 ENDLESS = [*SHORT, "--epochs", "100000"]

@@ -80,7 +80,11 @@ PLAIN = CASES[0]
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(case, id=name, marks=pytest.mark.xdist_group(name))
+        pytest.param(
+            case,
+            id=name,
+            marks=[pytest.mark.xdist_group(name), *([] if case is PLAIN else [pytest.mark.long])],
+        )
         for case in CASES
         for name in [f"{case.model}-{case.engine}"]
     ],

@@ -69,6 +69,7 @@ def whole_pages(site):
     return [page.exists() and page.read_text().endswith("</html>") for page in pages]
 
 
+@pytest.mark.long
 def test_a_site_on_a_disk_that_fills(tmp_path, saw):
     pytest.importorskip("mkdocs")
     with filled(tmp_path, megabytes=64) as fill:

@@ -68,6 +68,7 @@ def test_an_estimator(make):
     assert_same_from_threads(functions, points)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["conditional-vae", "mixture-of-vaes", "specialists"])
 def test_a_pretrained_model(name):
     model, session, _ = load_pretrained(name)
