@@ -92,6 +92,7 @@ results: $(READY)
 	$(BIN)/python -m moe_vae bench --peers --epochs 30 \
 	  $(if $(TENSORFLOW_1),--tensorflow-1-python $(TENSORFLOW_1))
 	$(BIN)/python -m moe_vae bench --scaling
+	$(BIN)/python -m moe_vae bench --scaling training
 	$(BIN)/python -m moe_vae tables
 
 # The table of faults: makes every one of them again.

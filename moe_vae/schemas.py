@@ -234,7 +234,7 @@ class EpochResults(Results):
 
 
 class PointResults(Results):
-    """The measurements of `bench --scaling`, as far as their figure reads them."""
+    """The points of `bench --scaling`, as far as their figures read them."""
 
     points: list[dict[str, Any]]
 

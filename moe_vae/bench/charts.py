@@ -11,10 +11,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_epochs", "plot_growth", "plot_scaling"]
+__all__ = ["plot_epochs", "plot_growth", "plot_scaling", "plot_training_growth"]
 
 Record = Mapping[str, Any]
 
+STAGE_LABELS = {
+    "beginning": "at the beginning",
+    "decided": "once the manager has decided",
+}
 # What is timed as `growth` grows, and the figure's name for it.
 WORK_LABELS = {
     "predict": "images assigned to an expert",
@@ -111,6 +115,47 @@ def _plot_axis(speed: "Axes", memory: "Axes", axis: str, points: Sequence[Record
     for ax in (speed, memory):
         ax.set_xlabel(GROWTH_LABELS[axis])
         ax.grid(alpha=0.3)
+
+
+def plot_training_growth(points: Sequence[Record]) -> "Figure":
+    """Draws a training step's time and the process's memory against the number of experts.
+
+    Args:
+      points: what `measure_training_growth` returned.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
+
+    figure = Figure(figsize=(8.4, 4.2), layout="constrained")
+    speed, memory = figure.subplots(1, 2)
+    numbers = sorted({point["experts"] for point in points})
+    lines = dict.fromkeys((point["engine"], point["stage"]) for point in points)
+    engines = list(dict.fromkeys(engine for engine, _ in lines))
+    stages = list(dict.fromkeys(stage for _, stage in lines))
+    for engine, stage in lines:
+        of_line = [p for p in points if (p["engine"], p["stage"]) == (engine, stage)]
+        x = [point["experts"] for point in of_line]
+        style: dict[str, Any] = {
+            "color": f"C{engines.index(engine)}",
+            "ls": ("-", "--")[stages.index(stage)],
+            "marker": ("o", "s")[stages.index(stage)],
+            "label": f"{engine}, {STAGE_LABELS[stage]}",
+        }
+        speed.loglog(x, [1e3 * point["seconds"] for point in of_line], **style)
+        memory.plot(x, [point["peak_bytes"] / 2**20 for point in of_line], **style)
+    speed.set_ylabel("milliseconds a training step")
+    memory.set_ylabel("peak memory of the process (MiB)")
+    memory.set_xscale("log")
+    memory.set_ylim(bottom=0)
+    for ax in (speed, memory):
+        ax.set_xticks(numbers, [str(number) for number in numbers])
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.set_xlabel("experts")
+        ax.grid(alpha=0.3)
+    handles, labels = speed.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    figure.suptitle("Training post 3's model, batches of 100")
+    return figure
 
 
 def plot_scaling(

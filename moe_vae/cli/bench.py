@@ -5,9 +5,16 @@ import argparse
 from moe_vae.bench.engines import BENCH_OUT, N_EPOCHS, run_bench
 from moe_vae.bench.growth import GROWTH_OUT, run_growth
 from moe_vae.bench.processes import PeerPythons
+from moe_vae.bench.training_growth import TRAINING_GROWTH_OUT, run_training_growth
 from moe_vae.cli import options
 
 __all__ = ["add_command", "run"]
+
+# What `--scaling` measures, and where it writes by default.
+SCALINGS = {
+    "prediction": (run_growth, GROWTH_OUT),
+    "training": (run_training_growth, TRAINING_GROWTH_OUT),
+}
 
 
 def add_command(commands: options.Commands) -> None:
@@ -43,22 +50,27 @@ def add_command(commands: options.Commands) -> None:
     )
     command.add_argument(
         "--scaling",
-        action="store_true",
-        help="measure instead how the times of prediction and generation grow with the number of "
-        "experts, the batch size and the image size",
+        choices=tuple(SCALINGS),
+        nargs="?",
+        const="prediction",
+        help="measure instead how time and memory grow. prediction (if nothing is named): those of "
+        "prediction and generation, with the number of experts, the batch size and the image size. "
+        "training: those of a training, with the number of experts",
     )
     command.add_argument(
         "--out",
         type=options.new_file,
         metavar="FILE",
-        help=f"the file of the results; default: {BENCH_OUT}, with --scaling {GROWTH_OUT}",
+        help=f"the file of the results; default: {BENCH_OUT}, with --scaling {GROWTH_OUT}, with "
+        f"--scaling training {TRAINING_GROWTH_OUT}",
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measures, and writes the times and their figure."""
     if arguments.scaling:
-        run_growth(arguments.out or GROWTH_OUT, arguments.command_line)
+        measure, out = SCALINGS[arguments.scaling]
+        measure(arguments.out or out, arguments.command_line)
         return
     run_bench(
         options.data_of(arguments),

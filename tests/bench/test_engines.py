@@ -13,16 +13,18 @@ import pytest
 
 from moe_vae import DataSet
 from moe_vae.bench import engines, floor, processes, worker
-from moe_vae.bench.charts import plot_epochs, plot_growth
+from moe_vae.bench.charts import plot_epochs, plot_growth, plot_training_growth
 from moe_vae.bench.engines import run_bench, summarise
 from moe_vae.bench.growth import POINT, measure_growth
 from moe_vae.bench.processes import BenchError, Peer, PeerPythons, engine_commands, peer_commands
-from moe_vae.bench.worker import BENCH_MODELS, profile_step
+from moe_vae.bench.training_growth import decide, marked_images, measure_training_growth
+from moe_vae.bench.worker import BENCH_MODELS, POST_ENGINES, profile_step
 from moe_vae.cli.main import main
 from moe_vae.compat import tf
 from moe_vae.engines.fused import build_fused_mixture_of_vaes
 from moe_vae.experiments.sources import DataChoice
-from moe_vae.training.trainer import Trainer
+from moe_vae.experiments.tables.performance import bench_training_table
+from moe_vae.training.trainer import Trainer, start_trainer
 
 pytestmark = pytest.mark.process
 
@@ -233,3 +235,28 @@ def test_growth_is_measured_point_by_point_and_drawn():
         assert drawn == pytest.approx(1000 * point["experts"])
     figure = plot_growth(points, POINT)
     assert list(figure.axes[0].lines[0].get_xdata()) == [1, 3]
+
+
+@pytest.mark.parametrize("engine", POST_ENGINES)
+def test_a_manager_that_has_decided_gives_each_image_to_one_expert_and_stays_so(engine):
+    n_experts = 3
+    trainer = start_trainer(POST_ENGINES[engine], {"n_experts": n_experts, "batch_size": 30}, 0)
+    images = marked_images(60, n_experts)
+    decide(trainer)
+    for _ in range(2):
+        probs = trainer.model.predict_proba(trainer.session, images)
+        np.testing.assert_array_equal(probs, np.eye(n_experts)[np.arange(60) % n_experts])
+        trainer.run_epoch(DataSet(images, None), "loss")
+
+
+def test_the_growth_of_a_training_is_measured_and_drawn(tmp_path):
+    points = measure_training_growth((1, 2))
+    kinds = [(point["experts"], point["engine"], point["stage"]) for point in points]
+    assert len(set(kinds)) == len(kinds) == 8
+    assert all(0 < point["seconds"] < 10 and point["peak_bytes"] > 2**28 for point in points)
+    speed, memory = plot_training_growth(points).axes
+    for ax in (speed, memory):
+        assert [list(line.get_xdata()) for line in ax.lines] == [[1, 2]] * 4
+    header, *_, last = bench_training_table({"bench_training": {"points": points}}).splitlines()
+    assert header.count("plain") == header.count("fused") == 4
+    assert last.startswith("| 2 | ")
