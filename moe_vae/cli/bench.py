@@ -2,6 +2,7 @@
 
 import argparse
 
+from moe_vae.bench.card import CARD_OUT, run_card_bench
 from moe_vae.bench.engines import BENCH_OUT, N_EPOCHS, run_bench
 from moe_vae.bench.growth import GROWTH_OUT, run_growth
 from moe_vae.bench.processes import PeerPythons
@@ -58,16 +59,28 @@ def add_command(commands: options.Commands) -> None:
         "training: those of a training, with the number of experts",
     )
     command.add_argument(
+        "--device",
+        choices=("gpu",),
+        help="measure instead every model in every engine on a GPU, in single precision, TF32 and "
+        "bfloat16, and check the losses against the CPU's",
+    )
+    command.add_argument(
         "--out",
         type=options.new_file,
         metavar="FILE",
         help=f"the file of the results; default: {BENCH_OUT}, with --scaling {GROWTH_OUT}, with "
-        f"--scaling training {TRAINING_GROWTH_OUT}",
+        f"--scaling training {TRAINING_GROWTH_OUT}, with --device gpu {CARD_OUT}",
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measures, and writes the times and their figure."""
+    if arguments.device and arguments.scaling:
+        raise options.CommandError("--device and --scaling measure different things: give one")
+    if arguments.device:
+        out = arguments.out or CARD_OUT
+        run_card_bench(options.data_of(arguments), out, arguments.command_line)
+        return
     if arguments.scaling:
         measure, out = SCALINGS[arguments.scaling]
         measure(arguments.out or out, arguments.command_line)

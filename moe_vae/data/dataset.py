@@ -119,7 +119,11 @@ class DataSet:
         return images, labels
 
     def take_batch(self, batch_size: int) -> Batch:
-        """Returns the next `batch_size` examples.
+        """Returns the next `batch_size` examples; Args and Raises are those of `take_rows`."""
+        return self.examples(self.take_rows(batch_size))
+
+    def take_rows(self, batch_size: int) -> np.ndarray:
+        """Returns the rows of the next `batch_size` examples, whole-number array [batch_size].
 
         Args:
           batch_size: in 1 to `num_examples`.
@@ -141,7 +145,7 @@ class DataSet:
             self._order = _shuffled(self._order)
             self._position = batch_size - len(rows)
             rows = np.concatenate([rows, self._order[: self._position]])
-        return self.examples(rows)
+        return rows
 
     def examples(self, rows: slice | np.ndarray) -> Batch:
         """Returns the examples at `rows`.

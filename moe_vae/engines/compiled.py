@@ -20,13 +20,17 @@ from moe_vae.params import ParameterError
 from moe_vae.training.gradients import trained_by
 from moe_vae.training.trainer import TrainingError
 
-__all__ = ["CompiledTrainer", "compiled"]
+__all__ = ["BFloat16Trainer", "CompiledTrainer", "compiled"]
 
 # A copy of a graph ends at these operations and reads the outputs of the originals.
 _ENDS = ("Placeholder", "PlaceholderWithDefault", "VarHandleOp")
 
 # XLA draws other noise from the same key, so these operations stay outside of what it compiles.
 _NOISE = ("StatelessRandomNormalV2", "StatelessRandomUniformV2")
+
+
+# Multiply two matrices, or two stacks of them.
+_PRODUCTS = ("MatMul", "BatchMatMulV2")
 
 
 class CompiledTrainer(LoopedTrainer):
@@ -46,6 +50,11 @@ class CompiledTrainer(LoopedTrainer):
     """
 
     _splits_operations = True
+
+    @property
+    def _product_type(self) -> Any:
+        """The type in which matrix products are computed; None means the plain graph's."""
+        return None
 
     def __init__(self, model: Model, schedule: str | None = None) -> None:
         self._noise: dict[str, dict[Tensor, Tensor]] = {}
@@ -92,7 +101,8 @@ class CompiledTrainer(LoopedTrainer):
 
     def _loss_at(self, number: Tensor, phase: str, loss: Tensor) -> Tensor:
         of_run = {**self._batches[phase], **self._noise[phase]}
-        return _copied(loss, {tensor: of_all[number] for tensor, of_all in of_run.items()})
+        replaced = {tensor: of_all[number] for tensor, of_all in of_run.items()}
+        return _copied(loss, replaced, self._product_type)
 
     def _loop(self, phase: str, loss: Tensor, variables: list) -> Any:
         loop = functools.partial(super()._loop, phase, loss, variables)
@@ -111,18 +121,32 @@ class CompiledTrainer(LoopedTrainer):
             ) from error
 
 
-def compiled(build: Callable[..., Model]) -> Callable[..., Model]:
+class BFloat16Trainer(CompiledTrainer):
+    """A `CompiledTrainer` whose matrix products are in bfloat16; all else is in single precision.
+
+    Its values are not the plain graph's: `bench --device gpu` measures how far they are from them.
+    """
+
+    @property
+    def _product_type(self) -> Any:
+        return tf.bfloat16
+
+
+def compiled(
+    build: Callable[..., Model], trainer_class: type[CompiledTrainer] = CompiledTrainer
+) -> Callable[..., Model]:
     """Returns a function like `build` whose models are trained by a `CompiledTrainer`.
 
     Args:
       build: a function that builds a model's plain graph in the current one.
+      trainer_class: the trainer's class.
     """
 
     @functools.wraps(build)
     def build_compiled(*args: Any, **kwargs: Any) -> Model:
         with tf.variable_scope(tf.get_variable_scope(), use_resource=True):
             model = build(*args, **kwargs)
-        model.trainer_class = CompiledTrainer
+        model.trainer_class = trainer_class
         return model
 
     return build_compiled
@@ -147,12 +171,13 @@ def _end_of(op: Any, replaced: Collection[Tensor]) -> Tensor | None:
     return ends[0] if ends else None
 
 
-def _copied(tensor: Tensor, replaced: Mapping[Tensor, Any]) -> Tensor:
+def _copied(tensor: Tensor, replaced: Mapping[Tensor, Any], product_type: Any = None) -> Tensor:
     """Returns a copy of a tensor, computed from other inputs, in the current graph.
 
     Args:
       tensor: a tensor of the current graph, or of the graph around the function being built.
       replaced: dict of tensors of that graph to what replaces them in the copy.
+      product_type: the type of the copy's matrix products; None means that of the originals.
     """
     graph = tf.get_default_graph()
     definition = tf.GraphDef(versions=tensor.graph.graph_def_versions)
@@ -171,7 +196,32 @@ def _copied(tensor: Tensor, replaced: Mapping[Tensor, Any]) -> Tensor:
             raise ValueError(
                 f"{op.name} defines a gradient of its own, which a copy would not have"
             )
+        if product_type is not None and op.type in _PRODUCTS:
+            _cast_product(definition, node, product_type)
     if graph.building_function:
         inputs = {name: graph.capture(value) for name, value in inputs.items()}
     (copy,) = tf.import_graph_def(definition, inputs, [tensor.name], name="copy")
     return copy
+
+
+def _cast_product(definition: Any, product: Any, product_type: Any) -> None:
+    """Puts casts around a product, and so around its gradients, in the definition of a graph.
+
+    Args:
+      definition: the `tf.GraphDef`.
+      product: its node, a product of two matrices; what reads it reads a cast of that name.
+      product_type: the type of the product itself.
+    """
+
+    def add_cast(name: str, source: str, into: int, of: int) -> None:
+        cast = definition.node.add(name=name, op="Cast", input=[source])
+        cast.attr["SrcT"].type, cast.attr["DstT"].type = of, into
+
+    name, usual, low = product.name, product.attr["T"].type, product_type.as_datatype_enum
+    for place in range(2):
+        cast_name = f"{name}/factor_{place}"
+        add_cast(cast_name, product.input[place], low, usual)
+        product.input[place] = cast_name
+    product.name = f"{name}/product"
+    product.attr["T"].type = low
+    add_cast(name, product.name, usual, low)

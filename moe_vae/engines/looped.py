@@ -1,7 +1,8 @@
 """A training whose loop is inside the graph.
 
 `Trainer` calls the session once a step. `LoopedTrainer` calls it once for ten steps and feeds the
-ten batches together. Batches, noise, losses and records are those of `Trainer`.
+ten batches together, or only their rows if the training set is on the device. Batches, noise,
+losses and records are those of `Trainer`.
 """
 
 import abc
@@ -9,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from moe_vae.compat import Tensor, tf
+from moe_vae.compat import Session, Tensor, tf
+from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSet
 from moe_vae.model import Model
 from moe_vae.nn.noise import key_value
@@ -38,16 +40,48 @@ class LoopedTrainer(Trainer, abc.ABC):
         self._n_steps = tf.placeholder(tf.int32, [], "n_steps")
         self._first_key = tf.placeholder(tf.int32, [2], "first_key")
         self._batches: dict[str, dict[Tensor, Tensor]] = {}
+        # The whole training set by placeholder, once `keep_on_device` has put it there.
+        self._kept: dict[Tensor, _KeptExamples] = {}
+        self._kept_set: DataSet | None = None
+        self._fed_rows: dict[str, Tensor] = {}
         super().__init__(model, schedule)
 
     def _build_steps(self, phase: str, loss: Tensor) -> None:
-        self._batches[phase] = {
-            tensor: tf.placeholder(tensor.dtype, [None, *tensor.shape], f"{tensor.op.name}_batches")
-            for tensor in self._inputs(loss)
-        }
+        batch_size = self.model.batch_size(phase)
+        self._batches[phase] = {}
+        for tensor in self._inputs(loss):
+            if tensor not in self._kept:
+                self._kept[tensor] = _KeptExamples(tensor)
+            of_all = self._kept[tensor].batches(self._rows(phase, batch_size))
+            self._batches[phase][tensor] = tf.placeholder_with_default(
+                of_all, [None, *tensor.shape], f"{tensor.op.name}_batches"
+            )
         variables = self._trained(loss)
         with tf.name_scope("loop"):
             self.train_steps[phase], self._norms[phase] = self._loop(phase, loss, variables)
+
+    def _rows(self, phase: str, batch_size: int) -> Tensor:
+        """Returns the rows of the examples in the batches of one call, to be fed."""
+        if phase not in self._fed_rows:
+            shape = [self._steps_a_run, batch_size]
+            self._fed_rows[phase] = tf.placeholder(tf.int32, shape, f"{phase}_rows")
+        return self._fed_rows[phase]
+
+    def keep_on_device(self, train_set: DataSet) -> None:
+        """Puts a whole training set where the steps are computed, for `run_epoch` on it.
+
+        Args:
+          train_set: a `DataSet` whose batches have no `partners`, which are drawn anew each time.
+
+        Raises:
+          DataError: it has `neighbours`.
+        """
+        if train_set.neighbours is not None:
+            raise DataError("a training set with neighbours cannot be kept on the device")
+        feed = self.model.feed(train_set.examples(slice(None)))
+        for tensor, kept in self._kept.items():
+            kept.fill(self.session, feed[tensor])
+        self._kept_set = train_set
 
     @abc.abstractmethod
     def _inputs(self, loss: Tensor) -> list[Tensor]:
@@ -94,13 +128,7 @@ class LoopedTrainer(Trainer, abc.ABC):
         fetches = self.train_steps[phase], self._norms[phase]
         for steps in chunks(train_set.num_examples // batch_size, self._steps_a_run):
             n_steps = steps.stop - steps.start
-            feeds = [self.model.feed(train_set.take_batch(batch_size)) for _ in range(n_steps)]
-            # All calls have one shape; a short last call does not read its surplus batches.
-            feeds += feeds[:1] * (self._steps_a_run - n_steps)
-            batches = {
-                of_all: np.stack([feed[tensor] for feed in feeds])
-                for tensor, of_all in self._batches[phase].items()
-            }
+            batches = self._next_batches(train_set, phase, batch_size, n_steps)
             first_key = key_value(self._seed, self._draws)
             self._draws += n_steps
             _, norms = self.session.run(
@@ -108,3 +136,52 @@ class LoopedTrainer(Trainer, abc.ABC):
                 {**batches, self._n_steps: n_steps, self._first_key: first_key, **scheduled},
             )
         return {part: float(norm) for part, norm in norms.items()}
+
+    def _next_batches(
+        self, train_set: DataSet, phase: str, batch_size: int, n_steps: int
+    ) -> dict[Tensor, np.ndarray]:
+        """Returns what a call of the session is fed with for its batches.
+
+        All calls have one shape; a short last call does not read its surplus batches.
+        """
+        n_surplus = self._steps_a_run - n_steps
+        if train_set is self._kept_set:
+            taken = [train_set.take_rows(batch_size) for _ in range(n_steps)]
+            return {self._fed_rows[phase]: np.stack(taken + taken[:1] * n_surplus)}
+        feeds = [self.model.feed(train_set.take_batch(batch_size)) for _ in range(n_steps)]
+        feeds += feeds[:1] * n_surplus
+        return {
+            of_all: np.stack([feed[tensor] for feed in feeds])
+            for tensor, of_all in self._batches[phase].items()
+        }
+
+
+class _KeptExamples:
+    """A variable for what a placeholder would be fed with for a whole training set.
+
+    It is no part of a model or of its checkpoints, and empty until `fill`.
+
+    Args:
+      tensor: a placeholder whose first axis is the batch.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        shape = [None, *tensor.shape[1:]]
+        with tf.name_scope("kept"):
+            self._fed = tf.placeholder(tensor.dtype, shape)
+            self._variable = tf.Variable(
+                self._fed,
+                trainable=False,
+                collections=[tf.GraphKeys.LOCAL_VARIABLES],
+                validate_shape=False,
+                use_resource=True,
+                shape=tf.TensorShape(shape),
+            )
+
+    def fill(self, session: Session, values: np.ndarray) -> None:
+        """Sets the variable."""
+        session.run(self._variable.initializer, {self._fed: values})
+
+    def batches(self, rows: Tensor) -> Tensor:
+        """Returns the examples at rows [steps, batch]: a tensor [steps, batch, ...]."""
+        return tf.gather(self._variable.read_value(), rows)

@@ -1024,6 +1024,7 @@ OPTIONS = {
         "--tensorflow-1-python",
         "--peers-python",
         "--scaling",
+        "--device",
         "--out",
     ],
     "notebooks": ["NOTEBOOK"],
