@@ -40,6 +40,7 @@ from moe_vae.experiments.tables.posts import (
     labels_table,
     mixture_of_vaes_table,
 )
+from moe_vae.experiments.tables.soak import soak_table
 from moe_vae.experiments.tables.specialists import (
     ablation_table,
     hierarchy_table,
@@ -694,6 +695,19 @@ def test_a_faults_records_become_one_row():
     record = {"fault": "cut short", "made by": "a.npz", "times": 1, "outcome": "goes on", "lost": 0}
     results = {"faults": {"faults": [record, {**record, "made by": "b.npz", "lost": 3}, record]}}
     assert rows_of(faults_table(results)) == [["cut short", "a.npz, b.npz", "3", "goes on", "3"]]
+
+
+def test_a_soaks_rounds_and_checkpoints_are_a_row_each():
+    def held(*memory):
+        return [{"memory_mb": each, "open_files": 5} for each in memory]
+
+    growth = {"rounds": 0.0123, "checkpoints": -0.001}
+    soak = {"rounds": held(800, 900, 901.2, 902), "checkpoints": held(900, 900)}
+    soak |= {"growth_mb": growth, "settings": {"bounds_mb": {"rounds": 0.1, "checkpoints": 0.02}}}
+    assert rows_of(soak_table({"soak": soak})) == [
+        ["round", "4", "901", "902", "12.3", "100", "5", "5"],
+        ["checkpoint", "2", "900", "900", "-1.0", "20", "5", "5"],
+    ]
 
 
 def test_a_readers_executions_and_faults_are_a_row():
