@@ -167,8 +167,10 @@ class _KeptExamples:
 
     def __init__(self, tensor: Tensor) -> None:
         shape = [None, *tensor.shape[1:]]
+        self._dtype = tensor.dtype
         with tf.name_scope("kept"):
-            self._fed = tf.placeholder(tensor.dtype, shape)
+            # As floats, which hold every label: a GPU has no variables of whole numbers.
+            self._fed = tf.placeholder(tf.float32, shape)
             self._variable = tf.Variable(
                 self._fed,
                 trainable=False,
@@ -184,4 +186,4 @@ class _KeptExamples:
 
     def batches(self, rows: Tensor) -> Tensor:
         """Returns the examples at rows [steps, batch]: a tensor [steps, batch, ...]."""
-        return tf.gather(self._variable.read_value(), rows)
+        return tf.cast(tf.gather(self._variable.read_value(), rows), self._dtype)
