@@ -7,7 +7,7 @@ numbers and splits large products over the cores. What it compiled is kept on th
 """
 
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from moe_vae.compat import CACHE_VARIABLE, Tensor, compilation_cache, reason_of, tf
@@ -29,6 +29,12 @@ _ENDS = ("Placeholder", "PlaceholderWithDefault", "VarHandleOp")
 _NOISE = ("StatelessRandomNormalV2", "StatelessRandomUniformV2")
 
 
+# XLA has no such operation, so it stays outside, too. Its inputs are an example and noise.
+_VIEWS = ("ImageProjectiveTransformV3",)
+
+# What a model may feed with a batch.
+_FED = ("Placeholder", "PlaceholderWithDefault")
+
 # Multiply two matrices, or two stacks of them.
 _PRODUCTS = ("MatMul", "BatchMatMulV2")
 
@@ -44,7 +50,7 @@ class CompiledTrainer(LoopedTrainer):
       schedule: as for `Trainer`.
 
     Raises:
-      ParameterError: the model updates moving averages.
+      ParameterError: the model updates moving averages where a switch says so.
       ValueError: it draws noise of an unknown kind, or defines
         gradients of its own, which a copy would not have.
     """
@@ -57,27 +63,50 @@ class CompiledTrainer(LoopedTrainer):
         return None
 
     def __init__(self, model: Model, schedule: str | None = None) -> None:
-        self._noise: dict[str, dict[Tensor, Tensor]] = {}
+        # By phase, what XLA is given for each step of a call beside the batches.
+        self._outside: dict[str, dict[Tensor, Tensor]] = {}
+        self._updates_of: dict[str, list] = {}  # by phase, of moving averages
         super().__init__(model, schedule)
 
     def _build_steps(self, phase: str, loss: Tensor) -> None:
-        if average_updates(self._trained(loss)):
+        updates = average_updates(self._trained(loss))
+        if updates and any(op.type == "Switch" for op in _ancestors(loss)):
             raise ParameterError(
                 "batch normalisation has moving averages, which the compiled engine cannot update; "
                 "use --engine plain"
             )
+        self._updates_of[phase] = updates
+        super()._build_steps(phase, loss)
+
+    def _build_outside(self, phase: str, loss: Tensor) -> dict[Tensor, Tensor]:
+        """Returns what XLA is given for each step of a call beside the batches: noise and views."""
+        with tf.name_scope("views"):
+            views = {
+                op.outputs[0]: tf.stack(
+                    [self._view_at(number, phase, op) for number in range(self._steps_a_run)]
+                )
+                for op in _ancestors(loss)
+                if op.type in _VIEWS
+            }
         with tf.name_scope("noise"):
-            self._noise[phase] = {
+            noise = {
                 op.outputs[0]: tf.stack(
                     [self._noise_at(number, phase, op) for number in range(self._steps_a_run)]
                 )
-                for op in _ancestors(loss)
+                for op in _ancestors(loss, views)
                 if op.type in _NOISE
             }
-        for op in _ancestors(loss, self._noise[phase]):
+        for op in _ancestors(loss, {**views, **noise}):
             if "Random" in op.type and op.type not in _NOISE:
                 raise ValueError(f"{op.name} draws noise of another kind than {', '.join(_NOISE)}")
-        super()._build_steps(phase, loss)
+        return {**views, **noise}
+
+    def _view_at(self, number: int, phase: str, op: Any) -> Tensor:
+        """Returns the views that an operation of `_VIEWS` makes in step `number` of a call."""
+        replaced = {tensor: of_all[number] for tensor, of_all in self._batches[phase].items()}
+        replaced[noise_key()] = self._key_at(number)
+        (views,) = _copied([op.outputs[0]], replaced)
+        return views
 
     def _noise_at(self, number: int, phase: str, op: Any) -> Tensor:
         """Returns the noise that an operation of `_NOISE` draws in step `number` of a call."""
@@ -91,20 +120,26 @@ class CompiledTrainer(LoopedTrainer):
             elif source.type == "PlaceholderWithDefault":
                 replaced[source.outputs[0]] = source.inputs[0]
         replaced[noise_key()] = self._key_at(number)
-        return _copied(op.outputs[0], replaced)
+        (noise,) = _copied([op.outputs[0]], replaced)
+        return noise
 
     def _inputs(self, loss: Tensor) -> list[Tensor]:
-        return [op.outputs[0] for op in _ancestors(loss) if op.type == "Placeholder"]
+        tensors = [op.outputs[0] for op in _ancestors(loss) if op.type in _FED]
+        # What has no batch axis is fed once for all steps of a call, such as the learning rate.
+        are_batches = (tensor.shape.rank and tensor.shape[0].value is None for tensor in tensors)
+        return [tensor for tensor, is_batch in zip(tensors, are_batches, strict=True) if is_batch]
 
     def _trained(self, loss: Tensor) -> list:
         return [variable for _, variable in trained_by(self._optimizer(), loss)]
 
-    def _loss_at(self, number: Tensor, phase: str, loss: Tensor) -> Tensor:
-        of_run = {**self._batches[phase], **self._noise[phase]}
+    def _loss_at(self, number: Tensor, phase: str, loss: Tensor) -> tuple[Tensor, list]:
+        of_run = {**self._batches[phase], **self._outside[phase]}
         replaced = {tensor: of_all[number] for tensor, of_all in of_run.items()}
-        return _copied(loss, replaced, self._product_type)
+        copy, *updates = _copied([loss, *self._updates_of[phase]], replaced, self._product_type)
+        return copy, updates
 
     def _loop(self, phase: str, loss: Tensor, variables: list) -> Any:
+        self._outside[phase] = self._build_outside(phase, loss)
         loop = functools.partial(super()._loop, phase, loss, variables)
         return tf.function(loop, jit_compile=True, autograph=False)()
 
@@ -152,10 +187,10 @@ def compiled(
     return build_compiled
 
 
-def _ancestors(tensor: Tensor, replaced: Collection[Tensor] = ()) -> list:
-    """Returns the operations that a tensor depends on, up to those at which a copy ends."""
+def _ancestors(element: Any, replaced: Collection[Tensor] = ()) -> list:
+    """Returns the operations that a tensor or an operation depends on, up to where a copy ends."""
     found: dict[Any, None] = {}
-    left = [tensor.op]
+    left = [_op_of(element)]
     while left:
         op = left.pop()
         if op not in found:
@@ -165,24 +200,31 @@ def _ancestors(tensor: Tensor, replaced: Collection[Tensor] = ()) -> list:
     return list(found)
 
 
+def _op_of(element: Any) -> Any:
+    return element if isinstance(element, tf.Operation) else element.op
+
+
 def _end_of(op: Any, replaced: Collection[Tensor]) -> Tensor | None:
     """Returns the output of an operation at which a copy ends, or None."""
     ends = [output for output in op.outputs if op.type in _ENDS or output in replaced]
     return ends[0] if ends else None
 
 
-def _copied(tensor: Tensor, replaced: Mapping[Tensor, Any], product_type: Any = None) -> Tensor:
-    """Returns a copy of a tensor, computed from other inputs, in the current graph.
+def _copied(
+    elements: Sequence[Any], replaced: Mapping[Tensor, Any], product_type: Any = None
+) -> list:
+    """Returns copies of tensors and operations, computed from other inputs, in the current graph.
 
     Args:
-      tensor: a tensor of the current graph, or of the graph around the function being built.
+      elements: tensors and operations of the current graph, or of the graph around the function
+        being built.
       replaced: dict of tensors of that graph to what replaces them in the copy.
       product_type: the type of the copy's matrix products; None means that of the originals.
     """
     graph = tf.get_default_graph()
-    definition = tf.GraphDef(versions=tensor.graph.graph_def_versions)
+    definition = tf.GraphDef(versions=elements[0].graph.graph_def_versions)
     inputs = {}
-    for op in _ancestors(tensor, replaced):
+    for op in dict.fromkeys(op for one in elements for op in _ancestors(one, replaced)):
         end = _end_of(op, replaced)
         if end is not None:
             inputs[end.name] = replaced.get(end, end)
@@ -200,8 +242,7 @@ def _copied(tensor: Tensor, replaced: Mapping[Tensor, Any], product_type: Any = 
             _cast_product(definition, node, product_type)
     if graph.building_function:
         inputs = {name: graph.capture(value) for name, value in inputs.items()}
-    (copy,) = tf.import_graph_def(definition, inputs, [tensor.name], name="copy")
-    return copy
+    return tf.import_graph_def(definition, inputs, [one.name for one in elements], name="copy")
 
 
 def _cast_product(definition: Any, product: Any, product_type: Any) -> None:

@@ -244,10 +244,10 @@ class FusedTrainer(LoopedTrainer):
         del loss
         return tf.trainable_variables()
 
-    def _loss_at(self, number: Tensor, phase: str, loss: Tensor) -> Tensor:
+    def _loss_at(self, number: Tensor, phase: str, loss: Tensor) -> tuple[Tensor, list]:
         del loss
         images = self._batches[phase][self.model.images][number]
-        return self.model.on(images, self._key_at(number)).loss
+        return self.model.on(images, self._key_at(number)).loss, []
 
 
 FusedManager.trainer_class = FusedTrainer

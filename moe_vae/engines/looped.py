@@ -6,6 +6,7 @@ losses and records are those of `Trainer`.
 """
 
 import abc
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ class LoopedTrainer(Trainer, abc.ABC):
             raise DataError("a training set with neighbours cannot be kept on the device")
         feed = self.model.feed(train_set.examples(slice(None)))
         for tensor, kept in self._kept.items():
-            kept.fill(self.session, feed[tensor])
+            kept.fill(self.session, _fed(feed, tensor))
         self._kept_set = train_set
 
     @abc.abstractmethod
@@ -92,8 +93,11 @@ class LoopedTrainer(Trainer, abc.ABC):
         """Returns the variables that a loss trains."""
 
     @abc.abstractmethod
-    def _loss_at(self, number: Tensor, phase: str, loss: Tensor) -> Tensor:
-        """Returns a phase's loss with the batch and the noise of step `number` of a call."""
+    def _loss_at(self, number: Tensor, phase: str, loss: Tensor) -> tuple[Tensor, list]:
+        """Returns a phase's loss with the batch and the noise of step `number` of a call.
+
+        With it come the operations that update moving averages in this step.
+        """
 
     def _key_at(self, number: Any) -> Tensor:
         return tf.add(self._first_key, [0, number])  # as `key_value` counts, past the sign too
@@ -103,13 +107,15 @@ class LoopedTrainer(Trainer, abc.ABC):
         optimizer = self._optimizer()
 
         def step(number: Tensor, norms: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-            gradients = optimizer.compute_gradients(self._loss_at(number, phase, loss), variables)
+            of_step, updates = self._loss_at(number, phase, loss)
+            gradients = optimizer.compute_gradients(of_step, variables)
             norms = tf.cond(  # a pass over all gradients, so only in the last step
                 tf.equal(number, self._n_steps - 1),
                 lambda: gradient_norms(gradients),
                 lambda: norms,
             )
-            with tf.name_scope(None):  # Adam's variables keep the names that `Trainer` gives them
+            # Adam's variables keep the names that `Trainer` gives them.
+            with tf.name_scope(None), tf.control_dependencies(updates):
                 moved = optimizer.apply_gradients(gradients, name="loop/Adam")
             with tf.control_dependencies([moved]):
                 return number + 1, norms
@@ -151,9 +157,14 @@ class LoopedTrainer(Trainer, abc.ABC):
         feeds = [self.model.feed(train_set.take_batch(batch_size)) for _ in range(n_steps)]
         feeds += feeds[:1] * n_surplus
         return {
-            of_all: np.stack([feed[tensor] for feed in feeds])
+            of_all: np.stack([_fed(feed, tensor) for feed in feeds])
             for tensor, of_all in self._batches[phase].items()
         }
+
+
+def _fed(feed: Mapping[Tensor, np.ndarray], tensor: Tensor) -> np.ndarray:
+    """Returns what a placeholder is fed with, or what its default is fed with."""
+    return feed[tensor] if tensor in feed else _fed(feed, tensor.op.inputs[0])
 
 
 class _KeptExamples:

@@ -174,6 +174,7 @@ MODELS = {
         draw_information_encoder,
         "information encoder",
         draw_record=draw_information_record,
+        compiles=True,
     ),
     "vae": ModelEntry(
         build_vae,

@@ -365,7 +365,7 @@ def test_a_run_may_change_engines(tmp_path, capfd, name, engine):
             "information",
             "fused",
             [],
-            "model 'information' has no fused engine; use --engine plain",
+            "model 'information' has no fused engine; use --engine plain or compiled",
         ),
         (
             "vade",
