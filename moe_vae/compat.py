@@ -177,8 +177,10 @@ def _set_up_tensorflow() -> Any:
         os.environ[_XLA_FLAGS] = _cache_flags(cache)  # read at the first session
     with _stderr_held_back():
         # Before TensorFlow: after it, this import would also load TensorFlow Probability's package
-        # `experimental`, which takes a quarter of a second.
-        import tensorflow_probability  # noqa: F401
+        # `experimental`, which takes a quarter of a second. If it is missing, `tfd` says so, and a
+        # missing TensorFlow is named first.
+        with contextlib.suppress(ModuleNotFoundError):
+            import tensorflow_probability  # noqa: F401
 
         loaded = _load_tensorflow()
         loaded.logging.set_verbosity(loaded.logging.ERROR)
