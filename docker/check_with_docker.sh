@@ -73,12 +73,12 @@ build() { # build TAG
     { tail -20 "$work/build.log" >&2; stop "the build failed; its log is $work/build.log"; }
 }
 
-# The container's processes keep their engine's containers and mounts, so those are removed first.
 clean() {
   [ -z "${server:-}" ] || kill "$server" 2> /dev/null || :
   if [ -n "${engine:-}" ]; then
     [ "$is_kept" = 1 ] || docker system prune --all --force --volumes > /dev/null 2>&1 || :
     kill "$engine" 2> /dev/null && wait "$engine" || :
+    umount "$work/engine-run/netns/default" 2> /dev/null || : # the engine leaves it
   elif [ "$is_kept" = 0 ]; then
     docker rmi --force "$image" "$base" > /dev/null 2>&1 || :
   fi
