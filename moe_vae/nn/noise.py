@@ -70,7 +70,8 @@ def gumbel_noise(shape: Any, name: str) -> Tensor:
     # Above 0, so that the noise is finite.
     least = np.finfo(np.float32).tiny
     uniform = tf.random.stateless_uniform(shape, noise_seed(), minval=least, maxval=1.0)
-    return tf.negative(tf.log(-tf.log(uniform)), name=name)
+    # Not the negation itself: TensorFlow would subtract what is negated, and pass over what is fed.
+    return tf.identity(-tf.log(-tf.log(uniform)), name=name)
 
 
 def noise_seed() -> Tensor:
