@@ -106,12 +106,18 @@ def check_directory(path: str | Path, error: type[Exception]) -> None:
     if not text or "\0" in text:
         raise error(f"{text!r} is no path: name a directory")
     for part in (Path(path), *Path(path).parents):
-        if part.is_dir():
+        try:
+            mode = part.stat().st_mode  # once: another process may make or delete the directory
+        except OSError as missing:
+            if missing.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
+            if part.is_symlink():
+                link = os.readlink(part)
+                raise error(f"{part} is a link to {link}, which does not exist") from missing
+            continue
+        if stat.S_ISDIR(mode):
             return
-        if part.is_symlink() and not part.exists():
-            raise error(f"{part} is a link to {os.readlink(part)}, which does not exist")
-        if part.exists():
-            raise error(f"{part} is a file: it must be a directory, or not exist")
+        raise error(f"{part} is a file: it must be a directory, or not exist")
 
 
 def write_whole(path: Path, content: bytes) -> None:

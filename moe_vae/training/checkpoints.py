@@ -54,8 +54,11 @@ def locked(directory: Path) -> Iterator[None]:
 def _open_locked(directory: Path) -> int:
     """Returns the handle of a directory that this process has made, if need be, and locked."""
     while True:
-        directory.mkdir(parents=True, exist_ok=True)
-        # Another process that held the lock may delete the directory between any of these steps.
+        # Another process that held the lock may delete the directory between any of these steps,
+        # also while it is made: then it exists already, and is no directory any more.
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(parents=True, exist_ok=True)
+        check_directory(directory, CheckpointError)
         with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as opened:
             handle = os.open(directory, os.O_RDONLY)
             opened.callback(os.close, handle)
