@@ -1136,7 +1136,8 @@ def test_classify_looks_for_the_picture_before_it_loads_tensorflow(runs):
 
 
 def test_the_help_takes_less_than_half_a_second_of_the_processor():
-    assert min(quick_answer(["--help"])[2] for _ in range(3)) < 0.5
+    # The least of several: whatever else the machine does can only add to it.
+    assert min(quick_answer(["--help"])[2] for _ in range(6)) < 0.5
 
 
 def test_help_names_every_command_and_says_what_it_does(capfd):
