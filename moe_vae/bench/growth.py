@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,16 @@ from moe_vae.messages import progress_bar, say
 from moe_vae.nn.sessions import open_session
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
-__all__ = ["AXES", "GROWTH_OUT", "POINT", "main", "measure_growth", "measure_point", "run_growth"]
+__all__ = [
+    "AXES",
+    "GROWTH_OUT",
+    "POINT",
+    "main",
+    "measure_growth",
+    "measure_point",
+    "measured_apart",
+    "run_growth",
+]
 
 GROWTH_OUT = Path("results", "bench_scaling.json")
 N_REPEATS = 5
@@ -69,9 +78,21 @@ def measure_growth(axes: Mapping[str, Sequence[int]] = AXES) -> list[Point]:
     points: list[Point] = [
         {**POINT, axis: value, "axis": axis} for axis, values in axes.items() for value in values
     ]
+    return measured_apart("moe_vae.bench.growth", POINT, points)
+
+
+def measured_apart(module: str, names: Iterable[str], points: list[Point]) -> list[Point]:
+    """Returns points with what a module measures of each, in a process of its own.
+
+    Args:
+      module: the name of a module that reads a point's values and prints a dict as JSON.
+      names: the point's keys whose values the module reads, in their order.
+      points: list of dicts, to which the measurements are added.
+    """
+    names = list(names)
     for point in progress_bar(points, unit="point", disable=None):
-        words = [str(point[name]) for name in POINT]
-        command = [sys.executable, "-m", "moe_vae.bench.growth", *words]
+        words = [str(point[name]) for name in names]
+        command = [sys.executable, "-m", module, *words]
         answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         point |= json.loads(answer)
     return points

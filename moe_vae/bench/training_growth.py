@@ -5,7 +5,6 @@ Each point is measured by a process of its own,
 """
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -15,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from moe_vae.bench.charts import plot_training_growth
-from moe_vae.bench.growth import AXES
+from moe_vae.bench.growth import AXES, measured_apart
 from moe_vae.bench.records import machine, save_figure, write_results
 from moe_vae.bench.worker import POST_ENGINES, SEED, peak_bytes
 from moe_vae.compat import tf
 from moe_vae.data.checks import IMAGE_PIXELS
 from moe_vae.data.dataset import DataSet
-from moe_vae.messages import progress_bar, say
+from moe_vae.messages import say
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 from moe_vae.training.trainer import Trainer, start_trainer
 
@@ -86,12 +85,7 @@ def measure_training_growth(numbers: Sequence[int] = AXES["experts"]) -> list[Po
         for stage in STAGES
         for engine in POST_ENGINES
     ]
-    for point in progress_bar(points, unit="point", disable=None):
-        words = [str(value) for value in point.values()]
-        command = [sys.executable, "-m", "moe_vae.bench.training_growth", *words]
-        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-        point |= json.loads(answer)
-    return points
+    return measured_apart("moe_vae.bench.training_growth", ("experts", "engine", "stage"), points)
 
 
 def measure_training(experts: int, engine: str, stage: str) -> Point:
