@@ -691,10 +691,19 @@ def test_workers_are_compared_with_one_process():
     ]
 
 
-def test_a_faults_records_become_one_row():
-    record = {"fault": "cut short", "made by": "a.npz", "times": 1, "outcome": "goes on", "lost": 0}
-    results = {"faults": {"faults": [record, {**record, "made by": "b.npz", "lost": 3}, record]}}
-    assert rows_of(faults_table(results)) == [["cut short", "a.npz, b.npz", "3", "goes on", "3"]]
+def test_a_faults_records_become_a_row_for_each_engine():
+    seen = {"times": 1, "outcome": "goes on", "lost": 0}
+    record = {"fault": "cut", "model": "moe", "engine": "plain", "made by": "a.npz", **seen}
+    results = [
+        record,
+        {**record, "engine": "fused", "times": 5},
+        {**record, "model": "dmvae", "made by": "b.npz", "lost": 3},
+        record,
+    ]
+    assert rows_of(faults_table({"faults": {"faults": results}})) == [
+        ["cut", "plain", "moe, dmvae", "a.npz, b.npz", "3", "goes on", "3"],
+        ["cut", "fused", "moe", "a.npz", "5", "goes on", "0"],
+    ]
 
 
 def test_a_soaks_rounds_and_checkpoints_are_a_row_each():

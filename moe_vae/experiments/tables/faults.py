@@ -8,19 +8,20 @@ __all__ = ["faults_table"]
 
 
 def faults_table(results: dict[str, Any]) -> str:
-    """Each kind of fault: how it was made, how often, the outcome, and the values lost."""
-    rows: dict[str, dict[str, Any]] = {}
+    """Each kind of fault by engine: how it was made, how often, the outcome, the values lost."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for record in results["faults"]["faults"]:
-        row = rows.setdefault(record["fault"], {"made by": [], "times": 0, "lost": 0})
-        if record["made by"] not in row["made by"]:
-            row["made by"].append(record["made by"])
+        key = (record["fault"], record["engine"], record["outcome"])
+        row = rows.setdefault(key, {"models": {}, "made by": {}, "times": 0, "lost": 0})
+        for column, name in (("models", "model"), ("made by", "made by")):
+            row[column][record[name]] = None  # a dict keeps the order and each once
         row["times"] += record["times"]
         row["lost"] += record["lost"]
-        row["outcome"] = record["outcome"]
     return markdown_table(
-        ("fault", "made by", "times", "outcome", "values lost"),
+        ("fault", "engine", "models", "made by", "times", "outcome", "values lost"),
         [
-            (fault, ", ".join(row["made by"]), row["times"], row["outcome"], row["lost"])
-            for fault, row in rows.items()
+            (fault, engine, *map(", ".join, texts), row["times"], outcome, row["lost"])
+            for (fault, engine, outcome), row in sorted(rows.items(), key=lambda item: item[0][0])
+            for texts in [(row["models"], row["made by"])]
         ],
     )
