@@ -19,6 +19,7 @@ from moe_vae.experiments.tables import (
 from moe_vae.experiments.tables.faults import faults_table
 from moe_vae.experiments.tables.fuzz import fuzz_table
 from moe_vae.experiments.tables.headline import headline_table
+from moe_vae.experiments.tables.large import neighbours_table
 from moe_vae.experiments.tables.markdown import cited
 from moe_vae.experiments.tables.paper import (
     classification_table,
@@ -703,6 +704,20 @@ def test_a_faults_records_become_a_row_for_each_engine():
     assert rows_of(faults_table({"faults": {"faults": results}})) == [
         ["cut", "plain", "moe, dmvae", "a.npz, b.npz", "3", "goes on", "3"],
         ["cut", "fused", "moe", "a.npz", "5", "goes on", "0"],
+    ]
+
+
+def test_every_way_to_find_neighbours_is_a_row():
+    ways = [
+        {"way": "exact", "compared": "images", "recall": 1.0, "seconds": 9.6, "peak_bytes": 2**30},
+        {"way": "lists", "compared": "coordinates", "recall": 0.9, "seconds": 1.2, "peak_bytes": 0},
+    ]
+    sets = {"mnist": {"n_images": 55_000, "ways": ways}}
+    sets["augmented"] = {"n_images": 250_000, "ways": ways[1:]}
+    assert rows_of(neighbours_table({"neighbours": sets})) == [
+        ["250,000 (varied)", "coordinates", "lists", "0.900", "1", "0"],
+        ["55,000 (MNIST)", "images", "exact", "1.000", "10", "1024"],
+        ["55,000 (MNIST)", "coordinates", "lists", "0.900", "1", "0"],
     ]
 
 

@@ -18,7 +18,7 @@ from moe_vae.experiments.tables.fashion import fashion_table
 from moe_vae.experiments.tables.faults import faults_table
 from moe_vae.experiments.tables.fuzz import fuzz_table
 from moe_vae.experiments.tables.headline import headline_table
-from moe_vae.experiments.tables.large import large_set_table
+from moe_vae.experiments.tables.large import large_set_table, neighbours_table
 from moe_vae.experiments.tables.paper import (
     classification_table,
     explained_table,
@@ -84,6 +84,7 @@ RESULTS = (
     "fuzz",
     "soak",
     "large-set",
+    "neighbours",
     *RECIPES,
 )
 
@@ -121,6 +122,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "fashion-mnist": fashion_table,
     "router-trials": router_trials_table,
     "large-set": large_set_table,
+    "neighbours": neighbours_table,
     "times": times_table,
     "cluster": cluster_table,
     "bench": bench_table,

@@ -1,10 +1,10 @@
-"""What a training on more images than usual takes."""
+"""What more images than usual take: a training, and the search for neighbours."""
 
 from typing import Any
 
 from moe_vae.experiments.tables.markdown import markdown_table, mebibytes
 
-__all__ = ["large_set_table"]
+__all__ = ["large_set_table", "neighbours_table"]
 
 
 def large_set_table(results: dict[str, Any]) -> str:
@@ -25,3 +25,24 @@ def large_set_table(results: dict[str, Any]) -> str:
         "machine",
     )
     return markdown_table(heading, [row])
+
+
+def neighbours_table(results: dict[str, Any]) -> str:
+    """Each way to find nearest neighbours, on each set: its recall, its time and its memory."""
+    measured = results["neighbours"]
+    sets = {"augmented": "varied", "mnist": "MNIST"}
+    return markdown_table(
+        ("images", "compared by", "way", "recall", "seconds", "peak of the process (MiB)"),
+        [
+            (
+                f"{measured[name]['n_images']:,} ({title})",
+                way["compared"],
+                way["way"],
+                f"{way['recall']:.3f}",
+                f"{way['seconds']:.0f}",
+                mebibytes(way["peak_bytes"]),
+            )
+            for name, title in sets.items()
+            for way in measured[name]["ways"]
+        ],
+    )
