@@ -276,6 +276,7 @@ class Manifest(_File):
     params: dict[str, Any]
     seed: Seed
     schedule: str | None = None
+    engine: str | None = None
     data: _StoredData
     files: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], _StoredFile]
 

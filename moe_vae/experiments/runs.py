@@ -45,7 +45,7 @@ from moe_vae.messages import say
 from moe_vae.models.information_encoder import InformationEncoder
 from moe_vae.nn.sessions import finds_gpu, usable_cores
 from moe_vae.params import ParameterError, check_params
-from moe_vae.training.checkpoints import Checkpoints, locked
+from moe_vae.training.checkpoints import Checkpoints, last_engine, locked
 from moe_vae.training.tensorboard import TensorBoardLog
 from moe_vae.training.trainer import Trainer, start_trainer
 
@@ -224,7 +224,10 @@ def train_run(
     with locked(directory), _starter(member) as starter:
         data_sets = data.read()
         _check_numbers(model, params, data_sets)
-        options = _with_engine(model, data.form, params, data_sets, options, member is not None)
+        n_examples = data_sets.train.num_examples
+        options = _with_engine(
+            model, data.form, params, n_examples, options, directory, member is not None
+        )
         data_sets = _prepared(data, params, options.start, data_sets)
         trainer, record = fit_model(model, params, data_sets, directory, options, starter)
         record |= {"source": data.record()}
@@ -240,25 +243,33 @@ def _with_engine(
     model: str,
     form: Form,
     params: Params,
-    data_sets: DataSets,
+    n_examples: int,
     options: TrainOptions,
+    directory: Path,
     is_cluster: bool,
 ) -> TrainOptions:
     """Returns the options with an engine's name, and says which one was chosen if it was `AUTO`."""
     if options.engine != AUTO:
         return options
-    engine, reason = choose_engine(
-        model,
-        form,
-        params,
-        data_sets.train.num_examples,
-        Machine(usable_cores(), finds_gpu()),
-        is_cluster,
-        options.start is not None,
-    )
+    can_go_on = options.resume and not is_cluster  # a cluster has the plain engine only
+    begun = last_engine(directory / CHECKPOINTS) if can_go_on else None
+    if begun is None:
+        engine, reason = choose_engine(
+            model,
+            form,
+            params,
+            n_examples,
+            Machine(usable_cores(), finds_gpu()),
+            is_cluster,
+            options.start is not None,
+        )
+    else:  # so that a resumed run ends as one that was never interrupted
+        engine, reason = begun, "the run began with it"
     if not is_cluster:  # which has no choice
         say(f"The engine is {engine}: {reason}.")
-    return replace(options, engine=engine)
+    options = replace(options, engine=engine)
+    check_engine(model, form, params, options, is_cluster)
+    return options
 
 
 def _check_numbers(model: str, params: Params, data_sets: DataSets) -> None:
@@ -349,7 +360,7 @@ def fit_model(
         trainer.begin_with(options.start / CHECKPOINT)
     identity = run_identity(model, trainer, data_sets, options.seed, options.schedule)
     checkpoints = Checkpoints(
-        directory / CHECKPOINTS, identity, options.checkpoint_every, options.keep
+        directory / CHECKPOINTS, identity, options.checkpoint_every, options.keep, options.engine
     )
     check_new(directory, options.resume)
     say(f"Training {model} on {data_sets.name}.")

@@ -16,7 +16,7 @@ from moe_vae.training.state import CheckpointError
 from moe_vae.training.trainer import Trainer
 from moe_vae.version import FORMAT_VERSION
 
-__all__ = ["CheckpointError", "Checkpoints", "locked"]
+__all__ = ["CheckpointError", "Checkpoints", "last_engine", "locked"]
 
 MODEL = "model.ckpt"
 STATE = "state.npz"
@@ -88,13 +88,20 @@ class Checkpoints:
         that a training can be made longer.
       every: number of epochs between checkpoints; one more is written when the trainer `is_done`.
       keep: number of checkpoints that are kept, the latest ones.
+      engine: what computes the run, for `last_engine`; a run may be resumed by another one.
     """
 
     def __init__(
-        self, directory: Path, identity: dict[str, Any], every: int = 1, keep: int = 3
+        self,
+        directory: Path,
+        identity: dict[str, Any],
+        every: int = 1,
+        keep: int = 3,
+        engine: str | None = None,
     ) -> None:
         self.directory = directory
         self.identity = identity
+        self.engine = engine
         self.every = every
         self.keep = keep
         for partial in directory.glob("*.part"):  # a process was killed while it wrote
@@ -107,7 +114,7 @@ class Checkpoints:
 
     def paths(self) -> list[Path]:
         """Returns the checkpoints' directories, the oldest first."""
-        return sorted(path for path in self.directory.glob("epoch-*") if path.suffix == "")
+        return _paths(self.directory)
 
     def save(self, trainer: Trainer, train_set: DataSet) -> None:
         """Writes a complete checkpoint or none, then deletes those that are too old.
@@ -143,7 +150,12 @@ class Checkpoints:
             path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
             for path in sorted(directory.iterdir())
         }
-        manifest = {"format_version": FORMAT_VERSION, **self.identity, "files": files}
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            **self.identity,
+            **({} if self.engine is None else {"engine": self.engine}),
+            "files": files,
+        }
         (directory / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
     def restore(self, trainer: Trainer, train_set: DataSet) -> list[str]:
@@ -186,6 +198,23 @@ class Checkpoints:
             raise CheckpointError(
                 f"{path} is of another run: its {name} is {shown(theirs)}, not {shown(ours)}"
             )
+
+
+def last_engine(directory: Path) -> str | None:
+    """Returns the engine of the last complete checkpoint in a directory.
+
+    None means that no checkpoint is complete, or that an older version wrote it.
+    """
+    from moe_vae.schemas import Manifest, read_json
+
+    for path in reversed(_paths(directory)):
+        if _fault(path) is None:
+            return read_json(path / MANIFEST, Manifest, CheckpointError).get("engine")
+    return None
+
+
+def _paths(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.glob("epoch-*") if path.suffix == "")
 
 
 def _differences(

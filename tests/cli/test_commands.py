@@ -730,6 +730,17 @@ def test_train_killed_and_resumed_ends_as_one_never_killed(capfd):
         np.testing.assert_array_equal(variables[name], value)
 
 
+def test_train_resumed_keeps_the_engine_that_it_began_with(capfd):
+    words = train_words("mixture-of-vaes", "out")
+    main([*words, "--epochs", "1", "--engine", "fused"])
+    capfd.readouterr()
+    main([*words, "--epochs", "2", "--resume"])  # of itself it would be the plain one
+    assert "The engine is fused: the run began with it." in capfd.readouterr().err
+    assert read_json(Path("out/metrics.json"))["engine"] == "fused"
+    main([*words, "--epochs", "3", "--resume", "--engine", "plain"])
+    assert read_json(Path("out/metrics.json"))["engine"] == "plain"
+
+
 def test_train_resumed_without_a_checkpoint_begins(capfd):
     main([*train_words("conditional-vae", "out"), "--epochs", "1", "--resume"])
     assert "Going on" not in capfd.readouterr().out

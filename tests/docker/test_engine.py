@@ -203,9 +203,10 @@ def test_stopped_training_resumes_to_the_same_weights(start, runs):
     words = ["--epochs", str(len(before) + 1)]
     said = run("docker", "run", "--rm", *LOCKED, *options, IMAGE, *TRAIN, *words, "--resume")
     assert f"Going on after epoch {len(before)}." in said
-    resumed = tf.train.load_checkpoint(os.fspath(folder / "run" / "model.ckpt"))
+    assert "The engine is fused: the run began with it." in said
     (folder / "run").rename(folder / "resumed")
-    run("docker", "run", "--rm", *LOCKED, *options, IMAGE, *TRAIN, *words)
+    resumed = tf.train.load_checkpoint(os.fspath(folder / "resumed" / "model.ckpt"))
+    run("docker", "run", "--rm", *LOCKED, *options, IMAGE, *TRAIN, *words, "--engine", "fused")
     whole = tf.train.load_checkpoint(os.fspath(folder / "run" / "model.ckpt"))
     names = whole.get_variable_to_shape_map()
     assert len(names) > 10
