@@ -48,6 +48,7 @@ class _Told(NamedTuple):
 
     `phase` is the number of the phase, `epoch` the epoch in it, `end` the step at which the epoch
     ends, `status` one of the four constants above. `run` identifies model, parameters and data.
+    `life` counts the processes that were the chief.
     """
 
     phase: int
@@ -55,6 +56,7 @@ class _Told(NamedTuple):
     end: int
     status: int
     run: int
+    life: int
 
 
 def _told(values: tuple[Any, np.ndarray]) -> tuple[int, _Told]:
@@ -94,6 +96,10 @@ class ClusterTrainer(Trainer):
         self._cached_shard: Shard | None = None
         self._run_number = 0
         self._align: dict[str, Any] = {}
+        # What waits on the servers in synchronous training: how many, and how to take all of them.
+        self._waiting: list[tuple[Any, Any]] = []
+        self._life = 0
+        self._is_roll_called = True
         self._now: dict[str, Any] = {}
         self._absences = Absences(member.cluster)
         self._next_check = 0.0
@@ -121,13 +127,16 @@ class ClusterTrainer(Trainer):
         own = {"trainable": False, "collections": [], "dtype": tf.int64}
         self._step = tf.Variable(0, name="cluster/step", **own)
         self._state = tf.Variable([0] * len(_Told._fields), name="cluster/state", **own)
+        self._present = tf.Variable([0] * self._member.n_workers, name="cluster/present", **own)
         self._given = tf.placeholder(tf.int64, [len(_Told._fields)], "cluster/given")
         self._given_step = tf.placeholder(tf.int64, [], "cluster/given_step")
         self._set_state = tf.assign(self._state, self._given)
         self._set_step = tf.assign(self._step, self._given_step)
-        if not self._member.is_chief:
-            self._is_begun = tf.is_variable_initialized(self._state)
-        self._initial = tf.group(self._step.initializer, self._state.initializer)
+        self._given_life = tf.placeholder(tf.int64, [], "cluster/given_life")
+        self._answer = tf.scatter_update(self._present, self._member.task, self._given_life)
+        self._is_begun = tf.is_variable_initialized(self._state)
+        own_variables = (self._step, self._state, self._present)
+        self._initial = tf.group([variable.initializer for variable in own_variables])
         servers = range(len(self._member.cluster.ps))
         self._leaves = [left_queue(number).enqueue([1]) for number in servers]
 
@@ -149,6 +158,7 @@ class ClusterTrainer(Trainer):
         if self._member.synchronous and self._member.is_chief:
             train = [train, *optimizer.get_chief_queue_runner().enqueue_ops]
             self._align[phase] = optimizer.chief_init_op
+            self._build_waiting(gradients)
         elif self._member.synchronous:
             self._align[phase] = optimizer.local_step_init_op
         # The moving averages of batch normalisation over this worker's batches.
@@ -156,6 +166,21 @@ class ClusterTrainer(Trainer):
         with tf.control_dependencies([train]):
             self._now[phase] = self._read()
         return train
+
+    def _build_waiting(self, gradients: list) -> None:
+        """Gives access to the optimiser's tokens and gradients, by the names that it shares."""
+        with tf.device(self._step.device):
+            tokens = tf.FIFOQueue(-1, [tf.int64], [[]], shared_name="sync_token_q")
+            self._wake = tokens.enqueue_many([[0] * (self._member.n_workers - 1)])
+            self._waiting.append((tokens.size(), tokens.dequeue_many(tokens.size())))
+        for gradient, variable in gradients:
+            is_sparse = isinstance(gradient, tf.IndexedSlices)
+            kind = tf.SparseConditionalAccumulator if is_sparse else tf.ConditionalAccumulator
+            shape, name = () if is_sparse else variable.shape, f"{variable.name}/grad_accum"
+            with tf.device(variable.device):
+                gathered = kind(gradient.dtype, shape, name)
+                take = gathered.take_indexed_slices_grad if is_sparse else gathered.take_grad
+                self._waiting.append((gathered.num_accumulated(), take(1)))
 
     def _read(self) -> list:
         """Reads step and state on their server, so that both have the same age."""
@@ -170,10 +195,15 @@ class ClusterTrainer(Trainer):
         initial = tf.group(tf.global_variables_initializer(), self._initial)
         wait_for_servers(self._member.cluster, self._member.wait_seconds)
         session = ClusterSession(self._member, graph)
-        if self._member.is_chief:
-            session.run(initial)
-        else:
+        if not self._member.is_chief:
             self._wait_for_chief(session)
+            return session
+        is_first = not session.run(self._is_begun)
+        self._life = 1 if is_first else 1 + _told(session.run(self._look))[1].life
+        self._is_roll_called = is_first
+        session.run(initial)
+        begin = _Told(0, 0, 0, NOT_BEGUN, 0, self._life)
+        session.run(self._set_state, {self._given: begin})
         return session
 
     def _wait_for_chief(self, session: Any) -> None:
@@ -220,13 +250,16 @@ class ClusterTrainer(Trainer):
 
     def _tell(self, phase: str, end: int, status: int) -> None:
         number = list(self.train_steps).index(phase)
-        told = _Told(number, self.epochs_done[phase], end, status, self._run_number)
+        told = _Told(number, self.epochs_done[phase], end, status, self._run_number, self._life)
         self.session.run(self._set_state, {self._given: told})
 
     def run_epoch(self, train_set: DataSet, phase: str) -> dict[str, float]:
         n_steps = self._steps_an_epoch(train_set)
         start = self.n_epochs * n_steps
         end = start + n_steps
+        if not self._is_roll_called and self._member.synchronous:
+            self._call_roll()
+        self._is_roll_called = True
         self.session.run(self._set_step, {self._given_step: start})
         self.session.run(self._align.get(phase, []))
         self._tell(phase, end, TRAINING)
@@ -242,6 +275,28 @@ class ClusterTrainer(Trainer):
             norms = fetched or norms
         self.bytes_a_step.append((_bytes_over_connections() - before) // n_own)
         return {part: float(norm) for part, norm in norms.items()}
+
+    def _call_roll(self) -> None:
+        """Waits for every worker after a chief that was killed, and clears what it left behind.
+
+        It may have taken gradients without letting their workers go on. So all are woken, and none
+        begins a step before the tokens and gradients of the old steps are gone.
+
+        Raises:
+          ClusterError: a worker has not been reached for the time that the member waits.
+        """
+        next_wake = 0.0
+        while not (self.session.run(self._present)[1:] == self._life).all():
+            if time.monotonic() > next_wake:
+                next_wake = time.monotonic() + CHECK_SECONDS
+                self.session.run(self._wake)
+                for title, seconds in self._absences.seconds("worker").items():
+                    if seconds > self._member.wait_seconds:
+                        raise unreached_error(title, self._member)
+            time.sleep(POLL_SECONDS)
+        for number, take_all in self._waiting:
+            if self.session.run(number):
+                self.session.run(take_all)
 
     def _batch(self, phase: str, epoch: int) -> dict[Tensor, Any]:
         batch = self._shard.take_batch(self.model.params["batch_size"])
@@ -291,19 +346,22 @@ class ClusterTrainer(Trainer):
         """
         self._steps_an_epoch(train_set)
         phases = list(self.train_steps)
-        n_taken = 0
-        aligned: tuple[int, int] | None = None
+        n_taken = answered = 0
+        aligned: tuple[int, int, int] | None = None
         step, told = _told(self.session.run(self._look))
         while told.status in (NOT_BEGUN, TRAINING):
             if told.status == NOT_BEGUN or step >= told.end:
+                if told.life != answered:
+                    self.session.run(self._answer, {self._given_life: told.life})
+                    answered = told.life
                 self._wait_between_epochs()
                 step, told = _told(self.session.run(self._look))
                 continue
             self._check_run(told)
             phase = phases[told.phase]
-            if aligned != (told.phase, told.epoch):
+            if aligned != (told.life, told.phase, told.epoch):
                 self.session.run(self._align.get(phase, []))
-                aligned = (told.phase, told.epoch)
+                aligned = (told.life, told.phase, told.epoch)
             # A restarted worker skips the batches of the steps that are over.
             while self._member.synchronous and n_taken < step:
                 self._shard.take_batch(self.model.params["batch_size"])

@@ -50,6 +50,7 @@ from moe_vae.distributed.shard import Shard
 from moe_vae.distributed.trainer import start_cluster_trainer
 from moe_vae.evaluation.clustering import score_clustering
 from moe_vae.nn.noise import key_value, noise_key
+from moe_vae.nn.sessions import session_config
 from moe_vae.training.checkpoints import Checkpoints
 from moe_vae.training.trainer import start_trainer
 
@@ -394,6 +395,47 @@ def test_a_run_of_a_cluster_is_not_gone_on_with_alone(begin, tmp_path, capfd):
     words = ["train", *SPIRAL, "--epochs", "2", "--out", tmp_path / "run", "--resume"]
     assert "is of another run: its name is 'spiral" in error_line(capfd, *words)
     assert "in 2 shards', not 'spiral" in error_line(capfd, *words)
+
+
+def takes_gradients(server, checkpoint):
+    """Takes the gradients that wait on a parameter server, as a chief does; whether all waited."""
+    shapes = tf.train.load_checkpoint(str(checkpoint)).get_variable_to_shape_map()
+    # What is trained, which has Adam's variables beside it.
+    names = [name for name in shapes if f"{name}/Adam" in shapes]
+    with tf.Graph().as_default(), tf.device("/job:ps/task:0"):
+        waiting = [
+            tf.ConditionalAccumulator(tf.float32, shapes[name], f"{name}:0/grad_accum")
+            for name in names
+        ]
+        counted = [each.num_accumulated() for each in waiting]
+        taken = [each.take_grad(1) for each in waiting]
+        config = session_config(device_filters=["/job:ps/task:0"])
+        with tf.Session(f"grpc://{server}", config=config) as opened:
+            if not all(opened.run(counted)):
+                return False
+            opened.run(taken)
+    return True
+
+
+def test_a_chief_that_was_killed_within_a_step_lets_the_others_go_on(begin, tmp_path):
+    endless = ["--epochs", "100000", "--resume"]
+    cluster, processes = start_tasks(begin, tmp_path, endless)
+    directory, took = tmp_path / "run" / "checkpoints", False
+
+    def last():
+        return max(directory.glob("epoch-??????"), default=None)
+
+    while not took:  # the chief may have been killed between two epochs
+        before = last()
+        wait_until(lambda before=before: last() != before, "a checkpoint")
+        processes["worker0"].kill()
+        processes["worker0"].join()
+        time.sleep(1)  # for worker 1's gradients
+        took = takes_gradients(cluster.ps[0], last() / "model.ckpt")
+        words = ["--epochs", str(int(last().name[-6:]) + 2), "--resume"] if took else endless
+        processes["worker0"] = start_one(begin, tmp_path, "worker", 0, words)
+    codes = [ended(process) for process in processes.values()]
+    assert codes == [0, 0, 0], (tmp_path / "worker0").read_text()
 
 
 @pytest.mark.long
