@@ -13,8 +13,9 @@ def faults_table(results: dict[str, Any]) -> str:
     for record in results["faults"]["faults"]:
         key = (record["fault"], record["engine"], record["outcome"])
         row = rows.setdefault(key, {"models": {}, "made by": {}, "times": 0, "lost": 0})
-        for column, name in (("models", "model"), ("made by", "made by")):
-            row[column][record[name]] = None  # a dict keeps the order and each once
+        # A dict keeps the order, and each once.
+        row["models"] |= dict.fromkeys([record["model"]] if record["model"] else [])
+        row["made by"] |= dict.fromkeys(record["made by"].split(", "))
         row["times"] += record["times"]
         row["lost"] += record["lost"]
     return markdown_table(
