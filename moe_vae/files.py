@@ -57,9 +57,10 @@ def existing(
     allowed = " or ".join(kind for kind in kinds if kind)
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError) as fault:  # the path holds a NUL character
-        reason = getattr(fault, "strerror", None) or str(fault)
-        raise error(f"{str(path)!r}: {reason}; it must be {allowed}") from fault
+    except ValueError as fault:  # it holds a NUL character; each Python has other words for that
+        raise error(f"{str(path)!r} is no path; it must be {allowed}") from fault
+    except OSError as fault:
+        raise error(f"{str(path)!r}: {fault.strerror}; it must be {allowed}") from fault
     if not (files and stat.S_ISREG(mode)) and not (folders and stat.S_ISDIR(mode)):
         found = "no regular file"
         if stat.S_ISDIR(mode):
