@@ -27,6 +27,10 @@ LINGER_SECONDS = 1.0  # for a server's last answer to reach the last worker
 GONE_SECONDS = 5.0  # until the address of a killed server stops answering
 CHECK_SECONDS = 5.0  # between two checks of the other tasks while a step does not end
 
+# TensorFlow numbers the requests of a step at random and from only 2**32 numbers. A server refuses
+# a number that is among the last 100,000: on average one request in 43,000, after the first 100,000.
+_REFUSED = "request was received twice"
+
 # The errors of a session whose server is gone or was started again.
 _LOST = (
     tf.errors.UnavailableError,
@@ -101,9 +105,12 @@ class ClusterSession(tf.Session):
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the graph as `tf.Session.run` does.
 
+        A step that the one parameter server refuses for its request's number has changed nothing,
+        and is run again. Of several servers the others may have done their parts of it.
+
         Raises:
-          ClusterError: a parameter server is gone, or a task that the step waits for has not been
-            reached for the time that the member waits.
+          ClusterError: a parameter server is gone, one of several refused a step, or a task that
+            the step waits for has not been reached for the time that the member waits.
         """
         outcome = _in_thread(super().run, *args, **kwargs)
         while not concurrent.futures.wait([outcome], CHECK_SECONDS).done:
@@ -112,6 +119,8 @@ class ClusterSession(tf.Session):
         try:
             return outcome.result()
         except _LOST as error:
+            if _REFUSED in str(error) and len(self._member.cluster.ps) == 1:
+                return self.run(*args, **kwargs)
             gone = _gone_servers(self._member.cluster)
             who = f"{gone[0]} is gone" if gone else f"the cluster failed ({_line(error)})"
             raise ClusterError(f"{who}: --resume continues from the last checkpoint") from error
@@ -154,9 +163,9 @@ def _gone_servers(cluster: Cluster) -> list[str]:
 
 
 def _line(error: BaseException) -> str:
-    """Returns an error's first line with text, without TensorFlow's heading."""
+    """Returns an error's first line with text, without TensorFlow's headings and rules."""
     lines = [line.strip() for line in str(error).splitlines()]
-    said = [line for line in lines if line not in ("", "Graph execution error:")]
+    said = [line for line in lines if line.strip("=") not in ("", "Graph execution error:")]
     return said[0] if said else type(error).__name__
 
 

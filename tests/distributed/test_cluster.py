@@ -295,9 +295,59 @@ def test_a_server_that_is_being_killed_is_gone_when_it_no_longer_answers(monkeyp
     assert session._gone_servers(None) == []
 
 
-def test_an_error_is_said_without_tensorflows_heading():
-    error = tf.errors.UnavailableError(None, None, "Graph execution error:\n\nSocket closed\nelse")
+@pytest.mark.parametrize("heading", ["Graph execution error:", "====================="])
+def test_an_error_is_said_without_tensorflows_heading(heading):
+    error = tf.errors.UnavailableError(None, None, f"{heading}\n\nSocket closed\nelse")
     assert session._line(error) == "Socket closed"
+
+
+def refused_once(message, results):
+    """Returns a `tf.Session.run` that raises what a server answers, and after that runs."""
+    original, answers = tf.Session.run, [tf.errors.AbortedError(None, None, message)]
+
+    def run(self, *args, **kwargs):
+        if answers:
+            results.append("refused")
+            raise answers.pop()
+        results.append("run")
+        return original(self, *args, **kwargs)
+
+    return run
+
+
+def meet_a_refusal(cluster, results):
+    """Adds to a variable on the server, in a step whose request the server refuses at first."""
+    for task in range(len(cluster.ps)):
+        start_server(cluster, "ps", task)
+    member = Member(cluster, "worker", 0, start_server(cluster, "worker", 0), True, PATIENCE)
+    with tf.Graph().as_default() as graph:
+        with tf.device("/job:ps/task:0"):
+            total = tf.Variable(0)
+        added = tf.assign_add(total, 1)
+        opened = session.ClusterSession(member, graph)
+        opened.run(total.initializer)
+        ran: list[str] = []
+        tf.Session.run = refused_once("The same RunGraph (Worker) request was received twice.", ran)
+        try:
+            end = int(opened.run(added))
+        except ClusterError as error:
+            end = str(error)
+    results.write_text(json.dumps([ran, end]))
+
+
+def test_a_step_whose_number_the_only_server_refuses_is_run_again(begin, tmp_path):
+    assert ended(begin(meet_a_refusal, two_workers(), tmp_path / "end.json")) == 0
+    assert read_json(tmp_path / "end.json") == [["refused", "run"], 1]
+
+
+def test_a_step_that_one_of_two_servers_refuses_ends_the_training(begin, tmp_path):
+    assert ended(begin(meet_a_refusal, two_workers(n_servers=2), tmp_path / "end.json")) == 0
+    ran, end = read_json(tmp_path / "end.json")
+    assert ran == ["refused"]
+    assert end == (
+        "the cluster failed (The same RunGraph (Worker) request was received twice.): "
+        "--resume continues from the last checkpoint"
+    )
 
 
 def test_a_parameter_server_that_was_killed_ends_every_worker(begin, tmp_path):
