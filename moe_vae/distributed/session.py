@@ -28,7 +28,7 @@ GONE_SECONDS = 5.0  # until the address of a killed server stops answering
 CHECK_SECONDS = 5.0  # between two checks of the other tasks while a step does not end
 
 # TensorFlow numbers the requests of a step at random and from only 2**32 numbers. A server refuses
-# a number that is among the last 100,000: on average one request in 43,000, after the first 100,000.
+# a number that is among the last 100,000 of its requests.
 _REFUSED = "request was received twice"
 
 # The errors of a session whose server is gone or was started again.
