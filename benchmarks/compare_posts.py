@@ -2,7 +2,8 @@
 
 It writes results/tensorflow_1_15_seeds.json: one record for each post and seed, in the form of
 those in results/posts.json (`history`, `seconds`, `test`, `evaluation`), so that the two files can
-be compared. It trains one recogniser, which scores the pictures of all runs of post 2.
+be compared. It trains one recogniser, which scores the pictures of the saved runs of post 2. The
+file's records of other runs stay there.
 
 Usage: python benchmarks/compare_posts.py [--runs DIR] [--data-dir DIR] [--out FILE.json]
 """
@@ -104,11 +105,13 @@ def main() -> None:
 
     data_sets = read_mnist(arguments.data_dir, data="mnist")
     judge = train_recogniser(data_sets, RECOGNISER_SEED)
-    runs = [score_run(path, data_sets.test.labels, judge) for path in paths]
-    runs.sort(key=lambda run: (run["model"], run["seed"]))
+    scored = [score_run(path, data_sets.test.labels, judge) for path in paths]
+    kept = json.loads(arguments.out.read_bytes())["runs"] if arguments.out.exists() else []
+    by_run = {(run["model"], run["seed"]): run for run in (*kept, *scored)}
+    runs = [by_run[key] for key in sorted(by_run)]
     results = {"command": " ".join(["python", *sys.argv]), "data": data_sets.name, "runs": runs}
     write_whole(arguments.out, (json.dumps(results, indent=1) + "\n").encode())
-    for run in runs:
+    for run in scored:
         generation = run.get("evaluation", {}).get("generation", {}).get("share")
         print(run["model"], run["seed"], run["test"]["accuracy"], generation or "")
     print(f"{len(runs)} runs are in {arguments.out}.")

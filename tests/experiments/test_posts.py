@@ -2,7 +2,7 @@
 
 Runs from different seeds differ, under TensorFlow 1.15 as here. So the mean over the seeds, and
 the run from the posts' own seed, are held to the bounds that are set for the posts. Beside that,
-post 2's ten runs are compared with TensorFlow 1.15's ten, each score by a permutation test. Every
+post 2's twenty runs are compared with TensorFlow 1.15's, each score by a permutation test. Every
 run of post 3 is held to where one more of TensorFlow 1.15's would fall, and their mean to where
 the mean of as many more would: the 95 % prediction intervals of those that are recorded.
 """
@@ -26,7 +26,7 @@ from moe_vae.training.trainer import start_trainer
 RESULTS = Path(__file__).parents[2] / "results"
 
 
-TEN_SEEDS = {42, *range(1, 10)}
+SEEDS = {42, *range(1, 20)}
 
 
 def recorded(model, file="posts"):
@@ -71,7 +71,7 @@ def assert_post_3_holds(run):
 
 def test_recorded_runs_of_post_2_hold():
     runs = recorded("conditional-vae")
-    assert {run["seed"] for run in runs} == TEN_SEEDS
+    assert {run["seed"] for run in runs} == SEEDS
     scores = {run["seed"]: post_2_scores(run, run["evaluation"]["generation"]) for run in runs}
     assert_post_2_holds(scores[42])
     assert_post_2_holds(
@@ -82,10 +82,10 @@ def test_recorded_runs_of_post_2_hold():
         assert run["evaluation"]["recogniser_accuracy"] >= 0.98
 
 
-def test_ten_runs_of_post_2_differ_from_tensorflow_1_15s_no_more_than_chance_would_have_them():
+def test_runs_of_post_2_differ_from_tensorflow_1_15s_no_more_than_chance_would_have_them():
     files = ("posts", "tensorflow_1_15_seeds")
     ours, theirs = (recorded("conditional-vae", file) for file in files)
-    assert {run["seed"] for run in theirs} == TEN_SEEDS
+    assert {run["seed"] for run in theirs} == SEEDS
     scores = [
         [post_2_scores(run, run["evaluation"]["generation"]) for run in runs]
         for runs in (ours, theirs)

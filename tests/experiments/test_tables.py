@@ -283,17 +283,32 @@ def test_two_codes_are_compared_by_every_score():
         "tensorflow_1_15_seeds": {"runs": [run(1, 0.6), run(2, 0.8), run(3, 0.7)]},
     }
     rows = rows_of(comparison_table(results))
-    assert [row[:5] for row in rows[:2]] == [
-        ["2", "VAE loss", "TensorFlow 1.15", "0", "not measured yet"],
-        ["2", "digit classifier loss", "TensorFlow 1.15", "0", "not measured yet"],
+    assert [row[:6] for row in rows[:2]] == [
+        ["2", "VAE loss", "42, 1 to 9", "TensorFlow 1.15", "0", "not measured yet"],
+        ["2", "digit classifier loss", "42, 1 to 9", "TensorFlow 1.15", "0", "not measured yet"],
     ]
     ours, theirs = rows[8:10]
-    assert ours[:4] == ["3", "clustering accuracy", "this package", "2"]
-    assert theirs[:4] == ["3", "clustering accuracy", "TensorFlow 1.15", "3"]
+    assert ours[:5] == ["3", "clustering accuracy", "42, 1 to 9", "this package", "2"]
+    assert theirs[:5] == ["3", "clustering accuracy", "42, 1 to 9", "TensorFlow 1.15", "3"]
     quantiles = ["0.5000", "0.5500", "0.6000", "0.6500", "0.7000"]
     # Of the ten divisions, five have means that differ by at least 0.1.
-    assert ours[4:11] == [*quantiles, "-0.1000", "0.500"]
-    assert theirs[4:9] == ["0.6000", "0.6500", "0.7000", "0.7500", "0.8000"]
+    assert ours[5:12] == [*quantiles, "-0.1000", "0.500"]
+    assert theirs[5:10] == ["0.6000", "0.6500", "0.7000", "0.7500", "0.8000"]
+
+
+def test_the_second_sample_of_seeds_has_rows_of_its_own():
+    runs = [
+        {**RUN, "seed": seed, "test": {"accuracy": accuracy, "nmi": 0.5, "ari": 0.25}}
+        for seed, accuracy in [(1, 0.5), (2, 0.5), (10, 0.75), (19, 0.75), (20, 0.0)]
+    ]
+    rows = rows_of(
+        comparison_table({"posts": {"runs": runs}, "tensorflow_1_15_seeds": {"runs": runs}})
+    )
+    assert [row[2:7] for row in rows if row[1] == "clustering accuracy"] == [
+        [seeds, code, "2", lowest, lowest]
+        for seeds, lowest in (("42, 1 to 9", "0.5000"), ("10 to 19", "0.7500"))
+        for code in ("this package", "TensorFlow 1.15")
+    ]
 
 
 def test_balancing_counts_the_experts_that_are_in_use():
