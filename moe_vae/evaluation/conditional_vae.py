@@ -5,6 +5,7 @@ from typing import Any, cast
 import numpy as np
 
 from moe_vae.data.dataset import DataSet, DataSets
+from moe_vae.evaluation.drawings import draw_codes
 from moe_vae.evaluation.packed import pack_array, pack_pictures
 from moe_vae.evaluation.recogniser import N_READ
 from moe_vae.nn.sessions import run_in_chunks
@@ -76,8 +77,8 @@ def measure_drawings(trainer: Trainer, data_sets: DataSets, record: dict[str, An
     Returns:
       Dict that JSON can hold, its arrays packed by `pack_array` and its pictures by
       `pack_pictures`: `squared_error`, the mean over the test images of the sum over the pixels of
-      (x - x')^2, with x' the decoding of the mean code; and `drawn` [codes, 10, 784], the same for
-      every run whose codes have as many dimensions. With two dimensions also `plane` [digits of
+      (x - x')^2, with x' the decoding of the mean code; and `drawn` [codes, 10, 784], by
+      `draw_codes`. With two dimensions also `plane` [digits of
       `PLANE_DIGITS`, rows, columns, 784], the decodings of codes at even steps of the standard
       normal's quantiles, the first dimension from left to right and the second from bottom to top;
       and `codes` [n, 2] and `labels` [n], the mean codes of the first test images.
@@ -86,9 +87,7 @@ def measure_drawings(trainer: Trainer, data_sets: DataSets, record: dict[str, An
     model, session = cast(ConditionalVAE, trainer.model), trainer.session
     images, z_dim = data_sets.test.images, model.params["z_dim"]
     error = np.square(images - model.reconstruct(session, images)).sum(axis=1).mean()
-    codes = np.random.default_rng(0).standard_normal([N_DRAWN_CODES, 1, z_dim])
-    drawn = [model.generate_row(session, code) for code in codes]
-    measured = {"squared_error": float(error), "drawn": pack_pictures(np.array(drawn))}
+    measured = {"squared_error": float(error), "drawn": draw_codes(trainer, N_DRAWN_CODES)}
     if z_dim == 2:
         measured |= _measure_plane(trainer, data_sets.test)
     return measured

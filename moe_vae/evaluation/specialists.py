@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 
 from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.evaluation.clustering import accuracy_listener
+from moe_vae.evaluation.drawings import draw_codes
 from moe_vae.evaluation.metrics import match_clusters
-from moe_vae.evaluation.packed import pack_pictures
 from moe_vae.evaluation.recogniser import N_READ
 from moe_vae.training.trainer import Trainer
 
@@ -60,12 +60,10 @@ def measure_experts(trainer: Trainer, data_sets: DataSets, record: dict[str, Any
       data_sets, record: not used.
 
     Returns:
-      Dict with `drawn` [codes, experts, n_features], packed by `pack_pictures`.
+      Dict with `drawn` [codes, experts, n_features], by `draw_codes`.
     """
     del data_sets, record
-    model, session = trainer.model, trainer.session
-    codes = np.random.default_rng(0).standard_normal([N_DRAWN_CODES, 1, model.params["z_dim"]])
-    return {"drawn": pack_pictures(np.array([model.generate_row(session, z) for z in codes]))}
+    return {"drawn": draw_codes(trainer, N_DRAWN_CODES)}
 
 
 def share_listener(data_set: DataSet) -> Callable[[Trainer, DataSet], None]:

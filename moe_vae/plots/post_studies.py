@@ -1,4 +1,4 @@
-"""Figures of the studies beside the posts: post 2's parameters, and the limits of post 3."""
+"""Figures of the studies of the posts: post 2's parameters, post 3's limits, and networks."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,13 @@ from moe_vae.posts.conditional_vae import CONDITIONAL_VAE_PARAMS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["VARIED", "draw_limits", "draw_parameters", "varied_runs"]
+__all__ = ["VARIED", "draw_limits", "draw_networks", "draw_parameters", "varied_runs"]
 
 # The parameters of post 2 that are varied, each alone.
 VARIED = ("z_dim", "decoder_std", "digit_classification_weight")
+
+_POSTS = {"conditional-vae": "post 2", "mixture-of-vaes": "post 3"}
+_NETWORKS = {"dense": "dense networks", "conv": "convolutions"}
 
 Record = dict[str, Any]
 
@@ -165,3 +168,29 @@ def _plot_shares(runs: Sequence[Record]) -> "Figure":
     experts = [str(expert) for expert in range(len(areas))]
     figure.legend(areas[::-1], experts[::-1], title="expert", loc="outside right center")
     return figure
+
+
+def draw_networks(records: Sequence[Record]) -> "dict[str, Figure]":
+    """Draws what the posts' models draw, with dense networks and with convolutions.
+
+    Args:
+      records: the runs' records, each with its `step` and with what `measure_network` returns as
+        `measured`.
+
+    Returns:
+      Dict of name to figure: `pictures`, a panel for the first run of each step.
+    """
+    first = {record["step"]: record for record in reversed(records)}
+    steps = sorted(first)
+    figure = new_figure(5.2 * min(len(steps), 2), 2.1 * ((len(steps) + 1) // 2) + 0.5)
+    figure.suptitle("Three codes, each as every digit (post 2) or by every expert (post 3)")
+    axes = figure.subplots((len(steps) + 1) // 2, min(len(steps), 2), squeeze=False)
+    for ax in axes.flat[len(steps) :]:
+        ax.set_axis_off()
+    for ax, step in zip(axes.flat, steps, strict=False):
+        run = first[step]
+        _show_pictures(ax, unpack_pictures(run["measured"]["drawn"]))
+        post, network = _POSTS[run["model"]], _NETWORKS[run["params"]["network"]]
+        ax.set_title(f"{post}, {network}, {len(run['seconds'])} epochs", fontsize=11)
+        ax.set_xlabel(f"seed {run['seed']}")
+    return {"pictures": figure}

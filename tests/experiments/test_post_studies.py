@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from moe_vae.cli.main import main
+from moe_vae.compat import tf
 from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.evaluation.packed import unpack_array, unpack_pictures
 from moe_vae.experiments.recipes import RECIPES
@@ -47,7 +49,7 @@ def small_studies():
             build=lambda params, **shape: entry.build({**params, "n_experts": N_DIGITS}, **shape)
         )
         patch.setitem(MODELS, "mixture-of-vaes", few)
-        for name in ("post2-parameters", "post3-limits"):
+        for name in ("post2-parameters", "post3-limits", "networks"):
             steps = {
                 key: step._replace(params={**SMALL, **step.params, "epochs": 2})
                 for key, step in RECIPES[name].steps.items()
@@ -65,6 +67,7 @@ def directory(tmp_path_factory, small_studies):
         main(["post2-parameters", "--steps", "post", "z-dim-2", "digit-classification-weight-0"])
         main(["post3-limits", "--steps", "labels", "balancing-0", "--n-seeds", "1"])
         main(["post3-limits", "--steps", "balancing-0.1", "--n-seeds", "1"])
+        main(["networks", "--steps", "post2-dense", "post2-conv", "post3-conv", "--n-seeds", "1"])
     return directory
 
 
@@ -83,6 +86,7 @@ def test_each_study_draws_its_own_figures(directory):
         "post2-parameters_plane",
         "post3-limits_labels",
         "post3-limits_shares",
+        "networks_pictures",
     }
 
 
@@ -162,15 +166,30 @@ def test_a_resumed_run_has_the_shares_of_every_epoch(results, tmp_path, monkeypa
     assert resumed["history"] == run["history"]
 
 
+def test_networks_are_counted_and_draw(results, directory):
+    for step, n_rows in (("post2-conv", 10), ("post3-conv", N_DIGITS)):
+        (run,) = runs_of(results, "networks", step)
+        assert run["params"]["network"] == "conv"
+        reader = tf.train.load_checkpoint(
+            str(directory / f"runs/networks/{step}-mnist-0/model.ckpt")
+        )
+        shapes = reader.get_variable_to_shape_map()
+        # What is trained, which has Adam's variables beside it.
+        trained = [shape for name, shape in shapes.items() if f"{name}/Adam" in shapes]
+        assert run["measured"]["n_parameters"] == sum(map(math.prod, trained))
+        assert unpack_pictures(run["measured"]["drawn"]).shape == (3, n_rows, 784)
+
+
 def test_the_tables_have_a_row_for_each_value_and_weight(results):
     recorded = json.loads((Path(__file__).parents[2] / "results/posts.json").read_text())
     slots = "".join(
         f"<!-- table: {name} -->\n<!-- end of table -->\n"
-        for name in ("post2-parameters", "post3-labels", "post3-balancing")
+        for name in ("post2-parameters", "post3-labels", "post3-balancing", "networks")
     )
     given = {**results, "posts": recorded, "specialists": {"runs": []}}
     rows = [line for line in fill_tables(slots, given).splitlines() if line.startswith("| ")]
     firsts = [[cell.strip() for cell in row.split("|")[1:4]] for row in rows]
+    balanced = [row[2] for row in firsts[13:15]]
     assert firsts == [
         ["parameter", "value", "seed"],
         ["---", "---", "---"],
@@ -185,6 +204,11 @@ def test_the_tables_have_a_row_for_each_value_and_weight(results):
         ["by the post's manager, without labels", "100", "3"],
         ["balancing weight", "seeds", "experts with a share above 1 %"],
         ["---", "---", "---"],
-        ["0", "0", firsts[-2][2]],
-        ["0.1 (the post)", "0", firsts[-1][2]],
+        ["0", "0", balanced[0]],
+        ["0.1 (the post)", "0", balanced[1]],
+        ["post", "networks", "epochs"],
+        ["---", "---", "---"],
+        ["2", "dense", "2"],
+        ["2", "convolutions", "2"],
+        ["3", "convolutions", "2"],
     ]

@@ -3,6 +3,7 @@
 from moe_vae.experiments.recipes.clusterings import CLUSTERING_SEEDS, CLUSTERING_STEPS
 from moe_vae.experiments.recipes.fashion import FASHION_MNIST
 from moe_vae.experiments.recipes.from_scratch import FROM_SCRATCH
+from moe_vae.experiments.recipes.networks import NETWORKS
 from moe_vae.experiments.recipes.paper import (
     FIRST_GATE_SEEDS,
     TABLE_1_PARAMS,
@@ -35,6 +36,7 @@ __all__ = [
 RECIPES = {
     "post2-parameters": POST_2_PARAMETERS,
     "post3-limits": POST_3_LIMITS,
+    "networks": NETWORKS,
     "specialists": SPECIALISTS,
     "router-trials": ROUTER_TRIALS,
     "relaxed": RELAXED,

@@ -44,6 +44,7 @@ from moe_vae.experiments.tables.posts import (
     conditional_vae_table,
     labels_table,
     mixture_of_vaes_table,
+    networks_table,
     parameters_table,
 )
 from moe_vae.experiments.tables.regression import (
@@ -100,6 +101,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "post2-parameters": parameters_table,
     "post3-labels": labels_table,
     "post3-balancing": balancing_table,
+    "networks": networks_table,
     "spiral": spiral_table,
     "mnist": mnist_table,
     "table1": regression_table,

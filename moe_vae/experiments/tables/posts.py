@@ -24,6 +24,7 @@ __all__ = [
     "conditional_vae_table",
     "labels_table",
     "mixture_of_vaes_table",
+    "networks_table",
     "parameters_table",
 ]
 
@@ -46,6 +47,9 @@ class _Scores(NamedTuple):
 
 
 POST_TITLES = {"conditional-vae": "2", "mixture-of-vaes": "3"}
+
+_NETWORK_TITLES = {"dense": "dense", "conv": "convolutions"}
+_NETWORK_LOSSES = {"conditional-vae": "loss_auto_encode", "mixture-of-vaes": "expected_expert_loss"}
 
 _SCORES = {
     "conditional-vae": _Scores(
@@ -184,6 +188,48 @@ def parameters_table(results: Values) -> str:
 def _setting(value: float, posts: float) -> str:
     """Returns a parameter's value, marked if it is the post's."""
     return f"{value:g}{' (the post)' if value == posts else ''}"
+
+
+def networks_table(results: Values) -> str:
+    """The posts' models with dense networks and with convolutions."""
+    by_step: dict[str, list[Values]] = {}
+    for run in results["networks"]["runs"]:
+        by_step.setdefault(run["step"], []).append(run)
+    rows = []
+    for runs in by_step.values():
+        model, params = runs[0]["model"], runs[0]["params"]
+        loss, recognised = (
+            _NETWORK_LOSSES[model],
+            _recorded(runs, "evaluation", "generation", "share"),
+        )
+        row = (
+            POST_TITLES[model],
+            _NETWORK_TITLES[params["network"]],
+            len(runs[0]["seconds"]),
+            len(runs),
+            f"{runs[0]['measured']['n_parameters']:,}",
+            f"{np.median([second for run in runs for second in run['seconds']]):.1f}",
+            f"{np.mean([sum(run['seconds']) for run in runs]) / 60:.1f}",
+            mean_and_deviation([run["history"][loss][-1] for run in runs], "{:.2f}"),
+            mean_and_deviation(_recorded(runs, "test", "losses", loss), "{:.2f}"),
+            mean_and_deviation(_recorded(runs, "test", "accuracy"), "{:.4f}"),
+            mean_and_deviation(recognised, "{:.4f}"),
+        )
+        rows.append(row)
+    heading = (
+        "post",
+        "networks",
+        "epochs",
+        "runs",
+        "parameters",
+        "seconds an epoch, median",
+        "minutes of training, mean",
+        "loss, training images",
+        "loss, test images",
+        "accuracy",
+        "generated digits recognised",
+    )
+    return markdown_table(heading, rows)
 
 
 def labels_table(results: Values) -> str:
