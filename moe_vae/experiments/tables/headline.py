@@ -1,6 +1,7 @@
 """The README's table: one row for each headline number."""
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 from typing import Any
 
 from moe_vae.experiments.registry import CLUSTERING_MODELS, MODELS
@@ -22,7 +23,7 @@ def headline_table(results: Values) -> str:
 def _row(
     model: str, data: str, score: str, values: Sequence[float], digits: int, comparison: str
 ) -> Row:
-    mean, worst = (f"{value:.{digits}f}" for value in (sum(values) / len(values), min(values)))
+    mean, worst = (f"{value:.{digits}f}" for value in (fmean(values), min(values)))
     return model, data, score, mean, worst, str(len(values)), comparison
 
 
@@ -34,7 +35,7 @@ def _post_rows(results: Values) -> Iterator[Row]:
     ):
         runs = [run for run in results["posts"]["runs"] if run["model"] == name]
         theirs = [run[measure] for run in results["tensorflow_1_15"][name]]
-        mean = sum(theirs) / len(theirs)
+        mean = fmean(theirs)
         yield _row(
             f"{post}: {MODELS[name].label}",
             runs[0]["data"],

@@ -1,6 +1,7 @@
 """Markdown tables and the numbers in their cells."""
 
 from collections.abc import Iterable, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def mean_and_deviation(values: Sequence[float], form: str) -> str:
     """
     if not values:
         return ""
-    mean = form.format(np.mean(values))
+    mean = form.format(fmean(values))
     return mean if len(values) == 1 else f"{mean} ± {form.format(np.std(values, ddof=1))}"
 
 
@@ -79,7 +80,7 @@ def mean_row(runs: Sequence[dict[str, Any]], names: Iterable[str]) -> dict[str, 
     shared = [name for name in names if all(name in run for run in runs)]
     return {
         "seed": f"mean of {len(runs)}",
-        **{name: sum(run[name] for run in runs) / len(runs) for name in shared},
+        **{name: fmean(run[name] for run in runs) for name in shared},
     }
 
 
