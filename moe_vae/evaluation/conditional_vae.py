@@ -21,7 +21,6 @@ __all__ = [
 ]
 
 # What `measure_drawings` keeps.
-N_DRAWN_CODES = 3  # each drawn as every digit
 PLANE_DIGITS = (2, 4, 7)  # that the plane of two-dimensional codes is painted with
 PLANE_SIDE = 10  # pictures
 PLANE_TAIL = 0.05  # probability beyond the outermost pictures, on each side
@@ -87,7 +86,7 @@ def measure_drawings(trainer: Trainer, data_sets: DataSets, record: dict[str, An
     model, session = cast(ConditionalVAE, trainer.model), trainer.session
     images, z_dim = data_sets.test.images, model.params["z_dim"]
     error = np.square(images - model.reconstruct(session, images)).sum(axis=1).mean()
-    measured = {"squared_error": float(error), "drawn": draw_codes(trainer, N_DRAWN_CODES)}
+    measured = {"squared_error": float(error), "drawn": draw_codes(trainer)}
     if z_dim == 2:
         measured |= _measure_plane(trainer, data_sets.test)
     return measured

@@ -10,10 +10,10 @@ from moe_vae.training.trainer import Trainer
 
 __all__ = ["draw_codes", "measure_network"]
 
-N_DRAWN_CODES = 3  # that `measure_network` draws
+N_DRAWN_CODES = 3
 
 
-def draw_codes(trainer: Trainer, n_codes: int) -> dict[str, Any]:
+def draw_codes(trainer: Trainer, n_codes: int = N_DRAWN_CODES) -> dict[str, Any]:
     """Draws codes from N(0, I), each as every digit or by every expert.
 
     Args:
@@ -44,5 +44,5 @@ def measure_network(trainer: Trainer, data_sets: DataSets, record: dict[str, Any
     trained = trainer.session.graph.get_collection("trainable_variables")
     return {
         "n_parameters": sum(variable.shape.num_elements() for variable in trained),
-        "drawn": draw_codes(trainer, N_DRAWN_CODES),
+        "drawn": draw_codes(trainer),
     }
