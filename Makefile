@@ -75,6 +75,7 @@ results: $(READY)
 	$(BIN)/python -m moe_vae posts --data mnist
 	$(BIN)/python -m moe_vae post2-parameters
 	$(BIN)/python -m moe_vae post3-limits
+	$(BIN)/python -m moe_vae networks
 	$(BIN)/python -m moe_vae clustering --data spiral
 	$(BIN)/python -m moe_vae clustering --data mnist
 	$(BIN)/python -m moe_vae table1
@@ -84,6 +85,7 @@ results: $(READY)
 	$(BIN)/python -m moe_vae relaxed --runs runs/questions
 	$(BIN)/python -m moe_vae from-scratch --runs runs/questions
 	$(BIN)/python -m moe_vae samples --runs runs/questions
+	$(BIN)/python -m moe_vae variants --runs runs/questions
 	$(BIN)/python -m moe_vae specialists
 	$(BIN)/python -m moe_vae router-trials
 	$(BIN)/python -m moe_vae fashion-mnist

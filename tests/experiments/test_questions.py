@@ -1,4 +1,4 @@
-"""The studies of the paper's questions, whole: objectives, starts and samples."""
+"""The studies of the paper's questions, whole: objectives, starts, samples and parts."""
 
 import json
 from pathlib import Path
@@ -16,12 +16,14 @@ from moe_vae.experiments.registry import MODELS
 from moe_vae.experiments.tables.clusterings import (
     OBJECTIVES,
     STARTS,
+    VARIANTS,
     from_scratch_table,
     gate_samples_table,
     relaxed_mixtures_table,
     relaxed_table,
     samples_table,
     temperature_table,
+    variants_table,
 )
 from moe_vae.plots.samples import TRAININGS
 
@@ -32,7 +34,6 @@ SMALL = {
     "decoder_layers": [8],
     "z_dim": 2,
     "batch_size": 50,
-    "gmm_restarts": 1,
     "pretrain_epochs": 1,
     "epochs": 2,
 }
@@ -43,6 +44,8 @@ def small(step):
     params = {**step.params, "epochs": 2}
     if step.model != "moe":
         params |= SMALL
+    if step.model in ("vade", "dmvae"):
+        params |= {"gmm_restarts": 1}
     if step.model == "dmvae":
         params |= {"cluster_encoder_layers": [8]}
     return step._replace(params=params)
@@ -57,13 +60,13 @@ def draw_nothing(trainer, record, data_set):
 def small_studies():
     """Small steps on few points of the spiral, without the runs' own figures."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("vade", "dmvae", "moe"):
+        for name in ("vae", "vade", "dmvae", "moe"):
             patch.setitem(MODELS, name, MODELS[name]._replace(draw=draw_nothing))
         patch.setattr(sources, "make_spiral", lambda seed: make_spiral(seed, 60, 20, 40))
         patch.setattr(relaxation, "N_DRAWS", 4)
         patch.setattr(monte_carlo, "N_REPETITIONS", 3)
         patch.setattr(monte_carlo, "N_SAMPLES", (1, 20))
-        for name in ("relaxed", "samples"):
+        for name in ("relaxed", "samples", "variants"):
             recipe = RECIPES[name]
             steps = {key: small(step) for key, step in recipe.steps.items()}
             patch.setitem(RECIPES, name, recipe._replace(steps=steps))
@@ -79,6 +82,7 @@ def results(tmp_path_factory, small_studies):
         for name, n_seeds, steps in (
             ("relaxed", "2", ["relaxed", "table1-exact-2", "table1-relaxed-2"]),
             ("samples", "1", ["vade", "vade-5", "gate-vade", "gate-dmvae"]),
+            ("variants", "2", ["vae-variance", "dmvae-proportions"]),
         ):
             main([name, "--data", "spiral", "--steps", *steps, "--n-seeds", n_seeds])
     written = {path.stem: json.loads(path.read_text()) for path in directory.glob("results/*.json")}
@@ -177,8 +181,24 @@ def test_the_table_of_starts_shows_where_the_accuracy_comes_from(results):
     assert [row[4] for row in rows[1:]] == ["0.9446", "0.9486"]
 
 
+def test_the_table_of_parts_has_the_runs_numbers(results):
+    runs = runs_of(results, "variants", "dmvae-proportions")
+    plain, learned = rows_of(variants_table(results))
+    assert plain[:3] == ["spiral", "plain VAE", "learned variance"]
+    assert plain[7:9] == ["", ""]  # no clusters
+    assert learned[1:5] == ["DMVAE", "learned proportions", "1 + 2", "2"]
+    losses = [run["test"]["losses"]["loss"] for run in runs]
+    assert learned[5].startswith(f"{np.mean(losses):.2f} ± ")
+    assert learned[8] == ", ".join(f"{run['test']['accuracy']:.3f}" for run in runs)
+
+
 def test_every_step_has_a_name_in_its_table():
-    for study, names in (("relaxed", OBJECTIVES), ("from-scratch", STARTS), ("samples", TRAININGS)):
+    for study, names in (
+        ("relaxed", OBJECTIVES),
+        ("from-scratch", STARTS),
+        ("samples", TRAININGS),
+        ("variants", VARIANTS),
+    ):
         recipe = RECIPES[study]
         clusterings = {
             experiment.step

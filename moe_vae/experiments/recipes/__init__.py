@@ -16,6 +16,7 @@ from moe_vae.experiments.recipes.router_trials import ROUTER_TRIALS
 from moe_vae.experiments.recipes.samples import SAMPLES
 from moe_vae.experiments.recipes.specialists import N_STYLES, SPECIALISTS
 from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
+from moe_vae.experiments.recipes.variants import VARIANTS
 
 __all__ = [
     "CLUSTERING_SEEDS",
@@ -42,5 +43,6 @@ RECIPES = {
     "relaxed": RELAXED,
     "from-scratch": FROM_SCRATCH,
     "samples": SAMPLES,
+    "variants": VARIANTS,
     "fashion-mnist": FASHION_MNIST,
 }

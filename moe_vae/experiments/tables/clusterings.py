@@ -1,4 +1,4 @@
-"""DMVAE's two objectives, MNIST's clusterings from scratch, and samples of the code."""
+"""The studies of the paper's clusterings: objectives, starts, samples of the code, and parts."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -17,12 +17,14 @@ from moe_vae.plots.samples import TRAININGS
 __all__ = [
     "OBJECTIVES",
     "STARTS",
+    "VARIANTS",
     "from_scratch_table",
     "gate_samples_table",
     "relaxed_mixtures_table",
     "relaxed_table",
     "samples_table",
     "temperature_table",
+    "variants_table",
 ]
 
 Values = dict[str, Any]
@@ -48,6 +50,18 @@ STARTS = {
     "information": ("information encoder", "random weights"),
     "begun-dmvae": ("DMVAE, exact", "information encoder"),
     "begun-vade": ("VaDE", "that DMVAE"),
+}
+
+# The trainings with other parts by their steps: the model, and what is changed.
+VARIANTS = {
+    "vae": ("plain VAE", "nothing"),
+    "vae-variance": ("plain VAE", "learned variance"),
+    "vade": ("VaDE", "nothing"),
+    "vade-unpretrained": ("VaDE", "no autoencoder before the bound"),
+    "vade-variance": ("VaDE", "learned variance"),
+    "dmvae": ("DMVAE", "nothing"),
+    "dmvae-variance": ("DMVAE", "learned variance"),
+    "dmvae-proportions": ("DMVAE", "learned proportions"),
 }
 
 # The epochs of the bound after which the trainings are compared.
@@ -292,3 +306,27 @@ def _spread_cells(gates: Sequence[Values], name: str, form: str) -> tuple[str, s
     # Less the first value, so that equal values have no spread at all.
     spreads = [np.std(np.subtract(gate[name], gate[name][0]), ddof=1) for gate in gates]
     return form.format(np.mean([gate[name] for gate in gates])), f"{np.mean(spreads):.2g}"
+
+
+def variants_table(results: Values) -> str:
+    """The plain VAE, VaDE and DMVAE with other parts: loss on the test set, accuracy and time."""
+    rows = []
+    for (step, data), runs in _by_step(results, "variants").items():
+        params, losses = runs[0]["params"], [run["test"]["losses"] for run in runs]
+        accuracies = [run["test"]["accuracy"] for run in runs if "accuracy" in run["test"]]
+        rows.append(
+            (
+                data,
+                *VARIANTS[step],
+                f"{params.get('pretrain_epochs', 0)} + {params['epochs']}",
+                len(runs),
+                mean_and_deviation([each["loss"] for each in losses], "{:.2f}"),
+                mean_and_deviation([each["loss_reconstruction"] for each in losses], "{:.2f}"),
+                mean_and_deviation(accuracies, "{:.3f}"),
+                list_values(accuracies, "{:.3f}"),
+                f"{np.median([_epoch_of_the_bound(run) for run in runs]):.2f}",
+            )
+        )
+    heading = ("data", "model", "changed", "epochs", "runs", "loss, test set")
+    last = ("accuracy", "accuracy of each seed", "epoch of the bound (s)")
+    return markdown_table((*heading, "of it reconstruction", *last), rows)

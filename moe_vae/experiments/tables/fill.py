@@ -13,6 +13,7 @@ from moe_vae.experiments.tables.clusterings import (
     relaxed_table,
     samples_table,
     temperature_table,
+    variants_table,
 )
 from moe_vae.experiments.tables.fashion import fashion_table
 from moe_vae.experiments.tables.faults import faults_table
@@ -121,6 +122,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "from-scratch": from_scratch_table,
     "samples": samples_table,
     "gate-samples": gate_samples_table,
+    "variants": variants_table,
     "fashion-mnist": fashion_table,
     "router-trials": router_trials_table,
     "large-set": large_set_table,

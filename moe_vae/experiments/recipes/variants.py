@@ -1,0 +1,36 @@
+"""The paper's models with the parts that it names beside its main ones."""
+
+from moe_vae.experiments.recipes.from_scratch import VADE_FROM_SCRATCH
+from moe_vae.experiments.recipes.relaxed import DMVAE_FROM_SCRATCH
+from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
+
+__all__ = ["VARIANTS"]
+
+# From random weights, a decoder widens its learned variance to the spread of the data and does not
+# read the code any more. So an autoencoder is trained first.
+_LEARNED_VARIANCE = {"decoder_variance": "learned", "pretrain_epochs": 50, "epochs": 60}
+_LEARNED_PROPORTIONS = {"cluster_prior": "learned"}
+
+_STEPS = {
+    "vae": Step("vae", params={"epochs": 60}),
+    "vae-variance": Step("vae", params=_LEARNED_VARIANCE),
+    "vade": VADE_FROM_SCRATCH,
+    "vade-unpretrained": VADE_FROM_SCRATCH._replace(params={"epochs": 60}),
+    "vade-variance": VADE_FROM_SCRATCH._replace(params=_LEARNED_VARIANCE),
+    "dmvae": DMVAE_FROM_SCRATCH,
+    "dmvae-variance": DMVAE_FROM_SCRATCH._replace(params=_LEARNED_VARIANCE),
+    "dmvae-proportions": DMVAE_FROM_SCRATCH._replace(params=_LEARNED_PROPORTIONS),
+}
+
+# In the order in which they are trained.
+_EXPERIMENTS = (
+    *(Experiment(step, "spiral", 5) for step in _STEPS),
+    Experiment("vae", "mnist", 3),
+)
+
+VARIANTS = Recipe(
+    "train the plain VAE, and VaDE and DMVAE with a learned variance or learned proportions",
+    _STEPS,
+    _EXPERIMENTS,
+    evaluates=False,
+)
