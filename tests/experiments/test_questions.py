@@ -185,11 +185,13 @@ def test_the_table_of_parts_has_the_runs_numbers(results):
     runs = runs_of(results, "variants", "dmvae-proportions")
     plain, learned = rows_of(variants_table(results))
     assert plain[:3] == ["spiral", "plain VAE", "learned variance"]
-    assert plain[7:9] == ["", ""]  # no clusters
+    assert plain[8:10] == ["", ""]  # no clusters
     assert learned[1:5] == ["DMVAE", "learned proportions", "1 + 2", "2"]
     losses = [run["test"]["losses"]["loss"] for run in runs]
     assert learned[5].startswith(f"{np.mean(losses):.2f} ± ")
-    assert learned[8] == ", ".join(f"{run['test']['accuracy']:.3f}" for run in runs)
+    errors = [run["test"]["squared_error"] for run in runs_of(results, "variants", "vae-variance")]
+    assert plain[7].startswith(f"{np.mean(errors):.3f} ± ")
+    assert learned[9] == ", ".join(f"{run['test']['accuracy']:.3f}" for run in runs)
 
 
 def test_every_step_has_a_name_in_its_table():

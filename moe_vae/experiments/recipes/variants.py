@@ -1,5 +1,6 @@
 """The paper's models with the parts that it names beside its main ones."""
 
+from moe_vae.evaluation.vae import measure_decodings
 from moe_vae.experiments.recipes.from_scratch import VADE_FROM_SCRATCH
 from moe_vae.experiments.recipes.relaxed import DMVAE_FROM_SCRATCH
 from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
@@ -24,8 +25,8 @@ _STEPS = {
 
 # In the order in which they are trained.
 _EXPERIMENTS = (
-    *(Experiment(step, "spiral", 5) for step in _STEPS),
-    Experiment("vae", "mnist", 3),
+    *(Experiment(step, "spiral", 5, measure_decodings) for step in _STEPS),
+    Experiment("vae", "mnist", 3, measure_decodings),
 )
 
 VARIANTS = Recipe(

@@ -322,11 +322,12 @@ def variants_table(results: Values) -> str:
                 len(runs),
                 mean_and_deviation([each["loss"] for each in losses], "{:.2f}"),
                 mean_and_deviation([each["loss_reconstruction"] for each in losses], "{:.2f}"),
+                mean_and_deviation([run["measured"]["squared_error"] for run in runs], "{:.3f}"),
                 mean_and_deviation(accuracies, "{:.3f}"),
                 list_values(accuracies, "{:.3f}"),
                 f"{np.median([_epoch_of_the_bound(run) for run in runs]):.2f}",
             )
         )
     heading = ("data", "model", "changed", "epochs", "runs", "loss, test set")
-    last = ("accuracy", "accuracy of each seed", "epoch of the bound (s)")
+    last = ("squared error", "accuracy", "accuracy of each seed", "epoch of the bound (s)")
     return markdown_table((*heading, "of it reconstruction", *last), rows)
