@@ -147,7 +147,7 @@ def _plot_shares(runs: Sequence[Record]) -> "Figure":
     weights = sorted({run["params"]["balancing_weight"] for run in runs})
     seeds = sorted({run["seed"] for run in runs})
     figure = new_figure(2.3 * len(weights) + 1.4, max(1.9 * len(seeds) + 0.9, 3.6))
-    figure.suptitle("Each expert's share of the training images")
+    figure.suptitle(f"Each expert's share of the training images ({runs[0]['data']})")
     axes = figure.subplots(len(seeds), len(weights), squeeze=False, sharex=True, sharey=True)
     for run in runs:
         column = weights.index(run["params"]["balancing_weight"])
