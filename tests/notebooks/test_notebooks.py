@@ -16,7 +16,7 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 POST_CELLS = [f"post-cell-{number}" for number in range(1, 10)]
 # For each: the epochs of its longest training, and how many figures it shows.
-POSTS = {"01_conditional_vae.ipynb": (20, 4), "02_mixture_of_vaes.ipynb": (100, 10)}
+POSTS = {"01_conditional_vae.ipynb": (20, 4), "02_mixture_of_vaes.ipynb": (100, 12)}
 MNIST = {
     **POSTS,
     "03_discrete_vae_gating.ipynb": (60, 33),
