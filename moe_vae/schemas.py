@@ -138,7 +138,7 @@ class Evaluation(_File):
 
 
 class Measured(_File):
-    """`measured.json`: what an experiment of a study measures besides."""
+    """`measure_*.json`: what an experiment of a study measures besides."""
 
 
 class RecordedRun(_Part):

@@ -16,7 +16,6 @@ __all__ = [
     "CHECKPOINT",
     "CHECKPOINTS",
     "EVALUATION",
-    "MEASURED",
     "METRICS",
     "TENSORBOARD",
     "RunError",
@@ -31,7 +30,6 @@ __all__ = [
 CHECKPOINT = "model.ckpt"
 METRICS = "metrics.json"
 EVALUATION = "evaluation.json"
-MEASURED = "measured.json"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 

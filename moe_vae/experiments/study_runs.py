@@ -10,7 +10,6 @@ from moe_vae.experiments.recipes import Experiment, Step
 from moe_vae.experiments.run_files import (
     CHECKPOINTS,
     EVALUATION,
-    MEASURED,
     METRICS,
     RunError,
     RunInterrupted,
@@ -219,7 +218,8 @@ def measured(study: Study, run_dir: Path, experiment: Experiment) -> Record:
 
     if experiment.measure is None:
         return {}
-    path = run_dir / MEASURED
+    # Studies share runs, and each measures them in its own way.
+    path = run_dir / f"{experiment.measure.__name__}.json"
     if not path.exists():
         trainer, record = load_run(run_dir)
         data_sets = study.data(experiment.data).prepared(trainer.model.params)

@@ -10,9 +10,11 @@ from moe_vae.cli.main import main
 from moe_vae.data.spiral import make_spiral
 from moe_vae.evaluation import monte_carlo, relaxation
 from moe_vae.evaluation.relaxation import TEMPERATURES
+from moe_vae.evaluation.vae import measure_decodings
 from moe_vae.experiments import sources
-from moe_vae.experiments.recipes import RECIPES
+from moe_vae.experiments.recipes import RECIPES, Experiment
 from moe_vae.experiments.registry import MODELS
+from moe_vae.experiments.study_runs import Study, measured
 from moe_vae.experiments.tables.clusterings import (
     OBJECTIVES,
     STARTS,
@@ -86,7 +88,8 @@ def results(tmp_path_factory, small_studies):
         ):
             main([name, "--data", "spiral", "--steps", *steps, "--n-seeds", n_seeds])
     written = {path.stem: json.loads(path.read_text()) for path in directory.glob("results/*.json")}
-    return {**written, "figures": {path.stem for path in directory.glob("results/figures/*")}}
+    figures = {path.stem for path in directory.glob("results/figures/*")}
+    return {**written, "figures": figures, "directory": directory}
 
 
 def runs_of(results, name, step):
@@ -192,6 +195,24 @@ def test_the_table_of_parts_has_the_runs_numbers(results):
     errors = [run["test"]["squared_error"] for run in runs_of(results, "variants", "vae-variance")]
     assert plain[7].startswith(f"{np.mean(errors):.3f} ± ")
     assert learned[9] == ", ".join(f"{run['test']['accuracy']:.3f}" for run in runs)
+
+
+def count_test_points(trainer, data_sets, record):
+    del trainer, record
+    return {"points": data_sets.test.num_examples}
+
+
+def test_two_studies_measure_a_run_that_they_share(results):
+    directory = results["directory"]
+    run_dir = directory / "runs/variants/vae-variance-spiral-0"
+    study = Study(directory / "runs", directory / "results.json")
+    experiment = Experiment("vae-variance", "spiral", 1)
+    theirs, ours = (
+        measured(study, run_dir, experiment._replace(measure=measure))["measured"]
+        for measure in (measure_decodings, count_test_points)
+    )
+    assert theirs == runs_of(results, "variants", "vae-variance")[0]["measured"]
+    assert ours["points"] == 5 * 40
 
 
 def test_every_step_has_a_name_in_its_table():
