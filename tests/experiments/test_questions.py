@@ -187,7 +187,7 @@ def test_the_table_of_starts_shows_where_the_accuracy_comes_from(results):
 def test_the_table_of_parts_has_the_runs_numbers(results):
     runs = runs_of(results, "variants", "dmvae-proportions")
     plain, learned = rows_of(variants_table(results))
-    assert plain[:3] == ["spiral", "plain VAE", "learned variance"]
+    assert plain[:3] == ["spiral", "plain VAE", "learned variance, after an autoencoder"]
     assert plain[8:10] == ["", ""]  # no clusters
     assert learned[1:5] == ["DMVAE", "learned proportions", "1 + 2", "2"]
     losses = [run["test"]["losses"]["loss"] for run in runs]

@@ -55,12 +55,13 @@ STARTS = {
 # The trainings with other parts by their steps: the model, and what is changed.
 VARIANTS = {
     "vae": ("plain VAE", "nothing"),
-    "vae-variance": ("plain VAE", "learned variance"),
+    "vae-variance": ("plain VAE", "learned variance, after an autoencoder"),
     "vade": ("VaDE", "nothing"),
     "vade-unpretrained": ("VaDE", "no autoencoder before the bound"),
     "vade-variance": ("VaDE", "learned variance"),
     "dmvae": ("DMVAE", "nothing"),
-    "dmvae-variance": ("DMVAE", "learned variance"),
+    "dmvae-pretrained": ("DMVAE", "an autoencoder before the bound"),
+    "dmvae-variance": ("DMVAE", "learned variance, after an autoencoder"),
     "dmvae-proportions": ("DMVAE", "learned proportions"),
 }
 
