@@ -25,6 +25,7 @@ def post_2(seed=0, **params):
 def post_3(weight, seed, shares):
     return {
         "seed": seed,
+        "data": "MNIST",
         "params": {"balancing_weight": weight},
         "history": {"shares": shares},
     }
@@ -82,6 +83,7 @@ def test_shares_have_a_panel_for_each_weight_and_seed():
     even, alone = [[0.25, 0.75], [0.5, 0.5]], [[0.5, 0.5], [1.0, 0.0]]
     runs = [post_3(0.1, 0, even), post_3(0.0, 0, alone), post_3(0.1, 1, even)]
     figures = draw_limits(runs)
+    assert "MNIST" in figures["shares"].get_suptitle()
     assert set(figures) == {"shares"}
     axes = np.reshape(figures["shares"].axes, [2, 2])
     assert [ax.get_title() for ax in axes[0]] == ["balancing_weight 0", "balancing_weight 0.1"]
