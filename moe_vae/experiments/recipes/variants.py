@@ -7,9 +7,9 @@ from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
 
 __all__ = ["VARIANTS"]
 
-# From random weights, a decoder widens its learned variance to the spread of the data and does not
-# read the code any more. So an autoencoder is trained first.
-_PRETRAINED = {"pretrain_epochs": 50, "epochs": 60}
+# From random weights, a decoder can widen its learned variance to the spread of the data and never
+# read the code. So an autoencoder is trained first, as for VaDE.
+_PRETRAINED = VADE_FROM_SCRATCH.params
 _LEARNED_VARIANCE = {"decoder_variance": "learned", **_PRETRAINED}
 _LEARNED_PROPORTIONS = {"cluster_prior": "learned"}
 
@@ -17,7 +17,7 @@ _STEPS = {
     "vae": Step("vae", params={"epochs": 60}),
     "vae-variance": Step("vae", params=_LEARNED_VARIANCE),
     "vade": VADE_FROM_SCRATCH,
-    "vade-unpretrained": VADE_FROM_SCRATCH._replace(params={"pretrain_epochs": 0, "epochs": 60}),
+    "vade-unpretrained": VADE_FROM_SCRATCH._replace(params={**_PRETRAINED, "pretrain_epochs": 0}),
     "vade-variance": VADE_FROM_SCRATCH._replace(params=_LEARNED_VARIANCE),
     "dmvae": DMVAE_FROM_SCRATCH,
     "dmvae-pretrained": DMVAE_FROM_SCRATCH._replace(params=_PRETRAINED),
