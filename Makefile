@@ -73,6 +73,8 @@ tensorboard: $(READY)
 # The numbers in the README: trains each model from several seeds, then writes the tables.
 results: $(READY)
 	$(BIN)/python -m moe_vae posts --data mnist
+	$(BIN)/python -m moe_vae posts --data mnist --models conditional-vae \
+	  --seeds 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19
 	$(BIN)/python -m moe_vae post2-parameters
 	$(BIN)/python -m moe_vae post3-limits
 	$(BIN)/python -m moe_vae networks
@@ -157,5 +159,6 @@ $(READY): requirements.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv dist build figures screenshots site $(PAGE) tests/page/node_modules .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv dist build figures screenshots site $(PAGE) tests/page/node_modules .pytest_cache .ruff_cache \
+	  .mypy_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: both end a training after its last whole epoch."""
+"""Ctrl-C and SIGTERM: both end a training, and what it has learned is saved."""
 
 import contextlib
 import signal

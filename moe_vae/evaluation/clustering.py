@@ -25,7 +25,7 @@ __all__ = [
 # likelihood of a Gaussian mixture.
 N_STARTS = 10
 
-# Points in the plane are few numbers, so that Gaussian mixtures get this many starts besides.
+# Fits to points in the plane are fast, so Gaussian mixtures are fitted again with this many starts.
 MANY_STARTS = 40
 PLANE_FEATURES = 2
 

@@ -8,7 +8,7 @@ from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.evaluation.drawings import draw_codes
 from moe_vae.evaluation.packed import pack_array, pack_pictures
 from moe_vae.evaluation.recogniser import N_READ
-from moe_vae.nn.sessions import run_in_chunks
+from moe_vae.evaluation.vae import measure_decodings
 from moe_vae.posts.conditional_vae import ConditionalVAE
 from moe_vae.training.trainer import Trainer
 
@@ -75,19 +75,14 @@ def measure_drawings(trainer: Trainer, data_sets: DataSets, record: dict[str, An
 
     Returns:
       Dict that JSON can hold, its arrays packed by `pack_array` and its pictures by
-      `pack_pictures`: `squared_error`, the mean over the test images of the sum over the pixels of
-      (x - x')^2, with x' the decoding of the mean code; and `drawn` [codes, 10, 784], by
-      `draw_codes`. With two dimensions also `plane` [digits of
-      `PLANE_DIGITS`, rows, columns, 784], the decodings of codes at even steps of the standard
-      normal's quantiles, the first dimension from left to right and the second from bottom to top;
-      and `codes` [n, 2] and `labels` [n], the mean codes of the first test images.
+      `pack_pictures`: `squared_error`, by `measure_decodings`; and `drawn` [codes, 10, 784], by
+      `draw_codes`. With two dimensions also `plane` [digits of `PLANE_DIGITS`, rows, columns,
+      784], the decodings of codes at even steps of the standard normal's quantiles, the first
+      dimension from left to right and the second from bottom to top; and `codes` [n, 2] and
+      `labels` [n], the mean codes of the first test images.
     """
-    del record
-    model, session = cast(ConditionalVAE, trainer.model), trainer.session
-    images, z_dim = data_sets.test.images, model.params["z_dim"]
-    error = np.square(images - model.reconstruct(session, images)).sum(axis=1).mean()
-    measured = {"squared_error": float(error), "drawn": draw_codes(trainer)}
-    if z_dim == 2:
+    measured = {**measure_decodings(trainer, data_sets, record), "drawn": draw_codes(trainer)}
+    if trainer.model.params["z_dim"] == 2:
         measured |= _measure_plane(trainer, data_sets.test)
     return measured
 
@@ -100,7 +95,7 @@ def _measure_plane(trainer: Trainer, test_set: DataSet) -> dict[str, Any]:
     grid = np.stack(np.meshgrid(steps, steps[::-1]), axis=-1).reshape(-1, 2)
     plane = np.array([model.generate(session, grid, digit) for digit in PLANE_DIGITS])
     images = test_set.images[:N_PLANE_CODES]
-    codes = run_in_chunks(session, model.encoder_mu, {model.images: images})
+    codes = model.mean_codes(session, images)
     return {
         "plane": pack_pictures(plane.reshape(len(plane), PLANE_SIDE, PLANE_SIDE, -1)),
         "codes": pack_array(codes.astype(np.float32)),

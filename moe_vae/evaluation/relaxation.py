@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.dataset import DataSet, DataSets
+from moe_vae.data.dataset import DataSet, DataSets, Shape
 from moe_vae.models.dmvae import build_dmvae
 from moe_vae.nn.noise import key_value, noise_key
 from moe_vae.nn.sessions import open_session
@@ -39,6 +39,8 @@ def measure_relaxation(
         variance     = sum_i |g_i - m|^2 / (n - 1)
         squared_mean = |m|^2
 
+    On average |m|^2 is the squared mean gradient plus variance / n.
+
     The n draws of z are the same for every objective and temperature, so the difference of a
     relaxed loss and the exact one has no noise of z.
 
@@ -57,20 +59,14 @@ def measure_relaxation(
     Source: the paper, sections 6 and 7.
     """
     params, batch_size = record["params"], trainer.model.batch_size("loss")
-    values = _values(trainer)
+    values, shape = trainer.variables(), data_sets.train.shape
     inputs = _batch(data_sets.train, batch_size)
-    exact = _measure(params, "exact", values, inputs, [None])
-    relaxed = _measure(params, "relaxed", values, inputs, list(TEMPERATURES))
+    exact = _measure(params, "exact", values, inputs, shape, [None])
+    relaxed = _measure(params, "relaxed", values, inputs, shape, list(TEMPERATURES))
     reference = np.array(exact[0]["losses"])
     measured = [{**each, **_gap(np.array(each.pop("losses")), reference)} for each in exact]
     measured += [{**each, **_gap(np.array(each.pop("losses")), reference)} for each in relaxed]
     return {"n_draws": N_DRAWS, "batch_size": batch_size, "objectives": measured}
-
-
-def _values(trainer: Trainer) -> dict[str, np.ndarray]:
-    with trainer.session.graph.as_default():
-        variables = tf.global_variables()
-    return dict(zip((v.op.name for v in variables), trainer.session.run(variables), strict=True))
 
 
 def _batch(data_set: DataSet, batch_size: int) -> np.ndarray:
@@ -92,12 +88,13 @@ def _measure(
     objective: str,
     values: dict[str, np.ndarray],
     inputs: np.ndarray,
+    shape: Shape,
     temperatures: list[float | None],
 ) -> list[dict[str, Any]]:
     """Measures one objective at each temperature: `losses` of the draws, and `gradients`."""
     with tf.Graph().as_default() as graph:
         tf.set_random_seed(0)
-        model = build_dmvae({**params, "objective": objective}, inputs.shape[1:])
+        model = build_dmvae({**params, "objective": objective}, shape)
         gradients = {part: _gradient(model, scope) for part, scope in _PARTS.items()}
         key = noise_key()
         with open_session(graph) as session:

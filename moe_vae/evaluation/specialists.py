@@ -30,24 +30,27 @@ def score_specialists(
       seed: seed of the codes.
 
     Returns:
-      Dict with `share`, the share of the drawings, 200 of each expert, that the recogniser reads
-      as the expert's digit; `share_by_expert`; `digit_by_expert`; and `n_digits`, the number of
-      different digits among those that each expert draws most often.
+      Dict with `share_by_expert`, the share of each expert's 200 drawings that the recogniser reads
+      as the expert's digit; `share`, their mean; `digit_by_expert`; and `n_digits`, the number of
+      different digits among those that each expert draws most often. An expert without a digit,
+      where there are more experts than digits, has None in both lists.
     """
     model, matched = trainer.model, match_clusters(np.array(confusion))
     experts = range(model.n_columns)
     random = np.random.default_rng(seed)
-    shares, most_drawn = [], set()
+    shares: list[float | None] = []
+    most_drawn = set()
     for expert in experts:
         z = random.standard_normal([N_READ, model.params["z_dim"]])
         drawn = model.generate(trainer.session, z, expert)
         read = recogniser.model.predict(recogniser.session, drawn)
-        shares.append(float((read == matched[expert]).mean()))
+        digit = matched.get(expert)
+        shares.append(None if digit is None else float((read == digit).mean()))
         most_drawn.add(int(np.bincount(read).argmax()))
     return {
-        "share": float(np.mean(shares)),
+        "share": float(np.mean([share for share in shares if share is not None])),
         "share_by_expert": shares,
-        "digit_by_expert": [int(matched[expert]) for expert in experts],
+        "digit_by_expert": [matched.get(expert) for expert in experts],
         "n_digits": len(most_drawn),
     }
 

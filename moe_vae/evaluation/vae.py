@@ -35,7 +35,7 @@ def measure_decodings(
     """Measures the distance of the test examples to the decodings of their mean codes.
 
     Args:
-      trainer: a `Trainer` of a `VariationalAutoencoder`.
+      trainer: a `Trainer` of a model that can `reconstruct`.
       data_sets: the data, of which the test set is read.
       record: not used.
 

@@ -4,6 +4,7 @@ Each function takes the model's `Trainer`, the `DataSets`, the run's record and 
 test set, and returns a dict that JSON can hold.
 """
 
+import contextlib
 from typing import Any
 
 from moe_vae.data.dataset import DataSets
@@ -37,10 +38,9 @@ def evaluate_conditional_vae(
     if data_sets.form.are_points:
         return {}
     recogniser, accuracy = train_recogniser(data_sets)
-    return {
-        "recogniser_accuracy": accuracy,
-        "generation": score_generation(trainer, recogniser),
-    }
+    with contextlib.closing(recogniser.session):
+        generation = score_generation(trainer, recogniser)
+    return {"recogniser_accuracy": accuracy, "generation": generation}
 
 
 def evaluate_specialists(
@@ -54,10 +54,9 @@ def evaluate_specialists(
     if routing in ("post", "balanced") or form.are_points or form.n_classes is None:
         return {}
     recogniser, accuracy = train_recogniser(data_sets)
-    return {
-        "recogniser_accuracy": accuracy,
-        "generation": score_specialists(trainer, recogniser, test["confusion"]),
-    }
+    with contextlib.closing(recogniser.session):
+        generation = score_specialists(trainer, recogniser, test["confusion"])
+    return {"recogniser_accuracy": accuracy, "generation": generation}
 
 
 def evaluate_codes(trainer: Trainer, data_sets: DataSets, record: Scores, test: Scores) -> Scores:

@@ -193,9 +193,9 @@ def train_run(
 ) -> Record:
     """Trains a model and writes variables, record and figures to a directory.
 
-    Ctrl-C ends the training after the last whole epoch; what was learned is written, and the
-    record says so. SIGTERM does so too; scores and figures are then left out, because the process
-    has seconds to end. Whoever called it ends with the exit code of the signal.
+    Ctrl-C ends the training at once; what was learned is written, and the record says so. The
+    history lists whole epochs only. SIGTERM does the same; scores and figures are then left out,
+    because the process has seconds to end. Whoever called it ends with the exit code of the signal.
 
     Args:
       model: a key of `MODELS`.
@@ -317,17 +317,15 @@ def _prepared(
     if start is None or params.get("neighbour_space") != "features":
         return prepare_data(data_sets, params, data.cache)
     trainer, record = load_run(start)
-    model = trainer.model
-    if not isinstance(model, InformationEncoder):
-        raise ParameterError(
-            f"parameter 'neighbour_space' is 'features': --from {start} must hold the model "
-            f"'information', and it holds {record['model']!r}"
-        )
-    try:
+    with contextlib.closing(trainer.session):
+        model = trainer.model
+        if not isinstance(model, InformationEncoder):
+            raise ParameterError(
+                f"parameter 'neighbour_space' is 'features': --from {start} must hold the model "
+                f"'information', and it holds {record['model']!r}"
+            )
         features = functools.partial(model.compute_features, trainer.session)
         return prepare_data(data_sets, params, data.cache, features)
-    finally:
-        trainer.session.close()
 
 
 def fit_model(
@@ -489,6 +487,7 @@ def load_run(directory: Path) -> tuple[Trainer, Record]:
     try:
         trainer.restore(path)
     except (tf.errors.OpError, ValueError) as error:
+        trainer.session.close()
         raise RunError(f"{path} cannot be restored ({reason_of(error)})") from error
     return trainer, record
 
@@ -510,14 +509,14 @@ def evaluate_run(directory: Path, data: DataChoice, command: str = "") -> Record
       DataError: the data cannot be had, or the model does not read them.
     """
     trainer, record = load_run(directory)
-    data_sets = data.prepared(trainer.model.params)
-    entry = MODELS[record["model"]]
-    test = entry.score(trainer, data_sets.test)
-    evaluation = {
-        "command": command,
-        "data": data_sets.name,
-        "test": test,
-        **entry.evaluate(trainer, data_sets, record, test),
-    }
-    trainer.session.close()
+    with contextlib.closing(trainer.session):
+        data_sets = data.prepared(trainer.model.params)
+        entry = MODELS[record["model"]]
+        test = entry.score(trainer, data_sets.test)
+        evaluation = {
+            "command": command,
+            "data": data_sets.name,
+            "test": test,
+            **entry.evaluate(trainer, data_sets, record, test),
+        }
     return write_json(directory / EVALUATION, evaluation)

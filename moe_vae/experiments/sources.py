@@ -84,7 +84,7 @@ SOURCES = {
     ),
     "unlabelled-mnist": Source(
         "MNIST without its labels, so that nothing can be scored by them",
-        _MNIST_FORM,
+        Form(IMAGE_SHAPE),
         lambda directory: _unlabelled(read_mnist(directory, "mnist")),
         "MNIST without labels",
     ),
@@ -139,6 +139,16 @@ class DataChoice:
           DataError: the data cannot be read.
         """
         return SOURCES[self.name].form if self.name in SOURCES else self._own.form
+
+    @property
+    def title(self) -> str:
+        """The name of the data sets; those that have no fixed one are read for it.
+
+        Raises:
+          DataError: the data cannot be read.
+        """
+        fixed = SOURCES[self.name].title if self.name in SOURCES else ""
+        return fixed or self.read().name
 
     def read(self) -> DataSets:
         """Returns new data sets, no batch of them taken; see `read_data`."""

@@ -4,6 +4,7 @@ A run that is finished is not trained again, and one that was interrupted is res
 are written after every run, so that a study can be interrupted at any time.
 """
 
+import contextlib
 import dataclasses
 import shutil
 from collections.abc import Iterable, Sequence
@@ -23,7 +24,7 @@ from moe_vae.experiments.recipes import (
     Experiment,
     Recipe,
 )
-from moe_vae.experiments.registry import MODELS, POST_MODELS
+from moe_vae.experiments.registry import MODELS, POST_MODELS, default_params
 from moe_vae.experiments.run_files import (
     RunError,
     RunInterrupted,
@@ -88,23 +89,25 @@ def figures(
     """
     given = {} if epochs is None else {"epochs": epochs}
     params = {name: run_params(name, data.form, given) for name in POST_MODELS}
-    data_sets = data.read()
     save_figures(concept_figures(), out, "post3_")
     options = TrainOptions(seed=seed, resume=True, checkpoint_every=5, keep=1, command=command)
     for name in POST_MODELS:
         run_dir = out / f"{POST_NUMBERS[name]}_{name}"
+        data_sets = data.read()  # anew, in their first order, so that a seed gives one run
         with locked(run_dir):
             trainer, record = fit_model(name, params[name], data_sets, run_dir, options)
-            if not trainer.terminated:
-                drawn = MODELS[name].draw(trainer, record, data_sets.test)
-                save_figures(drawn, out, f"{run_dir.name}_")
-            write_json(run_dir.with_suffix(".json"), record)
+            with contextlib.closing(trainer.session):
+                if not trainer.terminated:
+                    drawn = MODELS[name].draw(trainer, record, data_sets.test)
+                    save_figures(drawn, out, f"{run_dir.name}_")
+                write_json(run_dir.with_suffix(".json"), record)
             if trainer.interrupted:
                 raise RunInterrupted(
                     f"{run_dir} was interrupted: run the same command again to resume it",
                     trainer.terminated,
                 )
-            shutil.rmtree(run_dir)  # there is nothing left to resume
+    for name in POST_MODELS:  # there is nothing left to resume
+        shutil.rmtree(out / f"{POST_NUMBERS[name]}_{name}")
 
 
 def posts(
@@ -120,7 +123,8 @@ def posts(
     Args:
       study: the `Study`.
       data: a key of `SOURCES`.
-      seeds: the runs' seeds; the figures are the first one's, by default the post's own.
+      seeds: the runs' seeds. The figures are those of the first run of each model in the results'
+        file, by default of the post's own seed.
       models: which of `POST_MODELS`.
 
     Returns:
@@ -141,7 +145,9 @@ def posts(
             merged = {(each["model"], each["seed"]): each for each in (*kept, *runs)}
             # Stable: each model's runs stay in the order in which they came.
             study.write(runs=sorted(merged.values(), key=lambda each: each["model"]))
-        copy_figures(study.runs / f"{name}-{seeds[0]}", study.figures, name)
+        first = next(record["seed"] for record in merged.values() if record["model"] == name)
+        if first in seeds:
+            copy_figures(study.runs / f"{name}-{first}", study.figures, name)
     save_figures(concept_figures(), study.figures, "post3_")
     return runs
 
@@ -153,7 +159,7 @@ def _kept_on(study: Study, data: str) -> list[Record]:
     kept = study.recorded("runs", RunResults)
     if not kept:
         return []
-    title = study.data(data).read().name
+    title = study.data(data).title
     for record in kept:
         if record["data"] != title:
             raise RunError(
@@ -180,13 +186,19 @@ def clustering(
       The runs' records, each with its `evaluation`.
 
     Raises:
-      RunError: a run was interrupted, or its directory holds another one.
+      RunError: a run was interrupted, its directory holds another one, or the results' file has
+        runs that this study would not write.
       And what `train_run` and `evaluate_run` raise.
     """
-    study.check_out()
     seeds = seeds or CLUSTERING_SEEDS[_kind(data)]
-    baselines, runs = _baselines(study, data, seeds), []
     steps = CLUSTERING_STEPS[_kind(data)]
+    for record in _kept_on(study, data):  # nothing of it may be lost
+        if record["model"] not in steps or record["seed"] not in seeds:
+            raise RunError(
+                f"{study.out} holds a run of {record['model']} with seed {record['seed']}, which "
+                "would be lost: name another file with --out, or delete it"
+            )
+    baselines, runs = _baselines(study, data, seeds), []
     for name in steps:
         for seed in seeds:
             run_dir = finish_step(study, steps, name, data, seed)
@@ -204,11 +216,12 @@ def clustering_baselines(study: Study, data: str, seeds: Sequence[int] | None = 
       data, seeds: see `clustering`.
 
     Raises:
-      OSError: there is no file of results, or it cannot be read.
+      RunError: there is no file of results, or it cannot be read.
       DataError: the data cannot be had.
     """
     kept = study.read()
     seeds = seeds or CLUSTERING_SEEDS[_kind(data)]
+    kept.pop("format_version", None)  # today's is written
     study.write(**{**kept, "baselines": _baselines(study, data, seeds)})
 
 
@@ -372,7 +385,10 @@ def _is_of(record: Record, cell: _Cell) -> bool:
     """Whether a recorded cell has the data, the seeds and the settings of a cell."""
     place = (SOURCES[cell.data].title, cell.seed, _gate_seed(cell))
     theirs = (record["data"], record["seed"], record.get("gate_seed"))
-    return place == theirs and cell.params.items() <= record["params"].items()
+    # The gate's own objective is its default.
+    own = default_params("moe", SOURCES[cell.data].form, cell.params)["task_objective"]
+    asked = {"task_objective": own, **cell.params}
+    return place == theirs and asked.items() <= record["params"].items()
 
 
 def _filled(study: Study, cell: _Cell, gate_runs: Path) -> Record:
@@ -380,15 +396,7 @@ def _filled(study: Study, cell: _Cell, gate_runs: Path) -> Record:
     start, run_dir = _finish_gate(study, cell, gate_runs), study.runs / cell.name
     record = finish_run(study, "moe", cell.data, run_dir, cell.seed, cell.params, start)
     kept = {name: record[name] for name in CELL_RECORD}
-    if start is None:
-        return kept
-    theirs = record.get("start", "nothing")
-    if Path(theirs).name != start.name:
-        raise RunError(
-            f"{run_dir} holds a run that began with {theirs}, not with {start}: delete it, or name "
-            "another directory"
-        )
-    return {**kept, "gate_seed": _gate_seed(cell)}
+    return kept if start is None else {**kept, "gate_seed": _gate_seed(cell)}
 
 
 def _cell_key(record: Record) -> tuple[Any, ...]:
@@ -440,13 +448,15 @@ def by_recipe(
       runs, and what its experiment measures as `measured`.
 
     Raises:
-      RunError: a run was interrupted, or its directory holds another one.
+      RunError: a run was interrupted, its directory or the results' file holds another one, or
+        the study has no run of these steps on these data.
       And what `train_run` and `evaluate_run` raise.
     """
     from moe_vae.schemas import StepResults
 
     recipe, records = RECIPES[name], []
     kept = study.recorded("runs", StepResults)
+    _check_steps(study.out, recipe, kept)
     for experiment in _chosen(recipe, steps, data):
         for seed in range(min(experiment.n_seeds, n_seeds or experiment.n_seeds)):
             run_dir = finish_step(study, recipe.steps, experiment.step, experiment.data, seed)
@@ -470,11 +480,26 @@ def _chosen(
     recipe: Recipe, steps: Iterable[str] | None, data: Iterable[str] | None
 ) -> list[Experiment]:
     steps, data = list(steps or ()), list(data or ())
-    return [
-        experiment
-        for experiment in recipe.experiments
-        if (not steps or experiment.step in steps) and (not data or experiment.data in data)
-    ]
+    of_steps = [each for each in recipe.experiments if not steps or each.step in steps]
+    chosen = [each for each in of_steps if not data or each.data in data]
+    if not chosen:
+        theirs = dict.fromkeys(each.data for each in of_steps)
+        raise RunError(
+            f"no run of {', '.join(steps) or 'this study'} is on {', '.join(data)}: choose "
+            f"{' or '.join(theirs)}"
+        )
+    return chosen
+
+
+def _check_steps(out: Path, recipe: Recipe, records: Iterable[Record]) -> None:
+    """Raises RunError if a results' file has runs that the recipe does not have."""
+    places = _places(recipe)
+    for record in records:
+        if _run_key(record)[:2] not in places:
+            raise RunError(
+                f"{out} holds a run of {record['step']!r} on {record['data']}, which the study "
+                "does not have: name another file with --out, or delete it"
+            )
 
 
 def _run_key(record: Record) -> tuple[Any, ...]:
@@ -482,7 +507,12 @@ def _run_key(record: Record) -> tuple[Any, ...]:
     return (record["step"], record["data"], record["seed"])
 
 
+def _places(recipe: Recipe) -> list[tuple[str, str]]:
+    """Returns the steps and the titles of the data that a recipe has, in its order."""
+    return [(each.step, SOURCES[each.data].title) for each in recipe.experiments]
+
+
 def _in_order(recipe: Recipe, records: Iterable[Record]) -> list[Record]:
     """Returns the records in the order of the recipe's experiments."""
-    places = [(each.step, SOURCES[each.data].title) for each in recipe.experiments]
+    places = _places(recipe)
     return sorted(records, key=lambda each: (places.index(_run_key(each)[:2]), each["seed"]))

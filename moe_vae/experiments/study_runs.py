@@ -1,12 +1,13 @@
 """What the studies share: where the runs go, and how what is missing of them is trained."""
 
+import contextlib
 import dataclasses
-import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moe_vae.experiments.recipes import Experiment, Step
+from moe_vae.experiments.registry import default_params
 from moe_vae.experiments.run_files import (
     CHECKPOINTS,
     EVALUATION,
@@ -17,7 +18,7 @@ from moe_vae.experiments.run_files import (
     read_record,
     write_json,
 )
-from moe_vae.experiments.runs import TrainOptions, evaluate_run, load_run, train_run
+from moe_vae.experiments.runs import TrainOptions, evaluate_run, load_run, run_params, train_run
 from moe_vae.experiments.sources import CACHE, DataChoice
 
 if TYPE_CHECKING:
@@ -55,21 +56,6 @@ class Study:
         """Returns the `DataChoice` of a data set's name."""
         return DataChoice(name, self.data_dir, self.cache)
 
-    def check_out(self) -> None:
-        """Checks that the results' file is new, or was written by this command.
-
-        Raises:
-          RunError: another command wrote it, and its results would be lost.
-        """
-        if not self.out.exists():
-            return
-        theirs = self.read().get("command", "")
-        if _words(theirs) != _words(self.command):
-            raise RunError(
-                f"{self.out} holds the results of {theirs!r}: name another file with --out, or "
-                "delete it"
-            )
-
     def read(self) -> Record:
         """Returns the results so far.
 
@@ -95,12 +81,6 @@ class Study:
     def write(self, **results: Any) -> None:
         """Writes the results so far."""
         write_json(self.out, {"command": self.command, **results})
-
-
-def _words(command: str) -> list[str]:
-    """Returns the words of a command line after the program's name."""
-    words = shlex.split(command)
-    return words[3:] if words[:2] == ["python", "-m"] else words[1:]
 
 
 def finish_run(
@@ -129,11 +109,12 @@ def finish_run(
       The run's record.
 
     Raises:
-      RunError: the run was interrupted, or the directory holds a run with other parameters.
+      RunError: the run was interrupted, or the directory holds another run.
       And what `train_run` raises.
     """
-    params, metrics = params or {}, run_dir / METRICS
-    if not metrics.exists() or read_record(run_dir)["interrupted"]:
+    params = params or {}
+    finished = read_record(run_dir) if (run_dir / METRICS).exists() else None
+    if finished is None or finished.get("interrupted"):
         options = TrainOptions(
             seed=seed,
             start=start,
@@ -147,21 +128,50 @@ def finish_run(
                 f"{run_dir} was interrupted: run the same command again to resume it",
                 record.get("terminated", False),
             )
+    else:
+        form = study.data(data).form
+        asked = {
+            "model": model,
+            "data": study.data(data).title,
+            "seed": seed,
+            "start": None if start is None else start.name,
+            **run_params(model, form, params, start),
+        }
+        # Older versions had fewer parameters: what is missing had today's default.
+        _check_same(run_dir, finished, default_params(model, form, params), asked)
+        if scores_epochs:
+            _check_scored(run_dir, finished)
     if (run_dir / CHECKPOINTS).exists():
         shutil.rmtree(run_dir / CHECKPOINTS)  # there is nothing left to resume
-    record = read_record(run_dir)
-    _check_same(run_dir, record, params)
-    return record
+    return read_record(run_dir)
 
 
-def _check_same(run_dir: Path, record: Record, params: Record) -> None:
-    theirs = record.get("params", {})
-    for key, value in params.items():
-        if theirs.get(key) != value:
+def _check_same(run_dir: Path, record: Record, defaults: Record, asked: Record) -> None:
+    """Raises RunError if a finished run is not the one that is asked for."""
+    start = record.get("start")
+    theirs = {
+        **{name: record.get(name) for name in ("model", "data", "seed")},
+        "start": None if start is None else Path(start).name,
+        **defaults,
+        **record["params"],
+    }
+    for name, value in asked.items():
+        if theirs.get(name) != value:
             raise RunError(
-                f"{run_dir} holds a run with {key} {theirs.get(key)!r}, not {value!r}: "
+                f"{run_dir} holds a run with {name} {theirs.get(name)!r}, not {value!r}: "
                 "delete it, or name another directory"
             )
+
+
+def _check_scored(run_dir: Path, record: Record) -> None:
+    """Raises RunError if a run has no accuracy after each epoch."""
+    n_scored = len(record.get("history", {}).get("accuracy", ()))
+    n_epochs = len(record.get("seconds", ()))
+    if n_scored < n_epochs:
+        raise RunError(
+            f"{run_dir} holds a run with the accuracy after {n_scored} of {n_epochs} epochs, not "
+            "all: delete it, or name another directory"
+        )
 
 
 def finish_step(study: Study, steps: dict[str, Step], name: str, data: str, seed: int) -> Path:
@@ -188,7 +198,7 @@ def finish_step(study: Study, steps: dict[str, Step], name: str, data: str, seed
 
 
 def evaluated(study: Study, run_dir: Path, data: str) -> Record:
-    """Returns a finished run's record with its `evaluation`, made now if there is none.
+    """Returns a finished run's record with its `evaluation`, made now if there is none on its data.
 
     Args:
       study: the `Study`.
@@ -197,10 +207,10 @@ def evaluated(study: Study, run_dir: Path, data: str) -> Record:
     """
     from moe_vae.schemas import Evaluation
 
-    path = run_dir / EVALUATION
-    if not path.exists():
+    path, record = run_dir / EVALUATION, read_record(run_dir)
+    if not path.exists() or read_json(path, Evaluation).get("data") != record["data"]:
         evaluate_run(run_dir, study.data(data), study.command)
-    return {**read_record(run_dir), "evaluation": read_json(path, Evaluation)}
+    return {**record, "evaluation": read_json(path, Evaluation)}
 
 
 def measured(study: Study, run_dir: Path, experiment: Experiment) -> Record:
@@ -222,9 +232,9 @@ def measured(study: Study, run_dir: Path, experiment: Experiment) -> Record:
     path = run_dir / f"{experiment.measure.__name__}.json"
     if not path.exists():
         trainer, record = load_run(run_dir)
-        data_sets = study.data(experiment.data).prepared(trainer.model.params)
-        write_json(path, experiment.measure(trainer, data_sets, record))
-        trainer.session.close()
+        with contextlib.closing(trainer.session):
+            data_sets = study.data(experiment.data).prepared(trainer.model.params)
+            write_json(path, experiment.measure(trainer, data_sets, record))
     return {"measured": read_json(path, Measured)}
 
 

@@ -60,10 +60,10 @@ class TensorBoardLog:
 
 
 def _picture(images: np.ndarray) -> Any:
-    """Returns images [n, height, width] side by side, dark on white, as a summary's image."""
+    """Returns images [n, height, width] side by side, white on black, as a summary's image."""
     from PIL import Image
 
-    pixels = np.rint(255 * (1 - np.concatenate(list(images), axis=1))).astype(np.uint8)
+    pixels = np.rint(255 * np.concatenate(list(images), axis=1)).astype(np.uint8)
     png = io.BytesIO()
     Image.fromarray(pixels).save(png, format="PNG")
     height, width = pixels.shape

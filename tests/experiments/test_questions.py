@@ -140,6 +140,22 @@ def test_the_relaxed_tables_have_the_runs_numbers(results):
     assert rows[-1][-2] == f"{np.median(gaps):.3g}"
 
 
+def test_the_noise_is_relative_to_the_mean_gradient_without_the_noise_in_it():
+    def moments(squared_mean):
+        gradient = {"variance": 50.0, "squared_mean": squared_mean}
+        both = {"cluster encoder": gradient, "encoder": gradient}
+        measured = {"temperature": 0.2, "gradients": both, "gap": 0.0, "gap_error": 1.0}
+        return {"n_draws": 100, "objectives": [measured]}
+
+    def relative(squared_mean):
+        run = {"step": "relaxed", "data": "spiral", "measured": moments(squared_mean)}
+        return rows_of(temperature_table({"relaxed": {"runs": [run]}}))[0][3]
+
+    # The mean of 100 draws has the variance 50 / 100.
+    assert relative(5.5) == "10"
+    assert relative(1.0) == relative(0.4) == "over 100"
+
+
 def test_the_mixtures_are_compared_draw_by_draw(results):
     ((place, score, exact, _, relaxed, _, better),) = rows_of(relaxed_mixtures_table(results))
     errors = [

@@ -1,4 +1,4 @@
-"""What each table trains: models, settings and seeds. Data only; `studies` trains by them."""
+"""What each table trains, measures and draws: models, settings, seeds; `studies` trains by them."""
 
 from moe_vae.experiments.recipes.clusterings import CLUSTERING_SEEDS, CLUSTERING_STEPS
 from moe_vae.experiments.recipes.fashion import FASHION_MNIST

@@ -1,9 +1,9 @@
-"""The posts' runs, and what the posts invite to or argue with."""
+"""The posts' runs, and the experiments that the posts suggest."""
 
 from moe_vae.evaluation.conditional_vae import measure_drawings
 from moe_vae.evaluation.specialists import measure_experts
 from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
-from moe_vae.plots.post_studies import draw_limits, draw_parameters
+from moe_vae.plots.post_studies import VARIED, draw_limits, draw_parameters
 
 __all__ = ["LABEL_STEP", "POST_2_PARAMETERS", "POST_3_LIMITS", "POST_SEEDS"]
 
@@ -11,11 +11,7 @@ __all__ = ["LABEL_STEP", "POST_2_PARAMETERS", "POST_3_LIMITS", "POST_SEEDS"]
 POST_SEEDS = (42, 1, 2)
 
 # Of post 2, beside the post's own, each changed alone.
-_OTHER_VALUES = {
-    "z_dim": (2, 5, 20),
-    "decoder_std": (0.1, 1.0),
-    "digit_classification_weight": (0.0, 1.0, 100.0),
-}
+_OTHER_VALUES = dict(zip(VARIED, ((2, 5, 20), (0.1, 1.0), (0.0, 1.0, 100.0)), strict=True))
 
 _POST_2_STEPS = {
     "post": Step("conditional-vae"),

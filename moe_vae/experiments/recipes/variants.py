@@ -1,4 +1,4 @@
-"""The paper's models with the parts that it names beside its main ones."""
+"""The paper's models with the variants that the paper mentions but does not test."""
 
 from moe_vae.evaluation.vae import measure_decodings
 from moe_vae.experiments.recipes.from_scratch import VADE_FROM_SCRATCH

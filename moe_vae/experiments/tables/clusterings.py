@@ -1,5 +1,6 @@
 """The studies of the paper's clusterings: objectives, starts, samples of the code, and parts."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -151,6 +152,7 @@ def temperature_table(results: Values) -> str:
         measured = [run["measured"]["objectives"] for run in runs if "measured" in run]
         if step not in ("relaxed", "begun-relaxed") or not measured:
             continue
+        n_draws = runs[0]["measured"]["n_draws"]
         for each in zip(*measured, strict=True):
             temperature = each[0]["temperature"]
             rows.append(
@@ -160,7 +162,7 @@ def temperature_table(results: Values) -> str:
                     *(
                         cell
                         for part in ("cluster encoder", "encoder")
-                        for cell in _noise_cells([one["gradients"][part] for one in each])
+                        for cell in _noise_cells([one["gradients"][part] for one in each], n_draws)
                     ),
                     *(
                         ""
@@ -178,13 +180,24 @@ def temperature_table(results: Values) -> str:
     return markdown_table(("data", "temperature", *heading, "gap (nats)", "its error"), rows)
 
 
-def _noise_cells(moments: Sequence[Values]) -> tuple[str, str]:
+def _noise_cells(moments: Sequence[Values], n_draws: int) -> tuple[str, str]:
     """The variance of a gradient, and the same relative to the square of its mean."""
-    relative = [each["variance"] / each["squared_mean"] for each in moments if each["squared_mean"]]
+    ratios = [_relative(each["variance"], each["squared_mean"], n_draws) for each in moments]
+    relative = float(np.median(ratios))
     return (
         _median([each["variance"] for each in moments], "{:.3g}"),
-        _median(relative, "{:.3g}") if relative else "",
+        f"{relative:.3g}" if relative <= n_draws else f"over {n_draws}",
     )
+
+
+def _relative(variance: float, squared_mean: float, n_draws: int) -> float:
+    """Returns the variance over the squared mean gradient, or infinity where that is not resolved.
+
+    The mean of n draws has itself the variance 1/n, which its square holds besides.
+    """
+    noise = variance / n_draws
+    resolved = squared_mean - noise
+    return variance / resolved if resolved > noise else math.inf
 
 
 def _median(values: Sequence[float], form: str) -> str:

@@ -141,9 +141,17 @@ def _comparison(results: Values, model: str) -> Iterator[tuple[Any, ...]]:
             for code in ("tensorflow_1_15_seeds", "posts")
         )
         start = (post, title, words)
-        if not len(theirs):
+        if min(len(ours), len(theirs)) < 2:  # of which no quartiles can be taken
             if words == next(iter(_SAMPLES)):
-                yield (*start, "TensorFlow 1.15", 0, *["not measured yet"] * 5, "", "", "")
+                yield (
+                    *start,
+                    "TensorFlow 1.15",
+                    len(theirs),
+                    *["not measured yet"] * 5,
+                    "",
+                    "",
+                    "",
+                )
             continue
         compared = compare_samples(ours, theirs)
         cells = [[form.format(value) for value in row] for row in compared.quantiles]
