@@ -45,7 +45,10 @@ OBJECTIVES = {
 STARTS = {
     "vade": ("VaDE", "GMM on an autoencoder's codes"),
     "vade-2000": ("VaDE, 500-500-2000", "GMM on an autoencoder's codes"),
+    "vade-conv": ("VaDE, convolutions", "GMM on an autoencoder's codes"),
     "dmvae": ("DMVAE, exact", "random weights"),
+    "dmvae-long": ("DMVAE, exact", "random weights"),
+    "dmvae-conv": ("DMVAE, exact, convolutions", "random weights"),
     "dmvae-relaxed": ("DMVAE, relaxed", "random weights"),
     "dmvae-pretrained": ("DMVAE, exact", "GMM on an autoencoder's codes"),
     "information": ("information encoder", "random weights"),
