@@ -55,21 +55,28 @@ def _recognised(run: Values) -> float:
 
 
 def _clustering_rows(results: Values) -> Iterator[Row]:
+    """VaDE and DMVAE from random weights, and on MNIST from what was trained before them."""
     published = _published(results, "mnist_clustering", "{}")
-    for file in ("clustering_spiral", "clustering_mnist"):
-        runs = results[file]["runs"]
+    # The steps that begin with random weights are named as their models.
+    random = [run for run in results["from-scratch"]["runs"] if run["step"] == run["model"]]
+    for runs, compared in ((results["clustering_spiral"]["runs"], {}), (random, published)):
         for name in CLUSTERING_MODELS:
             label = MODELS[name].label
-            of_model = [run for run in runs if run["model"] == name]
-            data = of_model[0]["data"]
-            yield _row(
-                label,
-                data,
-                "clustering accuracy",
-                [_accuracy(run) for run in of_model],
-                3,
-                published[label] if data == "MNIST" else "",
-            )
+            yield _clustering_row(label, _of_model(runs, name), compared.get(label, ""))
+    begun = results["clustering_mnist"]["runs"]
+    for name, before, what in (("dmvae", "information", "an encoder"), ("vade", "dmvae", "DMVAE")):
+        mean = fmean(map(_accuracy, _of_model(begun, before)))
+        label = f"{MODELS[name].label}, after {what}"
+        yield _clustering_row(label, _of_model(begun, name), f"{mean:.3f} before it")
+
+
+def _of_model(runs: Sequence[Values], name: str) -> list[Values]:
+    return [run for run in runs if run["model"] == name]
+
+
+def _clustering_row(label: str, runs: Sequence[Values], comparison: str) -> Row:
+    accuracies = [_accuracy(run) for run in runs]
+    return _row(label, runs[0]["data"], "clustering accuracy", accuracies, 3, comparison)
 
 
 def _specialists_row(results: Values) -> Row:
