@@ -18,8 +18,8 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from moe_vae.bench.records import machine
-from moe_vae.data.mnist import read_data_sets
-from moe_vae.experiments.run_files import read_json, write_json
+from moe_vae.data.mnist import read_mnist
+from moe_vae.experiments.run_files import read_record, write_json
 
 SEED = 0
 BLOCK = 10_000  # images that are made at once
@@ -31,7 +31,7 @@ PARTS = ("--validation", "0.005", "--test", "0.005")
 def write_images(path: Path, n_images: int) -> None:
     """Writes shifted copies of MNIST's training images as uint8 [n_images, 28, 28]."""
     random = np.random.default_rng(SEED)
-    images = np.rint(255 * read_data_sets(None, "mnist").train.images).astype(np.uint8)
+    images = np.rint(255 * read_mnist(data="mnist").train.images).astype(np.uint8)
     images = images.reshape(-1, 28, 28)
     written = open_memmap(path, "w+", np.uint8, (n_images, 28, 28))
     for start in range(0, n_images, BLOCK):
@@ -54,7 +54,7 @@ def main() -> None:
         start = time.perf_counter()
         subprocess.run([sys.executable, "-m", "moe_vae", *words], cwd=directory, check=True)
         seconds = time.perf_counter() - start
-        record = read_json(run / "metrics.json")
+        record = read_record(run)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     write_json(
         arguments.out,

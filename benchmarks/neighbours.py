@@ -14,7 +14,6 @@ Usage: python benchmarks/neighbours.py [--images N] [--data-dir DIR] [--out FILE
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -36,6 +35,7 @@ SEED = 0
 N_NEIGHBOURS = 5
 N_QUERIES = 1000  # images whose exact neighbours are known
 BLOCK_SIZE = 10_000
+COMPARED = ("scipy", "scikit-learn", "faiss-cpu", "pynndescent", "numba")
 
 
 # How the million images are made.
@@ -188,20 +188,6 @@ def compare(images: Path, plans: dict[str, list[str]]) -> dict[str, Any]:
     return record
 
 
-def machine() -> dict[str, Any]:
-    """Returns the processor, its number of cores, and the versions of what was compared."""
-    names = ("numpy", "scipy", "scikit-learn", "faiss-cpu", "pynndescent", "numba")
-    versions = {"python": platform.python_version()}
-    versions.update((name, version(name)) for name in names)
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return {
-        "processor": next(line.split(": ")[1] for line in lines if line.startswith("model name")),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
-        "versions": versions,
-    }
-
-
 def main() -> None:
     """Makes both sets, measures every way, and writes the records."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -213,10 +199,14 @@ def main() -> None:
     if arguments.measure:
         way, *paths = arguments.measure
         return measure(way, *map(Path, paths))
+    # It loads TensorFlow, which is to take no memory in the processes that are measured.
+    from moe_vae.bench.records import machine
 
     mnist = read_mnist(arguments.data_dir, data="mnist").train.images
     settings = {"n_neighbours": N_NEIGHBOURS, "n_queries": N_QUERIES, "seed": SEED}
     results = {"command": " ".join(["python", *sys.argv]), "settings": settings, **machine()}
+    results["load"] = os.getloadavg()[0]
+    results["versions"].update((name, version(name)) for name in COMPARED)
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         np.save(folder / "mnist.npy", np.rint(mnist * 255).astype(np.uint8).reshape(-1, 28, 28))

@@ -102,6 +102,7 @@ def check_directory(path: str | Path, error: type[Exception]) -> None:
     Raises:
       `error`: the path is empty, holds a NUL character, or leads to something that is no directory,
         such as a file or a link to nothing.
+      OSError: the system refuses to look, because a name is too long, for example.
     """
     text = os.fspath(path)
     if not text or "\0" in text:

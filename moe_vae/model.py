@@ -6,6 +6,7 @@ so that a model names only what is special about it.
 
 import abc
 import functools
+import numbers
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
@@ -66,7 +67,7 @@ def _with_checked_codes(generate: Callable[..., np.ndarray]) -> Callable[..., np
     @functools.wraps(generate)
     def checked(model: "Model", session: Session, z: Any, column: Any) -> np.ndarray:
         z_dim = getattr(model, "params", {}).get("z_dim")
-        if z_dim is not None and not isinstance(z, int):  # a number of codes to be drawn
+        if z_dim is not None and not isinstance(z, numbers.Integral):  # how many to draw
             check_codes(z, z_dim)
         return generate(model, session, z, column)
 
@@ -263,6 +264,9 @@ class Model(abc.ABC):
 
     def example_losses(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns minus each example's bound on log p(x), taken at its mean code.
+
+        A mixture of VAEs returns the expected expert loss. It leaves out the KL divergence of the
+        choice of the expert, so minus that is no bound.
 
         Args:
           session: a session that holds trained variables.

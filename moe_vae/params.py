@@ -29,6 +29,7 @@ MAX_LAYERS = 64
 MAX_UNITS = 1 << 16
 MAX_COPIES = 1_000  # of a network
 MAX_FILTERS = 4_096
+MAX_KERNEL = 1_000  # pixels of a side
 MAX_WHOLE = 2**31 - 1  # of TensorFlow's int32
 
 TASK_OBJECTIVES = ("likelihood", "expected_likelihood", "mixture_mean", "batch_sum")
@@ -238,7 +239,7 @@ _Rule = tuple[Callable[[Any], bool], str]
 
 
 def _choice(*names: str) -> _Rule:
-    return (lambda value: value in names, f"one of {', '.join(names)}")
+    return (lambda value: isinstance(value, str) and value in names, f"one of {', '.join(names)}")
 
 
 _LAYERS: _Rule = (_is_layer_list, "a non-empty list of whole numbers of at least 1")
@@ -255,7 +256,7 @@ _SHARE_BELOW_1: _Rule = (
 _SWITCH: _Rule = (lambda value: isinstance(value, bool), "True or False")
 _NAME: _Rule = (lambda value: isinstance(value, str), "a string")
 _ACTIVATION: _Rule = (
-    lambda value: callable(value) or value in ACTIVATIONS,
+    lambda value: callable(value) or (isinstance(value, str) and value in ACTIVATIONS),
     f"one of {', '.join(ACTIVATIONS)}, or a function of a tensor",
 )
 
@@ -377,6 +378,17 @@ _MOST = {
             "gate_filters",
         ),
         MAX_FILTERS,
+    ),
+    **dict.fromkeys(
+        (
+            "encoder_kernels",
+            "decoder_kernels",
+            "digit_classification_kernels",
+            "manager_kernels",
+            "cluster_encoder_kernels",
+            "gate_kernels",
+        ),
+        MAX_KERNEL,
     ),
     "targets_seed": MAX_SEED,
 }

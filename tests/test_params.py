@@ -16,14 +16,15 @@ BAD_COUNTS = (0, -1, 2.0, True, False, float("nan"), "5", None, [5])
 BAD_NUMBERS = (-0.1, float("nan"), float("inf"), -float("inf"), True, 1j, "0.5", None, [0.5])
 # Too large for any float; it would become infinity.
 TOO_LARGE = 10**400
+ARRAY = np.array([1, 2])  # has no truth value
 BAD_VALUES = {
     "encoder_layers": (LAYERS, BAD_LAYERS),
     "decoder_layers": (LAYERS, BAD_LAYERS),
     "digit_classification_layers": (LAYERS, BAD_LAYERS),
     "manager_layers": (LAYERS, BAD_LAYERS),
     "network": ("one of dense, conv", ("Dense", "convolutional", "", None, 1, ["conv"])),
-    "activation": (ACTIVATION, ("swish", "Sigmoid", "", None, 1, ["relu"])),
-    "output_activation": ("one of sigmoid, linear", ("Linear", "tanh", None, 1)),
+    "activation": (ACTIVATION, ("swish", "Sigmoid", "", None, 1, ["relu"], ARRAY)),
+    "output_activation": ("one of sigmoid, linear", ("Linear", "tanh", None, 1, ARRAY)),
     "decoder_std": (POSITIVE, (0, 0.0, TOO_LARGE, *BAD_NUMBERS)),
     "learning_rate": (POSITIVE, (0, 0.0, *BAD_NUMBERS)),
     "digit_classification_weight": (WEIGHT, BAD_NUMBERS),
@@ -119,6 +120,14 @@ def test_a_bad_value_is_refused_by_name_value_and_what_is_allowed(name, allowed,
     with pytest.raises(ParameterError) as caught:
         check_params({name: value}, ALL_PARAMS)
     assert str(caught.value) == f"parameter {name!r} is {shown(value)}: it must be {allowed}"
+
+
+@pytest.mark.parametrize("name", ["encoder_kernels", "decoder_kernels"])
+def test_a_kernel_that_is_too_large_is_refused(name):
+    check_params({"network": "conv", name: [1000, 3]}, CONDITIONAL_VAE_PARAMS)
+    with pytest.raises(ParameterError) as caught:
+        check_params({"network": "conv", name: [2**31 - 1, 3]}, CONDITIONAL_VAE_PARAMS)
+    assert str(caught.value) == f"parameter {name!r} is 2147483647: it must be at most 1000"
 
 
 @pytest.mark.parametrize("name", ["gate", "routing"])

@@ -153,7 +153,8 @@ def _measured(device: str, words: list[str], data: DataChoice, directory: str) -
 
 def _error(losses: Mapping[str, float], of_cpu: Mapping[str, float]) -> float:
     """Returns the largest difference of the losses, relative to the CPU's or to 1."""
-    return max(abs(losses[name] - value) / max(1.0, abs(value)) for name, value in of_cpu.items())
+    errors = [abs(losses[name] - value) / max(1.0, abs(value)) for name, value in of_cpu.items()]
+    return float(np.max(errors))  # NaN if any is, unlike Python's `max`
 
 
 def _card_name() -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from moe_vae.bench.charts import plot_growth
+from moe_vae.bench.processes import BenchError
 from moe_vae.bench.records import machine, save_figure, write_results
 from moe_vae.bench.worker import peak_bytes
 from moe_vae.compat import Session, Tensor, tf
@@ -88,13 +89,19 @@ def measured_apart(module: str, names: Iterable[str], points: list[Point]) -> li
       module: the name of a module that reads a point's values and prints a dict as JSON.
       names: the point's keys whose values the module reads, in their order.
       points: list of dicts, to which the measurements are added.
+
+    Raises:
+      BenchError: a process ended with an error.
     """
     names = list(names)
     for point in progress_bar(points, unit="point", disable=None):
         words = [str(point[name]) for name in names]
         command = [sys.executable, "-m", module, *words]
-        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-        point |= json.loads(answer)
+        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if answer.returncode:
+            values = ", ".join(f"{name} {point[name]}" for name in names)
+            raise BenchError(f"{module}: {values} ended with exit code {answer.returncode}")
+        point |= json.loads(answer.stdout)
     return points
 
 

@@ -29,7 +29,6 @@ from moe_vae.distributed.processes import (
     wait_for_tasks,
     write_local_cluster,
 )
-from moe_vae.distributed.servers import ClusterError
 from moe_vae.files import write_whole
 from moe_vae.messages import say
 from moe_vae.model import Model
@@ -97,7 +96,8 @@ def run_scaling(
 
     Raises:
       ParameterError: there are too few epochs, experts or examples.
-      ClusterError: a process failed, or Ctrl-C was pressed.
+      ClusterError: a process failed.
+      KeyboardInterrupt: Ctrl-C or SIGTERM came; nothing was written.
     """
     settings = settings or ScalingSettings()
     _check(n_workers, n_experts, settings)
@@ -182,8 +182,8 @@ def _train(
             command = [sys.executable, "-m", "moe_vae.bench.workers", words]
             core = None if job == "ps" else {cores[task % len(cores)]}
             processes.append(start_task(command, job, task, directory, core))
-        if wait_for_tasks(processes):
-            raise ClusterError("interrupted: nothing was written")
+        if interruption := wait_for_tasks(processes):
+            raise interruption.signal
     return json.loads(Path(run.out).read_text())
 
 

@@ -126,7 +126,9 @@ def _classes(trained: TrainedModel) -> dict[int, str]:
     model, _, record = trained
     names = record.get("class_names")
     if model.answer in ("digit", "class"):
-        labels = {number: number for number in range(model.n_columns)}
+        # The columns of a mixture of experts are its experts.
+        n_classes = model.n_columns if model.answer == "digit" else model.params["n_outputs"]
+        labels = {number: number for number in range(n_classes)}
     else:
         confusion = record["test"].get("confusion")
         labels = {} if confusion is None else match_clusters(np.array(confusion))

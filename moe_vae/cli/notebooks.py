@@ -36,14 +36,14 @@ def execute(path: Path) -> None:
     """Executes a notebook and writes its output to the file; one that fails is left as it was.
 
     Raises:
-      CommandError: the file is no notebook, a cell fails, its kernel is missing, or a package
-        of the extra `notebooks` is not installed.
+      CommandError: the file is no notebook, a cell fails, its kernel is missing or dies, or a
+        package of the extra `notebooks` is not installed.
     """
     try:
         import nbformat
         from jupyter_client.kernelspec import NoSuchKernel
         from nbclient import NotebookClient
-        from nbclient.exceptions import CellExecutionError
+        from nbclient.exceptions import CellExecutionError, DeadKernelError
     except ModuleNotFoundError as error:
         raise options.CommandError(
             f"notebooks need {error.name}, which is not installed: pip install 'moe_vae[notebooks]'"
@@ -67,6 +67,8 @@ def execute(path: Path) -> None:
         raise options.CommandError(
             f"{path} asks for the kernel {error.name!r}, which is not installed"
         ) from error
+    except DeadKernelError as error:
+        raise options.CommandError(f"{path}: its kernel died while a cell was executed") from error
     write_whole(path, (nbformat.writes(notebook) + "\n").encode())
 
 

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -190,20 +191,37 @@ def path(text: str) -> Path:
 
 def folder(text: str) -> Path:
     """Reads the path of a directory that exists or can be made."""
-    check_directory(text, argparse.ArgumentTypeError)
+    _check_directory(text)
     return Path(text)
+
+
+def _check_directory(directory: str | Path) -> None:
+    try:
+        check_directory(directory, argparse.ArgumentTypeError)
+    except OSError as fault:
+        raise argparse.ArgumentTypeError(
+            f"{shown(str(directory))}: {fault.strerror}; it must be a directory, or not exist"
+        ) from fault
 
 
 def new_file(text: str) -> Path:
     """Reads the path of a file to write: its directory exists or can be made."""
     found = path(text)
-    check_directory(found.parent, argparse.ArgumentTypeError)
-    if found.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is a directory: name a file")
-    if found.is_symlink() and not found.exists():
+    _check_directory(found.parent)
+    try:
+        mode = found.stat().st_mode
+    except OSError as fault:
+        if os.path.islink(found):
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is a link to {os.readlink(found)}, which does not exist"
+            ) from fault
+        if isinstance(fault, FileNotFoundError):
+            return found
         raise argparse.ArgumentTypeError(
-            f"{text!r} is a link to {os.readlink(found)}, which does not exist"
-        )
+            f"{shown(text)}: {fault.strerror}; it must be a file, or not exist"
+        ) from fault
+    if stat.S_ISDIR(mode):
+        raise argparse.ArgumentTypeError(f"{text!r} is a directory: name a file")
     return found
 
 

@@ -162,7 +162,7 @@ class DataSet:
     def _draw_partners(self, rows: slice | np.ndarray) -> np.ndarray | None:
         if self.neighbours is None:
             return None
-        places = np.arange(self.num_examples)[rows]
+        places = np.arange(len(self.images))[rows]  # `rows` of a shard are those of the whole set
         sizes = [self.neighbour_steps, len(places)]
         for columns in np.random.randint(self.neighbours.shape[1], size=sizes):
             places = self.neighbours[places, columns]

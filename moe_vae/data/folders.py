@@ -51,7 +51,7 @@ def read_picture_folder(
 
     The folder holds pictures; or one folder of pictures for each class, named after it; or folders
     `train`, `validation` and `test`, each of one of these two forms, of which the last two may be
-    missing. Hidden files and other files are passed over.
+    missing. Hidden files and folders, and other files, are passed over.
 
     Args:
       folder: the folder.
@@ -136,10 +136,9 @@ def read_images(
 
 
 def pictures_below(folder: Path) -> list[Path]:
-    """Returns the pictures in a folder and in those below it, sorted."""
-    return sorted(
-        Path(parent, name)
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if is_picture(name)
-    )
+    """Returns the pictures in a folder and in those below it that are not hidden, sorted."""
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_hidden(name)]  # what is walked into
+        found += [Path(parent, name) for name in names if is_picture(name)]
+    return sorted(found)

@@ -10,6 +10,7 @@ from moe_vae.data.limits import check_features
 from moe_vae.data.notices import notice
 from moe_vae.data.pixels import fit_to_size, has_colours, to_grey
 from moe_vae.data.stored import StoredImages
+from moe_vae.files import shown
 
 __all__ = ["as_classes", "as_image_pixels", "as_point_values", "as_targets"]
 
@@ -152,8 +153,8 @@ def as_classes(
       the labels are the whole numbers from 0.
 
     Raises:
-      DataError: labels are missing, or neither whole numbers nor strings; or training examples have
-        labels, but none of a class of other examples.
+      DataError: labels are missing, or neither whole numbers of 64 bits nor strings; or training
+        examples have labels, but none of a class of other examples.
     """
     values = {part: _as_list(array, source) for part, array in labels.items()}
     if not values:
@@ -189,12 +190,21 @@ def _as_list(labels: np.ndarray, source: str | Path) -> np.ndarray:
         missing = [row for row, label in enumerate(labels) if label is None or label != label]
         if missing:
             raise DataError(f"{source}: row {missing[0] + 1} has no label: all must have one")
-    if labels.dtype.kind == "O":
-        return labels.astype(str)
+    if labels.dtype.kind in "OSUb":
+        try:
+            return labels.astype(str)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{source}: labels hold the bytes {shown(error.object)}: names must be strings, or "
+                "bytes in ASCII"
+            ) from error
+    if labels.dtype.kind == "f" and not np.all(np.abs(labels.astype(np.float64)) < 2.0**63):
+        raise DataError(
+            f"{source}: labels range from {labels.min():g} to {labels.max():g}: they must be whole "
+            "numbers of 64 bits, or names"
+        )
     if labels.dtype.kind == "f" and np.all(labels == np.rint(labels)):
         return labels.astype(np.int64)
-    if labels.dtype.kind in "SUb":
-        return labels.astype(str)
     if labels.dtype.kind not in "iu":
         raise DataError(
             f"{source}: labels have dtype {labels.dtype} and are not whole: they must be whole "

@@ -19,6 +19,8 @@ __all__ = ["is_idx", "read_idx", "read_idx_folder", "read_idx_stream", "read_pro
 # The third byte of a file.
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
+MAX_DIMENSIONS = 64  # NumPy's
+
 
 class _Header(NamedTuple):
     """What the first bytes of an IDX file say of the rest."""
@@ -89,7 +91,8 @@ def read_idx(path: Path) -> np.ndarray:
     """Reads the array in an IDX file; that in a file that is not gzipped is mapped into memory.
 
     Raises:
-      DataError: the file cannot be read, is no IDX file, or is shorter or longer than it says.
+      DataError: the file cannot be read, is no IDX file, is shorter or longer than it says, or has
+        more than 64 dimensions.
     """
     if path.suffix == ".gz":
         content = read_promised(path)
@@ -113,6 +116,11 @@ def _checked_header(start: bytes, n_bytes: int, path: Path) -> _Header:
         raise DataError(
             f"{path}: begins with {start[:4].hex(' ') or 'nothing'}: an IDX file begins with "
             "00 00, its type (08 to 0e), its number of dimensions and their sizes"
+        )
+    if len(header.shape) > MAX_DIMENSIONS:
+        raise DataError(
+            f"{path}: its header promises {len(header.shape)} dimensions: there may be at most "
+            f"{MAX_DIMENSIONS}"
         )
     if 0 in header.shape and math.prod(filter(None, header.shape)) > MAX_UNPACKED_BYTES:
         raise DataError(f"{path}: its header promises the impossible shape {list(header.shape)}")

@@ -1,5 +1,6 @@
 """Your own data: files and folders of images, points and labels as `DataSets`."""
 
+import numbers
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from moe_vae.data.pixels import is_dark_on_light
 from moe_vae.data.splits import split_rows
 from moe_vae.data.stored import StoredImages, as_rows
 from moe_vae.data.tables import TABLE_SUFFIXES, read_table
+from moe_vae.files import shown
 
 __all__ = ["ReadOptions", "read_own"]
 
@@ -58,16 +60,21 @@ class ReadOptions:
         if self.kind not in (None, *KINDS):
             raise DataError(f"kind is {self.kind!r}: it must be one of {', '.join(KINDS)}")
         if self.image_size is not None and (
-            len(self.image_size) != 2
+            not isinstance(self.image_size, (tuple, list))
+            or len(self.image_size) != 2
             or not all(isinstance(side, int) and side > 0 for side in self.image_size)
         ):
             raise DataError(
-                f"image_size is {self.image_size}: it must be (height, width) in whole pixels"
+                f"image_size is {shown(self.image_size)}: it must be (height, width) in whole "
+                "pixels"
             )
         for name in ("validation", "test"):
             value = getattr(self, name)
-            if not isinstance(value, (str, Path)) and not 0 < value < 1:
-                raise DataError(f"{name} is {value}: it must be above 0 and below 1, or a path")
+            is_share = isinstance(value, numbers.Real) and 0 < float(value) < 1
+            if not isinstance(value, (str, Path)) and not is_share:
+                raise DataError(
+                    f"{name} is {shown(value)}: it must be above 0 and below 1, or a path"
+                )
 
 
 def read_own(path: str | Path, options: ReadOptions | None = None) -> DataSets:
@@ -185,7 +192,7 @@ def _split(
     shares = {
         part: share
         for part in ("test", "validation")
-        if part not in parts and isinstance(share := getattr(options, part), (int, float))
+        if part not in parts and not isinstance(share := getattr(options, part), (str, Path))
     }
     if sum(shares.values()) >= 1:
         raise DataError(

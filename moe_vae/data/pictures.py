@@ -33,6 +33,7 @@ FAULTS = (
     KeyError,
     TypeError,
     OverflowError,
+    NotImplementedError,
     struct.error,
     zlib.error,
 )

@@ -50,7 +50,7 @@ def read_table(path: Path) -> Examples:
         blocks = list(_blocks(frames, path))
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text ({error.reason})") from error
-    except (EmptyDataError, ParserError, ParserWarning, OSError) as error:
+    except (csv.Error, EmptyDataError, ParserError, ParserWarning, OSError) as error:
         raise DataError(f"{path}: is no table ({' '.join(str(error).split())})") from error
     if not blocks:
         raise DataError(f"{path}: has no rows: it must have one for each example")

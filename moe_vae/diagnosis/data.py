@@ -17,7 +17,15 @@ def check_data() -> list[Finding]:
 
 
 def _fashion() -> Finding:
-    directory = Path(default_directory("fashion-mnist"))
+    try:
+        directory = Path(default_directory("fashion-mnist"))
+    except DataError as error:
+        return Finding(
+            "Fashion-MNIST",
+            "not looked for",
+            str(error),
+            "delete the file, or name another directory in MOE_VAE_DATA",
+        )
     if missing_files(directory, "fashion-mnist"):
         return Finding("Fashion-MNIST", f"not in {directory}; the first use downloads it")
     return Finding("Fashion-MNIST", f"in {directory}")

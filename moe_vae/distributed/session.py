@@ -10,6 +10,7 @@ from typing import Any
 from moe_vae.compat import tf
 from moe_vae.distributed.member import Member
 from moe_vae.distributed.servers import JOBS, Cluster, ClusterError, unreached
+from moe_vae.messages import say
 from moe_vae.nn.sessions import session_config
 
 __all__ = [
@@ -61,15 +62,13 @@ class Absences:
         Returns:
           Dict of the titles of the tasks that were not reached, with the seconds since when.
         """
-        from tqdm import tqdm
-
         missing = unreached(self._cluster, job)
         now = time.monotonic()
         for title in self._titles(job):
             if title not in missing:
                 self._since.pop(title, None)
             elif title not in self._since:
-                tqdm.write(f"Waiting for {title}.")
+                say(f"Waiting for {title}.")
                 self._since[title] = now
         return {title: now - self._since[title] for title in missing}
 

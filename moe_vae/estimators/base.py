@@ -1,6 +1,7 @@
 """What all estimators share: parameters, scales, the training, and what a fitted one keeps."""
 
 import contextlib
+import copy
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -17,15 +18,15 @@ from moe_vae.data.dataset import DataSet, DataSets, Form, Shape
 from moe_vae.estimators.inputs import check_image_shape, check_range
 from moe_vae.experiments.registry import MODELS, builder, default_params
 from moe_vae.experiments.sources import prepare_data
+from moe_vae.interrupts import Terminated
 from moe_vae.model import Model
 from moe_vae.models.mixture_of_experts import MixtureOfExperts
 from moe_vae.models.vade import VaDE
-from moe_vae.params import ParameterError, check_params
+from moe_vae.params import MAX_SEED, ParameterError, check_params
 from moe_vae.training.trainer import StopTraining, Trainer, start_trainer
 
 __all__ = ["Coder", "ModelEstimator"]
 
-MAX_SEED = 2**32 - 1
 # A batch of one row is multiplied in another order than a larger one. With at least this many rows
 # an example's result does not depend on the other examples.
 MIN_ROWS = 32
@@ -79,6 +80,9 @@ class ModelEstimator(BaseEstimator):
     trainer_: Trainer
     shape_: Shape
     _kept_made_with: str
+    _seed: int  # of the fit that began
+    _y_mean: np.ndarray  # of a regression's targets
+    _y_scale: np.ndarray
 
     # Training.
 
@@ -90,29 +94,34 @@ class ModelEstimator(BaseEstimator):
         return self._scaled(X)
 
     def _read_training(self, X: Any) -> np.ndarray:  # noqa: N803
-        """Returns examples to train on, as `_read` does, and learns their form and their scale."""
-        X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)  # noqa: N806
-        return self._learn_scale(X)
+        """Returns examples to train on, checked, float32 array [n, n_features]."""
+        return validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
 
-    def _learn_scale(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
-        """Learns the form and the scale of checked examples, and returns them scaled."""
+    def _check_form(self, X: np.ndarray) -> Shape:  # noqa: N803
+        """Returns the shape of one of the examples to train on."""
         n_features = X.shape[1]
-        shape: Shape = (n_features,)
-        if self.image_shape is not None:
-            shape = check_image_shape(self.image_shape, n_features)
-            check_range(X)
-        if self._goes_on and shape == self.shape_:
-            return self._scaled(X)  # what the model has learned is in the first scale
-        self.shape_ = shape
-        if len(shape) == 2:
-            self._mean, self._scale = np.zeros(n_features), np.ones(n_features)
+        if self.image_shape is None:
+            return (n_features,)
+        shape = check_image_shape(self.image_shape, n_features)
+        check_range(X)
+        return shape
+
+    def _learn_scale(self, X: np.ndarray, targets: np.ndarray | None) -> None:  # noqa: N803
+        """Learns the scale of examples and of their targets, if any."""
+        if len(self.shape_) == 2:
+            self._mean, self._scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
         else:
             scaler = StandardScaler().fit(X)
             self._mean, self._scale = scaler.mean_, scaler.scale_
-        return self._scaled(X)
+        if targets is not None:
+            scaler = StandardScaler().fit(targets)
+            self._y_mean, self._y_scale = scaler.mean_, scaler.scale_
 
     def _scaled(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
         return np.ascontiguousarray((X - self._mean) / self._scale, np.float32)
+
+    def _scaled_targets(self, targets: np.ndarray) -> np.ndarray:
+        return ((targets - self._y_mean) / self._y_scale).astype(np.float32)
 
     def _written(self, examples: np.ndarray) -> np.ndarray:
         """Returns the model's examples in the scale of X."""
@@ -120,25 +129,34 @@ class ModelEstimator(BaseEstimator):
 
     def _train(
         self,
-        inputs: np.ndarray,
+        X: np.ndarray,  # noqa: N803
         labels: np.ndarray | None = None,
         targets: np.ndarray | None = None,
         **decided: Any,
     ) -> None:
-        """Trains the model on checked inputs.
+        """Trains the model on checked examples.
 
         Args:
-          inputs: what `_read_training` returned.
-          labels, targets: as for `DataSet`.
+          X: what `_read_training` returned.
+          labels: as for `DataSet`.
+          targets: float64 array [n, n_outputs] in the scale of y, or None.
           decided: parameters of the model that follow from the data.
         """
         seed = int(check_random_state(self.random_state).randint(MAX_SEED, dtype=np.uint32))
-        params = self._model_params(len(inputs), decided)
+        self.shape_ = self._check_form(X)
+        params = self._model_params(len(X), decided)
         made_with = self._made_with(params)
-        data = DataSet(inputs, labels, targets, self.shape_)
+        goes_on = self._goes_on and self._kept_made_with == made_with
+        if not goes_on:  # what a model has learned is in its first scale
+            self._learn_scale(X, targets)
+        scaled_targets = None if targets is None else self._scaled_targets(targets)
+        data = DataSet(self._scaled(X), labels, scaled_targets, self.shape_)
         with _own_generator():
             train_set = prepare_data(DataSets(data, data, data, "X"), params).train
-            if not (self._goes_on and self._kept_made_with == made_with):
+            if goes_on:
+                # Nothing else seeds the order of the batches; the epochs make it a new one.
+                np.random.seed([self._seed, self._n_epochs])
+            else:
                 self._params, self._seed, self._kept_made_with = params, seed, made_with
                 self.trainer_ = self._start()
             try:
@@ -146,7 +164,12 @@ class ModelEstimator(BaseEstimator):
             except BaseException:
                 del self.trainer_  # a model that is half trained is not fitted
                 raise
-        self.n_iter_ = self.trainer_.n_epochs
+        self.n_iter_ = self._n_epochs
+
+    @property
+    def _n_epochs(self) -> int:
+        """The epochs of all phases; the trainer's own count leaves out those before a load."""
+        return sum(self.trainer_.epochs_done.values())
 
     @property
     def _goes_on(self) -> bool:
@@ -221,6 +244,8 @@ class ModelEstimator(BaseEstimator):
                 trainer.fit_to_the_end(train_set)
         finally:
             trainer.listeners.clear()
+        if trainer.interrupted:  # so that a search ends as well
+            raise Terminated if trainer.terminated else KeyboardInterrupt
 
     def _after_epoch(self, trainer: Trainer, train_set: DataSet) -> None:
         del train_set
@@ -254,8 +279,9 @@ class ModelEstimator(BaseEstimator):
         trainer = state.pop("trainer_", None)
         if trainer is not None:
             state["_variables"] = trainer.variables()
-            state["_history"] = trainer.history
-            state["_epochs_done"] = trainer.epochs_done
+            # A copy that trains on must not change what it was copied from.
+            state["_history"] = copy.deepcopy(trainer.history)
+            state["_epochs_done"] = dict(trainer.epochs_done)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -353,7 +379,9 @@ class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def score_samples(self, X: Any) -> np.ndarray:  # noqa: N803
         """Returns each example's bound on log p(x) at its mean code, float array [n], in nats.
 
-        It leaves out the noise of the code. For points it counts the scaled features.
+        It leaves out the noise of the code. Of the mixtures of VAEs it is minus the expected expert
+        loss, which leaves out the KL divergence of the choice of the expert too, so it is no bound.
+        For points it counts the scaled features.
         """
         return self._of(lambda x: -self.model_.example_losses(self.session_, x), X)
 

@@ -37,8 +37,9 @@ class ConditionalVAEClassifier(ClassifierMixin, Coder, ModelEstimator):
       random_state: seed or generator of the initial weights, the batches and the noise; None takes
         new ones each time.
       warm_start: whether `fit` trains the fitted model for `epochs` more epochs, in its first scale
-        of X and with a new order of the examples. If any parameter but `epochs`, the number of
-        features or the classes have changed, it begins anew.
+        of X and with a new order of the examples. If any parameter but `epochs`, `random_state`,
+        `verbose` and `callbacks`, the number of features or the classes have changed, it begins
+        anew.
       verbose: 0 for silence, 1 to print the progress.
       callbacks: list of functions of the estimator, or None; each is called after every epoch of
         the model's last phase. If one returns True, the training ends. A method `begin` is called
@@ -115,7 +116,7 @@ class ConditionalVAEClassifier(ClassifierMixin, Coder, ModelEstimator):
             self, X, y, dtype=np.float32, ensure_min_samples=2
         )
         labels, self.classes_ = encoded_classes(y)
-        self._train(self._learn_scale(X), labels, n_classes=len(self.classes_))
+        self._train(X, labels, n_classes=len(self.classes_))
         return self
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from moe_vae.estimators.base import ModelEstimator
@@ -35,6 +34,7 @@ class _MixtureOfExperts(ModelEstimator):
 
     def predict_gate(self, X: Any) -> np.ndarray:  # noqa: N803
         """Returns the gate's probability of each expert, float array [n, n_clusters]."""
+        check_is_fitted(self, "trainer_")
         model: Any = self.model_
         return self._of(lambda x: model.predict_gate(self._quiet_session, x), X)
 
@@ -45,7 +45,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, _MixtureOfExperts):
     The targets are scaled to mean 0 and standard deviation 1 for the training.
 
     Args:
-      gate: what weighs the experts: "softmax", "hierarchical", "gmm", "deep", "vade" or "dmvae".
+      gate: what weighs the experts: "softmax", "hierarchical", "gmm", "deep", "pretrained", "vade"
+        or "dmvae"; "pretrained" has the network of an `InformationEncoder`, which begins untrained.
       n_clusters: number of experts, in 1 to the number of examples.
       network: the gate's, as for `ConditionalVAEClassifier`; the gates "softmax", "hierarchical"
         and "gmm" have none and ignore it.
@@ -62,8 +63,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, _MixtureOfExperts):
     """
 
     _task = "regression"
-    _y_mean: np.ndarray
-    _y_scale: np.ndarray
 
     def __init__(
         self,
@@ -111,11 +110,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, _MixtureOfExperts):
         )
         self._is_column = y.ndim == 1
         targets = y.reshape(len(y), -1).astype(np.float64)
-        if not (self._goes_on and len(self._y_mean) == targets.shape[1]):
-            scaler = StandardScaler().fit(targets)
-            self._y_mean, self._y_scale = scaler.mean_, scaler.scale_
-        scaled = ((targets - self._y_mean) / self._y_scale).astype(np.float32)
-        self._train(self._learn_scale(X), targets=scaled, n_outputs=scaled.shape[1])
+        self._train(X, targets=targets, n_outputs=targets.shape[1])
         return self
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
@@ -187,7 +182,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, _MixtureOfExperts):
             self, X, y, dtype=np.float32, ensure_min_samples=2
         )
         labels, self.classes_ = encoded_classes(y)
-        self._train(self._learn_scale(X), labels, n_outputs=len(self.classes_))
+        self._train(X, labels, n_outputs=len(self.classes_))
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803

@@ -9,6 +9,7 @@ from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.evaluation.metrics import clustering_scores, confusion_table
 from moe_vae.models.clustering_vae import ClusteringVAE
+from moe_vae.models.vade import VaDE
 from moe_vae.nn.gaussian_mixture import EM_VARIANCE_FLOOR
 from moe_vae.threads import threads_for
 from moe_vae.training.trainer import Trainer
@@ -93,8 +94,13 @@ def accuracy_listener(data_set: DataSet) -> Callable[[Trainer, DataSet], None]:
 
     def record(trainer: Trainer, train_set: DataSet) -> None:
         del train_set
-        clusters = trainer.model.predict(trainer.session, data_set.images)
-        scores = clustering_scores(labels, clusters, _n_classes(labels), trainer.model.n_columns)
+        model, session = trainer.model, trainer.session
+        if isinstance(model, VaDE):  # whose noise must be the same in a training that was resumed
+            key = trainer.epoch_key()
+            clusters = model.predict_proba(session, data_set.images, key=key).argmax(axis=1)
+        else:
+            clusters = model.predict(session, data_set.images)
+        scores = clustering_scores(labels, clusters, _n_classes(labels), model.n_columns)
         trainer.history.setdefault("accuracy", []).append(scores["accuracy"])
 
     return record

@@ -24,8 +24,11 @@ def unpack_array(packed: dict[str, Any]) -> np.ndarray:
 
 
 def pack_pictures(pictures: np.ndarray) -> dict[str, Any]:
-    """Packs pictures, an array of any shape with values in [0, 1], with one byte for each pixel."""
-    return pack_array(np.rint(WHITE * np.asarray(pictures)).astype(np.uint8))
+    """Packs pictures, an array of any shape, with one byte for each pixel.
+
+    Values outside [0, 1] become 0 or 1.
+    """
+    return pack_array(np.rint(np.clip(WHITE * np.asarray(pictures), 0, WHITE)).astype(np.uint8))
 
 
 def unpack_pictures(packed: dict[str, Any]) -> np.ndarray:

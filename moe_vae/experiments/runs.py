@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from moe_vae import files
-from moe_vae.compat import reason_of, tf
+from moe_vae.compat import tf
 from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSets, Form
 from moe_vae.distributed.processes import chief_of, cluster_record, take_part
@@ -45,7 +45,7 @@ from moe_vae.messages import say
 from moe_vae.models.information_encoder import InformationEncoder
 from moe_vae.nn.sessions import finds_gpu, usable_cores
 from moe_vae.params import ParameterError, check_params
-from moe_vae.training.checkpoints import Checkpoints, last_engine, locked
+from moe_vae.training.checkpoints import CheckpointError, Checkpoints, last_engine, locked
 from moe_vae.training.tensorboard import TensorBoardLog
 from moe_vae.training.trainer import Trainer, start_trainer
 
@@ -367,9 +367,11 @@ def fit_model(
     if options.scores_epochs:  # before the checkpoints, which keep the history
         trainer.listeners.append(MODELS[model].listener(data_sets.test))
     trainer.listeners.append(checkpoints)
-    if options.tensorboard:
-        trainer.listeners.append(TensorBoardLog(directory / TENSORBOARD, trainer))
-    trainer.fit_to_the_end(data_sets.train)
+    with contextlib.ExitStack() as stack:
+        if options.tensorboard:
+            log = TensorBoardLog(directory / TENSORBOARD, trainer)
+            trainer.listeners.append(stack.enter_context(contextlib.closing(log)))
+        trainer.fit_to_the_end(data_sets.train)
     if trainer.interrupted:
         say(f"Interrupted after {trainer.n_epochs} epochs; writing what was learned.")
     if not trainer.n_epochs:
@@ -392,11 +394,9 @@ def _restore_checkpoints(trainer: Trainer, data_sets: DataSets, checkpoints: Che
 def _save_run(directory: Path, trainer: Trainer, record: Record, data_sets: DataSets) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     trainer.save(directory / CHECKPOINT)
-    if trainer.terminated:  # there is no time for figures
-        write_json(directory / METRICS, record)
-        return
-    save_figures(MODELS[record["model"]].draw(trainer, record, data_sets.test), directory)
-    write_json(directory / METRICS, record)
+    write_json(directory / METRICS, record)  # first, so that a fault in a figure cannot lose it
+    if not trainer.terminated:  # else there is no time for figures
+        save_figures(MODELS[record["model"]].draw(trainer, record, data_sets.test), directory)
 
 
 @contextlib.contextmanager
@@ -486,9 +486,9 @@ def load_run(directory: Path) -> tuple[Trainer, Record]:
     trainer = start_trainer(build, record["params"], record["seed"])
     try:
         trainer.restore(path)
-    except (tf.errors.OpError, ValueError) as error:
+    except (CheckpointError, DataError) as error:
         trainer.session.close()
-        raise RunError(f"{path} cannot be restored ({reason_of(error)})") from error
+        raise RunError(str(error)) from error
     return trainer, record
 
 

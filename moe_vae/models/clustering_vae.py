@@ -104,7 +104,7 @@ class ClusteringVAE(VariationalAutoencoder):
           train_set: a `DataSet`; its labels are not used.
         """
         super().pretrain(trainer, train_set)
-        if self.params["pretrain_epochs"]:
+        if self.params["pretrain_epochs"] and not trainer.stopped:
             self.initialise_prior(trainer.session, train_set.images)
 
     def initialise_prior(self, session: Session, inputs: np.ndarray) -> Any:

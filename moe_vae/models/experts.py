@@ -9,8 +9,10 @@ from moe_vae.nn.layers import bounded_variance
 
 __all__ = ["TASKS", "ClassificationExperts", "RegressionExperts"]
 
-# Added to the squares of the inputs in a fit, far below them.
-RIDGE = 1e-3
+# In a fit: what is added to the squares of the inputs, far below them; the least weight that an
+# expert's variance is divided by; and how far a variance is above the least at least, as the
+# network can only give a variance above it.
+RIDGE = MIN_WEIGHT = MARGIN = 1e-3
 
 
 class RegressionExperts:
@@ -56,7 +58,7 @@ class RegressionExperts:
         """Fits every expert by weighted least squares, an M-step of EM, in closed form.
 
             W_k, b_k = argmin sum_n r_nk |y_n - W_k x_n - b_k|^2
-            var_k    = the weighted mean of the squared residuals, at least `min_expert_var`
+            var_k    = the weighted mean of the squared residuals, at least `min_expert_var` + 0.001
 
         A small ridge gives weight 0 to features that are always 0.
 
@@ -74,11 +76,11 @@ class RegressionExperts:
             fitted = np.linalg.solve(weighted.T @ with_one + ridge, weighted.T @ targets)
             squares = np.square(targets - with_one @ fitted)
             maps.append(fitted)
-            variances.append(weights @ squares / max(weights.sum(), RIDGE))
+            variances.append(weights @ squares / max(weights.sum(), MIN_WEIGHT))
         columns = np.stack(maps, axis=1).reshape(with_one.shape[1], -1)  # expert by expert
         self._layer.kernel.load(columns[:-1], session)
         self._layer.bias.load(columns[-1], session)
-        above = np.maximum(np.array(variances) - self._min_var, RIDGE)
+        above = np.maximum(np.array(variances) - self._min_var, MARGIN)
         self._raw_var.load(np.log(above), session)
 
     @staticmethod

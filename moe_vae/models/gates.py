@@ -249,11 +249,19 @@ class GaussianMixtureGate(Gate):
       params: dict with `n_clusters`, `gmm_restarts`, `gmm_examples` and `covariance`.
       inputs, shape: as for `Gate`.
 
+    Raises:
+      ParameterError: `gmm_examples` is above 0 and below `n_clusters`.
+
     Source: the paper, section 2.2.
     """
 
     def __init__(self, params: dict[str, Any], inputs: Tensor, shape: Shape = IMAGE_SHAPE) -> None:
         super().__init__(params, inputs, shape)
+        if 0 < params["gmm_examples"] < self.n_clusters:
+            raise ParameterError(
+                f"parameter 'gmm_examples' is {params['gmm_examples']}: it must be 0, for all "
+                f"examples, or at least 'n_clusters', {self.n_clusters}"
+            )
         with tf.variable_scope("gate"):
             self.mixture = self._build_mixture()
             self.log_probs = self.mixture.log_responsibilities(inputs)

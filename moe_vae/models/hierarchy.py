@@ -168,7 +168,7 @@ class HierarchicalMixture(SpecialistManager):
           train_set: a `DataSet`; its labels are not used.
         """
         super().pretrain(trainer, train_set)
-        if not self._learns_styles and not trainer.interrupted:
+        if not self._learns_styles and not trainer.stopped:
             joint = trainer.sum_over(train_set, self.router.output_joint)
             groups = self.router.encoder.assigned(trainer.session)
             styles = np.eye(self.n_styles)[group_styles(joint, groups, self.n_styles)]

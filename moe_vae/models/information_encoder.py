@@ -233,7 +233,7 @@ class InformationEncoder(Model):
             )
         left = self.params["pretrain_epochs"] - trainer.epochs_done["over"]
         trainer.fit(train_set, left, sample=False, phase="over")
-        if not self.params["regroup"] and not trainer.interrupted:
+        if not self.params["regroup"] and not trainer.stopped:
             joint = trainer.sum_over(train_set, self.output_joint)
             self.encoder.assign(trainer.session, merge_by_information(joint, self.n_clusters))
 

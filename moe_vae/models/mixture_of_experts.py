@@ -229,15 +229,15 @@ class MixtureOfExperts(Model):
 
         Args:
           trainer: the `Trainer` of this model.
-          train_set: a `DataSet`; its labels and targets are not used.
+          train_set: a `DataSet`; its labels are not used, its targets only to fit the experts.
         """
         done = trainer.epochs_done.get("gate", 0)
         if not done:
             self.gate.pretrain(trainer, train_set)
-        if self.params.get("gate_epochs") and not trainer.interrupted:
+        if self.params.get("gate_epochs") and not trainer.stopped:
             left = self.params["gate_epochs"] - done
             trainer.fit(train_set, left, sample=False, phase="gate")
-        if self.params["expert_em_steps"] and not trainer.interrupted:
+        if self.params["expert_em_steps"] and not trainer.stopped:
             self.fit_experts(trainer.session, train_set, self.params["expert_em_steps"])
 
     def fit_experts(self, session: Session, data_set: DataSet, n_steps: int) -> None:

@@ -201,10 +201,13 @@ class SpecialistManager(Manager):
         return self.params["batch_size" if phase == "loss" else "routing_batch_size"]
 
     def rate_schedule(self, phase: str) -> Schedule:
-        """Returns how a phase's learning rate changes: the router's cosine, then constant."""
+        """Returns how a phase's learning rate changes: one cosine for the router, then constant."""
         if phase == "loss":
             return Schedule()
-        return self.router.rate_schedule("over" if phase == "over" else "loss")
+        # Not the router's own, whose epochs are others where there are no `routing_epochs`.
+        before = self.params["pretrain_epochs"]
+        n_epochs = before + self.params["routing_epochs"]
+        return Schedule("cosine", n_epochs, before if phase == "routing" else 0)
 
     def pretrain(self, trainer: Any, train_set: DataSet) -> None:
         """Trains the router for the epochs that are left.
@@ -215,7 +218,7 @@ class SpecialistManager(Manager):
         """
         self.router.pretrain(trainer, train_set)
         left = self.params["routing_epochs"] - trainer.epochs_done["routing"]
-        if not trainer.interrupted:
+        if not trainer.stopped:
             trainer.fit(train_set, left, sample=False, phase="routing")
 
     def after_epoch(self, phase: str, session: Session, sums: list[np.ndarray]) -> None:
@@ -329,12 +332,13 @@ class LabelManager(Manager):
         """Returns the feed dict for a batch.
 
         Raises:
-          DataError: there are no labels, or one has no expert.
+          DataError: the images have another type or shape than the model reads; there are no
+            labels, or one has no expert.
         """
         if batch.labels is None:
             raise DataError("the data have no labels: routing 'labels' is trained on them")
         labels = check_labels(batch.labels, len(batch.images), self.n_columns)
-        return {self.images: batch.images, self.labels: labels}
+        return {**super().feed(batch), self.labels: labels}
 
     def predict_proba(self, session: Session, inputs: np.ndarray) -> np.ndarray:
         """Returns p(expert | image), proportional to exp(-L) at the experts' mean codes.

@@ -10,7 +10,7 @@ from moe_vae.data.checks import IMAGE_SHAPE
 from moe_vae.data.dataset import Form, Shape
 from moe_vae.model import builds_model
 from moe_vae.models.clustering_vae import ClusteringVAE
-from moe_vae.nn.noise import normal_noise
+from moe_vae.nn.noise import noise_key, normal_noise
 from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import ParameterError, check_params
 
@@ -93,6 +93,7 @@ class VaDE(ClusteringVAE):
         with tf.name_scope("samples"):
             batch, z_dim = tf.shape(self.encoder_mu)[0], self.params["z_dim"]
             self.eps_samples = normal_noise([batch, self.n_samples, z_dim], "eps")
+            self._noise_key = noise_key()
             std = tf.sqrt(self.encoder_var)[:, None, :]
             z = self.encoder_mu[:, None, :] + std * self.eps_samples
             self.predicted_log_probs = self._mean_log_probs(z)
@@ -130,7 +131,11 @@ class VaDE(ClusteringVAE):
         return [self.eps, *([self.eps_training] if more else [])]
 
     def predict_proba(
-        self, session: Session, inputs: np.ndarray, n_samples: int | None = None
+        self,
+        session: Session,
+        inputs: np.ndarray,
+        n_samples: int | None = None,
+        key: np.ndarray | None = None,
     ) -> np.ndarray:
         """Estimates p(cluster | x) = E_q(z|x) p(c|z) from samples of z.
 
@@ -138,6 +143,8 @@ class VaDE(ClusteringVAE):
           session: a session that holds trained variables.
           inputs: float32 array [n, n_features].
           n_samples: number of samples for each example; None means the parameter `n_samples`.
+          key: the noise's key, as `key_value` returns it, for every chunk of the examples; None
+            draws one at random.
 
         Returns:
           Float array [n, n_clusters]; rows sum to 1.
@@ -150,13 +157,11 @@ class VaDE(ClusteringVAE):
         n_samples = self.params["n_samples"] if n_samples is None else n_samples
         if n_samples < 1:
             raise ParameterError(f"n_samples is {n_samples}: it must be at least 1")
-        log_probs = run_in_chunks(
-            session,
-            self.predicted_log_probs,
-            {self.inputs: self.check(inputs)},
-            {self.n_samples: n_samples},
-        )
-        return np.exp(log_probs)
+        fixed: dict[Tensor, Any] = {self.n_samples: n_samples}
+        if key is not None:
+            fixed[self._noise_key] = key
+        feed = {self.inputs: self.check(inputs)}
+        return np.exp(run_in_chunks(session, self.predicted_log_probs, feed, fixed))
 
     def _route_probs(self) -> Tensor:
         """Returns p(c|z) at the mean code, which `predict_proba` approaches as var falls to 0."""

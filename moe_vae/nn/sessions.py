@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
+from moe_vae.data.checks import DataError
 
 __all__ = [
     "chunks",
@@ -86,8 +87,13 @@ def run_in_chunks(
 
     Returns:
       Array, the chunks' results joined along the first axis.
+
+    Raises:
+      DataError: the arrays have no rows.
     """
-    n_examples = len(next(iter(feed.values())))
+    name, n_examples = next((tensor.op.name, len(values)) for tensor, values in feed.items())
+    if not n_examples:
+        raise DataError(f"{name!r} has 0 rows: it must have at least 1")
     parts = [
         session.run(
             fetch, {**{tensor: values[rows] for tensor, values in feed.items()}, **(fixed or {})}

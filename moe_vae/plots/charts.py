@@ -257,6 +257,7 @@ def plot_points(
     axis_labels: tuple[str | None, str | None] = (None, None),
     group_name: str | None = None,
     group_labels: Mapping[int, str] | None = None,
+    group_colours: Mapping[int, Colour] | None = None,
 ) -> "Figure":
     """Draws points in the plane, in panels side by side, with one colour for each group.
 
@@ -269,6 +270,7 @@ def plot_points(
         legend if there is one group alone.
       group_labels: dict of group to its text in the legend; a group that is not in it has its
         number.
+      group_colours: dict of group to its colour; a group that is not in it has the expert's.
     """
     figure = new_figure(4.2 * len(panels) + 0.6, 4.5)
     figure.suptitle(title)
@@ -279,7 +281,8 @@ def plot_points(
     for ax, (panel_title, (points, groups)) in zip(axes, panels.items(), strict=True):
         for group in np.unique(groups):
             chosen = np.asarray(points)[groups == group]
-            dots = ax.scatter(*chosen.T, s=4, color=expert_colour(int(group)))
+            colour = (group_colours or {}).get(int(group), expert_colour(int(group)))
+            dots = ax.scatter(*chosen.T, s=4, color=colour)
             groups_shown.setdefault(int(group), dots)
         ax.set(title=panel_title, xlabel=axis_labels[0])
         ax.set_aspect("equal", adjustable=adjustable)

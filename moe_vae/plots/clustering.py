@@ -7,7 +7,6 @@ import numpy as np
 from moe_vae.data.dataset import DataSet
 from moe_vae.models.autoencoder import VariationalAutoencoder
 from moe_vae.plots.charts import (
-    expert_colour,
     plot_image_rows,
     plot_losses,
     plot_points,
@@ -16,6 +15,7 @@ from moe_vae.plots.charts import (
 from moe_vae.plots.common import (
     class_legend,
     class_title,
+    column_colour,
     draw_confusion,
     draw_points,
     draws_points,
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 __all__ = [
     "draw_clustering_record",
     "draw_clustering_vae",
+    "draw_codes",
     "draw_information_encoder",
     "draw_information_record",
     "plot_bound",
-    "plot_codes",
 ]
 
 Record = dict[str, Any]
@@ -47,6 +47,7 @@ _NAMES = {"vade": "VaDE", "dmvae": "DMVAE"}
 
 N_GENERATED = 12  # images of each cluster
 N_CODES = 2000  # in a t-SNE
+MIN_CODES = 3  # the perplexity of a t-SNE must be above 0, and fewer codes say nothing
 PERPLEXITY = 30.0  # of a t-SNE, scikit-learn's own; few codes allow less
 
 
@@ -64,7 +65,7 @@ def draw_clustering_vae(trainer: Trainer, record: Record, data_set: DataSet) -> 
     draw = draw_points if draws_points(record) else _draw_images
     return {
         **draw_clustering_record(record),
-        "codes": plot_codes(trainer, record, data_set, title),
+        **draw_codes(trainer, record, data_set, title),
         **draw(trainer, record, data_set, title),
     }
 
@@ -147,7 +148,9 @@ def plot_bound(record: Record, title: str) -> "Figure":
     )
 
 
-def plot_codes(trainer: Trainer, record: Record, data_set: DataSet, title: str) -> "Figure":
+def draw_codes(
+    trainer: Trainer, record: Record, data_set: DataSet, title: str
+) -> "dict[str, Figure]":
     """Draws a VAE's mean codes in the plane, as t-SNE places them, coloured by class.
 
     Args:
@@ -155,13 +158,19 @@ def plot_codes(trainer: Trainer, record: Record, data_set: DataSet, title: str) 
       record: its `run_record`.
       data_set: examples that it was not trained on.
       title: title of the figure.
+
+    Returns:
+      Dict of the name to the figure, empty if there are fewer than `MIN_CODES` codes.
     """
     inputs, labels, *_ = some_examples(data_set, N_CODES)
+    if len(inputs) < MIN_CODES:
+        return {}
     model = cast(VariationalAutoencoder, trainer.model)
     codes = model.mean_codes(trainer.session, inputs)
     panel = f"t-SNE of {len(codes)} mean codes"
     groups = point_groups(codes, labels)
-    return plot_points({panel: (_embed(codes), groups)}, title, **class_legend(record, labels))
+    legend = class_legend(record, labels)
+    return {"codes": plot_points({panel: (_embed(codes), groups)}, title, **legend)}
 
 
 def _embed(codes: np.ndarray) -> np.ndarray:
@@ -194,7 +203,7 @@ def _draw_images(
             pictures(trainer.samples, record),
             f"{title}: every cluster from one code a row",
             column_labels=[str(cluster) for cluster in clusters],
-            column_colours=[expert_colour(matched.get(cluster, cluster)) for cluster in clusters],
+            column_colours=[column_colour(matched, cluster) for cluster in clusters],
             fixed_samples=pictures(trainer.fixed_samples, record),
         )
     return figures

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from moe_vae.data.dataset import Batch, DataSet
 from moe_vae.evaluation.metrics import match_clusters
-from moe_vae.plots.charts import plot_confusion, plot_image_rows, plot_points
+from moe_vae.plots.charts import expert_colour, plot_confusion, plot_image_rows, plot_points
 from moe_vae.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ __all__ = [
     "class_legend",
     "class_name",
     "class_title",
+    "column_colour",
     "draw_confusion",
     "draw_points",
     "draws_points",
@@ -33,6 +34,16 @@ __all__ = [
 
 N_POINTS = 1000  # in a panel
 N_RECONSTRUCTED = 10  # images in a row
+
+# What a class is called, by the name of the data. Whole numbers of other data may mean anything.
+_CLASS_NAMES = {
+    "spiral": "arm",
+    "MNIST": "digit",
+    "sample of 5,000 MNIST digits": "digit",
+    "8 x 8 digits": "digit",
+}
+
+NO_CLASS_COLOUR = "silver"  # lighter than the grey among the experts' colours
 
 Record = dict[str, Any]
 
@@ -51,7 +62,7 @@ def class_name(record: Record) -> str:
     """Returns what the classes of a run's data are called."""
     if record["class_names"] is not None:
         return "class"
-    return {"spiral": "arm"}.get(record["data"], "digit")
+    return _CLASS_NAMES.get(record["data"], "class")
 
 
 def class_title(record: Record, label: int) -> str:
@@ -152,12 +163,12 @@ def draw_points(
         groups, shown = labels, f", by {class_name(record)}"
     axes = principal_axes(points)
     random = np.random.default_rng(0)
-    n_each = N_POINTS // model.n_columns
+    n_each = max(1, N_POINTS // model.n_columns)
     generated = [
         model.generate(session, random.standard_normal([n_each, model.params["z_dim"]]), column)
         for column in range(model.n_columns)
     ]
-    groups_of_columns, texts = _column_groups(record, model.n_columns, model.column)
+    groups_of_columns, texts, colours = _column_groups(record, model.n_columns, model.column)
     columns = np.repeat(groups_of_columns, n_each)
     panels = {
         f"test points{shown}": (plane(points, axes), groups),
@@ -165,25 +176,40 @@ def draw_points(
         f"generated, by {model.column}": (plane(np.concatenate(generated), axes), columns),
     }
     name = model.column if labels is None else class_name(record)
-    return {"points": plot_points(panels, title, group_name=name, group_labels=texts)}
+    figure = plot_points(panels, title, group_name=name, group_labels=texts, group_colours=colours)
+    return {"points": figure}
 
 
-def _column_groups(record: Record, n_columns: int, column: str) -> tuple[list[int], dict[int, str]]:
-    """Returns each column's colour, and what the legend says of a colour.
+def _column_groups(
+    record: Record, n_columns: int, column: str
+) -> tuple[list[int], dict[int, str], dict[int, str]]:
+    """Returns each column's group, what the legend says of a group, and colours of groups.
 
-    An expert or a cluster has the colour of the class that it is matched with. One without a class
-    has a colour that no class has.
+    An expert or a cluster is in the group of the class that it is matched with. Those without a
+    class are a group of their own.
     """
     matched, names = matched_classes(record), record["class_names"]
     if not matched:
-        return list(range(n_columns)), dict(enumerate(names or ()))
+        return list(range(n_columns)), dict(enumerate(names or ())), {}
     n_classes = len(record["test"]["confusion"])
     groups, texts = [], {label: names[label] if names else str(label) for label in range(n_classes)}
     for number in range(n_columns):
-        group = matched.get(number, len(texts))
+        group = matched.get(number, n_classes)
         texts[group] = f"{texts.get(group, 'none')} ({column} {number})"
         groups.append(group)
-    return groups, texts
+    return groups, texts, {n_classes: NO_CLASS_COLOUR}
+
+
+def column_colour(matched: dict[int, int], column: int) -> Any:
+    """Returns the colour of a column's class, or its own if no column has a class.
+
+    Args:
+      matched: what `matched_classes` returns.
+      column: number of the expert or cluster.
+    """
+    if matched and column not in matched:
+        return NO_CLASS_COLOUR
+    return expert_colour(matched.get(column, column))
 
 
 def point_groups(points: np.ndarray, labels: np.ndarray | None) -> np.ndarray:

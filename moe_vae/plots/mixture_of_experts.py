@@ -39,7 +39,8 @@ def draw_mixture_of_experts(
     n_epochs = trainer.epochs_done["loss"]  # without those that train the gate alone
     error = "error rate" if trainer.model.answer == "class" else "squared error"
     titles = {"loss_task": "task loss", "error": error, "loss": "total loss"}
-    history = {name: trainer.history[name][-n_epochs:] for name in titles}
+    n_before = len(trainer.history["loss"]) - n_epochs
+    history = {name: trainer.history[name][n_before:] for name in titles}
     accuracy = record["test"].get("gate", {}).get("accuracy")
     return {
         "losses": plot_losses(history, titles, title),
@@ -55,11 +56,12 @@ def _plot_predictions(
     batch = some_examples(data_set, N_POINTS)
     predicted = model.predict(trainer.session, batch.images)
     groups, named = point_groups(predicted, batch.labels), class_name(record)
-    if model.answer == "class" or batch.targets is None:
+    if model.answer == "class":
         n_classes = model.params["n_outputs"]
         table = confusion_table(groups, predicted, n_classes, n_classes)
         title = f"{title}\n{len(predicted)} test examples"
         return plot_confusion(table, title, "predicted class", named, record["class_names"])
+    assert batch.targets is not None  # without them there is no record of a regression
     panels = {
         f"output {output}": (np.stack([wanted, guess], axis=1), groups)
         for output, (wanted, guess) in enumerate(zip(batch.targets.T, predicted.T, strict=True))

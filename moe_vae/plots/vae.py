@@ -6,7 +6,7 @@ import numpy as np
 
 from moe_vae.data.dataset import DataSet
 from moe_vae.plots.charts import plot_image_rows, plot_points
-from moe_vae.plots.clustering import plot_bound, plot_codes
+from moe_vae.plots.clustering import draw_codes, plot_bound
 from moe_vae.plots.common import (
     N_POINTS,
     class_legend,
@@ -45,7 +45,7 @@ def draw_vae(trainer: Trainer, record: Record, data_set: DataSet) -> "dict[str, 
     draw = _draw_points if draws_points(record) else _draw_images
     return {
         "losses": plot_bound(record, title),
-        "codes": plot_codes(trainer, record, data_set, title),
+        **draw_codes(trainer, record, data_set, title),
         **draw(trainer, record, data_set, title),
     }
 

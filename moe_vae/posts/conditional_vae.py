@@ -155,12 +155,17 @@ class ConditionalVAE(Model):
         """Returns the feed dict for a batch.
 
         Raises:
-          DataError: the batch has no labels, or one that is no class.
+          DataError: the images have another type or shape than the model reads; the batch has no
+            labels, or one that is no class.
         """
+        images = batch.images
+        # Its values were checked by the data set; again they would cost some percent of a step.
+        if images.dtype != np.float32 or images.shape[1:] != (self.n_features,):
+            self._check(images)
         if batch.labels is None:
             raise DataError("the data have no labels: the conditional VAE is trained on them")
-        digits = check_labels(batch.labels, len(batch.images), self.n_columns)
-        return {self.images: batch.images, self.digits: digits}
+        digits = check_labels(batch.labels, len(images), self.n_columns)
+        return {self.images: images, self.digits: digits}
 
     @property
     def losses(self) -> dict[str, Tensor]:

@@ -227,8 +227,16 @@ class Manager(Model):
         return [self.prob_sums]
 
     def feed(self, batch: Batch) -> dict[Tensor, Any]:
-        """Returns the feed dict for a batch; its labels are not used."""
-        return {self.images: batch.images}
+        """Returns the feed dict for a batch; its labels are not used.
+
+        Raises:
+          DataError: the images have another type or shape than the model reads.
+        """
+        images = batch.images
+        # Its values were checked by the data set; again they would cost some percent of a step.
+        if images.dtype != np.float32 or images.shape[1:] != (self.n_features,):
+            self._check(images)
+        return {self.images: images}
 
     def generate_row(self, session: Session, z: np.ndarray) -> np.ndarray:
         """Lets every expert draw one and the same code.

@@ -1,5 +1,7 @@
 """Restarts of a training from several seeds, of which the best by held-out loss is kept."""
 
+import contextlib
+import math
 from collections.abc import Callable, Sequence
 
 from moe_vae.data.dataset import DataSet
@@ -18,8 +20,8 @@ def fit_restarts(
 ) -> tuple[Trainer, dict[int, float]]:
     """Trains one model from several seeds and keeps the one with the lowest held-out loss.
 
-    The loss needs no labels, so the choice does not use the score. Ctrl-C ends the running restart
-    and starts no other.
+    The loss needs no labels, so the choice does not use the score. A loss that is not a number
+    counts as infinite. Ctrl-C ends the running restart and starts no other.
 
     Args:
       start: function of a seed that returns a `Trainer`, ready to train.
@@ -37,19 +39,25 @@ def fit_restarts(
     if not seeds:
         raise ParameterError("seeds is empty: it must hold at least one whole number")
     kept: Trainer | None = None
+    least = math.inf
     losses: dict[int, float] = {}
-    for seed in seeds:
-        trainer = start(seed)
-        trainer.model.pretrain(trainer, train_set)
-        if not trainer.interrupted:
-            trainer.fit(train_set, epochs, sample=False)
-        losses[seed] = trainer.evaluate(validation_set)["loss"]
-        dropped: Trainer | None = trainer
-        if losses[seed] == min(losses.values()):
-            kept, dropped = trainer, kept
-        if dropped is not None:
-            dropped.session.close()
-        if trainer.interrupted:
-            break
+    with contextlib.ExitStack() as kept_session:
+        for seed in seeds:
+            trainer = start(seed)
+            with contextlib.ExitStack() as own_session:
+                own_session.callback(trainer.session.close)
+                trainer.model.pretrain(trainer, train_set)
+                if not trainer.stopped:
+                    trainer.fit(train_set, epochs, sample=False)
+                losses[seed] = trainer.evaluate(validation_set)["loss"]
+                # NaN compares with nothing.
+                loss = math.inf if math.isnan(losses[seed]) else losses[seed]
+                if loss <= least:
+                    kept, least = trainer, loss
+                    kept_session.close()
+                    kept_session.enter_context(own_session.pop_all())
+            if trainer.interrupted:
+                break
+        kept_session.pop_all()
     assert kept is not None  # there is a seed
     return kept, losses

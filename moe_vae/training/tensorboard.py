@@ -58,12 +58,16 @@ class TensorBoardLog:
         self._writer.add_summary(summary, trainer.n_epochs)
         self._writer.flush()
 
+    def close(self) -> None:
+        """Closes the event file; nothing can be logged afterwards."""
+        self._writer.close()
+
 
 def _picture(images: np.ndarray) -> Any:
     """Returns images [n, height, width] side by side, white on black, as a summary's image."""
     from PIL import Image
 
-    pixels = np.rint(255 * np.concatenate(list(images), axis=1)).astype(np.uint8)
+    pixels = np.rint(np.clip(255 * np.concatenate(list(images), axis=1), 0, 255)).astype(np.uint8)
     png = io.BytesIO()
     Image.fromarray(pixels).save(png, format="PNG")
     height, width = pixels.shape

@@ -29,7 +29,7 @@ from moe_vae.schedules import Schedule, check_schedule
 from moe_vae.training.averages import WeightAverages
 from moe_vae.training.gradients import gradient_norms, trained_by
 from moe_vae.training.progress import EpochBar
-from moe_vae.training.state import State, read_state, write_state
+from moe_vae.training.state import CheckpointError, State, read_state, write_state
 
 __all__ = ["StopTraining", "Trainer", "TrainingError", "set_seeds", "start_trainer"]
 
@@ -84,8 +84,10 @@ class Trainer:
       listeners: list of functions of the trainer and its training set; each is called after
         every epoch. `StopTraining` in one of them ends the training, as any exception does, but
         is no fault.
-      shows_progress: whether a training shows its epochs on standard output.
-      interrupted: whether Ctrl-C or SIGTERM ended the last `fit`.
+      shows_progress: whether a training shows its epochs on standard error.
+      stopped: whether `StopTraining`, Ctrl-C or SIGTERM ended the last `fit`, and with it the
+        training.
+      interrupted: whether it was Ctrl-C or SIGTERM.
       terminated: whether it was SIGTERM.
       data_note: what checkpoints add to the name of the data.
 
@@ -133,7 +135,7 @@ class Trainer:
         self.rate: float | None = None
         self.gradient_norms: dict[str, float] = {}
         self.listeners: list[Callable[[Trainer, DataSet], None]] = []
-        self.interrupted = self.terminated = False
+        self.stopped = self.interrupted = self.terminated = False
         self.shows_progress = True
 
     def _build_averages(self) -> WeightAverages | None:
@@ -201,10 +203,10 @@ class Trainer:
             raise ParameterError(
                 f"parameter 'epochs' is {epochs}: it must be at least {done}, which are done"
             )
-        self.interrupted = False
+        self.stopped = self.interrupted = False
         if not done:
             self.model.pretrain(self, train_set)
-        return self if self.interrupted else self.fit(train_set, epochs - done)
+        return self if self.stopped else self.fit(train_set, epochs - done)
 
     def fit(
         self,
@@ -244,7 +246,7 @@ class Trainer:
                 f"parameter 'batch_size' is {batch_size}: "
                 f"it must be at most the training set's {train_set.num_examples} examples"
             )
-        self.interrupted = False
+        self.stopped = self.interrupted = False
         try:
             with EpochBar(self.epochs_done[phase], epochs, self.shows_progress) as bar:
                 for _ in range(epochs):
@@ -252,9 +254,10 @@ class Trainer:
                     for listener in self.listeners:
                         listener(self, train_set)
         except StopTraining:
-            pass
+            self.stopped = True
         except KeyboardInterrupt as interrupt:
-            self.interrupted, self.terminated = True, isinstance(interrupt, Terminated)
+            self.stopped = self.interrupted = True
+            self.terminated = isinstance(interrupt, Terminated)
         return self
 
     def _fit_epoch(self, train_set: DataSet, phase: str, sample: bool) -> dict[str, float]:
@@ -318,6 +321,10 @@ class Trainer:
         key = key_value(self._seed, self._draws)
         self._draws += 1
         return self.session.run(fetches, {self._noise_key: key, **feed})
+
+    def epoch_key(self) -> np.ndarray:
+        """Returns a key of the noise that follows from the seed and the number of epochs."""
+        return key_value(self._seed, self.n_epochs)
 
     def _rate(self, phase: str, epoch: int) -> float:
         """Returns the learning rate of an epoch (from 0) of a phase."""
@@ -410,10 +417,13 @@ class Trainer:
 
         Raises:
           DataError: there is none.
-          ValueError: a variable is missing, or has another shape.
+          CheckpointError: it cannot be read, or a variable is missing or has another shape.
         """
         existing(f"{os.fspath(path)}.index", DataError, folders=False)
-        self._saver.restore(self.session, os.fspath(path))
+        try:
+            self._saver.restore(self.session, os.fspath(path))
+        except (tf.errors.OpError, ValueError) as error:
+            raise CheckpointError(f"{path} cannot be restored ({reason_of(error)})") from error
 
     def variables(self) -> dict[str, np.ndarray]:
         """Returns the values of the model's own variables, without Adam's, by name."""

@@ -92,6 +92,12 @@ def test_an_error_is_relative_to_a_large_loss_and_absolute_for_a_small_one():
     assert card._error({"a": 202.0}, {"a": 200.0}) == 0.01
 
 
+@pytest.mark.parametrize("wrong", ["a", "b"])
+def test_a_loss_that_is_no_number_is_an_error(wrong):
+    of_cpu = {"a": 1.0, "b": 2.0}
+    assert np.isnan(card._error({**of_cpu, wrong: float("nan")}, of_cpu))
+
+
 def test_a_process_that_fails_is_an_error(tmp_path):
     with pytest.raises(BenchError, match="vade, plain, float32 ended with exit code 1"):
         measure_card("vade", DataChoice("mnist", tmp_path / "nothing"), "CPU")

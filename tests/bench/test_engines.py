@@ -15,7 +15,7 @@ from moe_vae import DataSet
 from moe_vae.bench import engines, floor, processes, worker
 from moe_vae.bench.charts import plot_epochs, plot_growth, plot_training_growth
 from moe_vae.bench.engines import run_bench, summarise
-from moe_vae.bench.growth import POINT, measure_growth
+from moe_vae.bench.growth import POINT, measure_growth, measured_apart
 from moe_vae.bench.processes import BenchError, Peer, PeerPythons, engine_commands, peer_commands
 from moe_vae.bench.training_growth import decide, marked_images, measure_training_growth
 from moe_vae.bench.worker import BENCH_MODELS, POST_ENGINES, profile_step
@@ -235,6 +235,13 @@ def test_growth_is_measured_point_by_point_and_drawn():
         assert drawn == pytest.approx(1000 * point["experts"])
     figure = plot_growth(points, POINT)
     assert list(figure.axes[0].lines[0].get_xdata()) == [1, 3]
+
+
+def test_a_point_whose_process_fails_is_an_error():
+    # The module reads a file.
+    message = r"^json\.tool: file nowhere\.json ended with exit code [12]$"
+    with pytest.raises(BenchError, match=message):
+        measured_apart("json.tool", ["file"], [{"file": "nowhere.json"}])
 
 
 @pytest.mark.parametrize("engine", POST_ENGINES)

@@ -1,5 +1,6 @@
 """The model of the seconds of a step, against its own formula; and one short measurement."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -8,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from moe_vae.bench import workers
 from moe_vae.bench.charts import plot_scaling
 from moe_vae.bench.step_model import extrapolate, fit_model, step_seconds
 from moe_vae.cli.main import main
+from moe_vae.distributed.processes import Interruption
+from moe_vae.interrupts import Terminated, exit_code
 
 pytestmark = pytest.mark.process
 
@@ -105,6 +109,18 @@ def test_what_cannot_be_measured_is_refused(capfd, words, message):
         main(["scaling", *words])
     assert caught.value.code == 2
     assert message in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("signal", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_an_interruption_ends_it_with_the_signals_exit_code(tmp_path, monkeypatch, signal, code):
+    ended = Interruption(signal(), "interrupted before the training began: nothing to write")
+    monkeypatch.setattr(workers, "start_task", lambda *_: None)
+    monkeypatch.setattr(workers, "stopping_processes", lambda: contextlib.nullcontext([]))
+    monkeypatch.setattr(workers, "wait_for_tasks", lambda processes: ended)
+    with pytest.raises(signal) as caught:
+        workers.run_scaling(out=tmp_path / "cluster.json")
+    assert exit_code(caught.value) == code
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.long

@@ -127,6 +127,22 @@ OPTIONS = {
         ["generate", "--run", "o", "--out", "link.png"],
         "argument --out: 'link.png' is a link to nowhere, which does not exist",
     ),
+    "300 letters in --out": (
+        [*TRAIN, "--out", "x" * 300],
+        f"argument --out: '{'x' * 79}...: File name too long; it must be a directory, or not exist",
+    ),
+    "300 letters in a picture": (
+        ["generate", "--run", "o", "--out", "x" * 300 + ".png"],
+        "...: File name too long; it must be a file, or not exist",
+    ),
+    "below 300 letters in a picture": (
+        ["generate", "--run", "o", "--out", "x" * 300 + "/a.png"],
+        "...: File name too long; it must be a directory, or not exist",
+    ),
+    "a folder as picture": (
+        ["generate", "--run", "o", "--out", "folder.png"],
+        "argument --out: 'folder.png' is a directory: name a file",
+    ),
     "a huge picture": (
         ["train", "vae", "--data", "./x", "--image-size", "9" * 20 + "x9", "--out", "o"],
         "has too many pixels",
@@ -138,6 +154,7 @@ OPTIONS = {
 def test_an_option_is_refused_before_anything_is_read(monkeypatch, capfd, case):
     words, message = OPTIONS[case]
     Path("file").touch()
+    Path("folder.png").mkdir()
     os.symlink("nowhere", "link")
     os.symlink("nowhere", "link.png")
     before = set(Path().iterdir())

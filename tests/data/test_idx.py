@@ -57,6 +57,10 @@ WHOLE = idx(np.arange(6, dtype=np.uint8).reshape(1, 2, 3))
         (b"\x89PNG\r\n", "begins with 89 50 4e 47: an IDX file begins with 00 00"),
         (WHOLE[:7], "begins with 00 00 08 03: an IDX file"),
         (WHOLE[:-1], "holds 21 bytes, but its header promises shape [1, 2, 3], 22 bytes"),
+        (
+            struct.pack(">HBB65I", 0, 8, 65, *[1] * 65) + b"\0",
+            "its header promises 65 dimensions: there may be at most 64",
+        ),
         (WHOLE + b"\0" * 9, "holds more than 22 bytes, but its header promises shape [1, 2, 3]"),
     ],
 )

@@ -24,6 +24,21 @@ def exactly(points, n_neighbours):
     return search.kneighbors(return_distance=False)
 
 
+@pytest.mark.parametrize("offset", [0, 10_000])
+def test_neighbours_far_from_0_are_scikit_learns(tmp_path, offset):
+    points = (offset + np.random.default_rng(0).normal(size=[500, 2])).astype(np.float32)
+    search = NearestNeighbors(n_neighbors=4).fit(points.astype(np.float64))
+    # Of points as coarse as these, several may be equally near: the distances are compared.
+    expected = search.kneighbors()[0]
+    found = nearest_neighbours(points, 4, tmp_path)
+    apart = points[found].astype(np.float64) - points[:, None]
+    np.testing.assert_allclose(np.sort(np.linalg.norm(apart, axis=2)), expected, atol=1e-5)
+    assert not (found == np.arange(500)[:, None]).any()
+    # Near 0 the examples are searched as they are. Far from it, what older versions kept is wrong.
+    (path,) = tmp_path.iterdir()
+    assert (f"{chunks.crc32(points):08x}" in path.name) == (offset == 0)
+
+
 def test_coordinates_are_those_of_scikit_learn(monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK_VALUES", 64 * 500)
     coordinates = principal_components(DIGITS, lambda block: block, 10)

@@ -301,6 +301,13 @@ def test_unlabelled_training_pictures_with_labelled_test_pictures(tmp_path):
     np.testing.assert_array_equal(data_sets.test.labels, np.repeat(np.arange(3), 10))
 
 
+def test_hidden_folders_in_a_class_are_passed_over(tmp_path):
+    save_pictures(tmp_path / "cat", BYTES[:10])
+    save_pictures(tmp_path / "dog", BYTES[10:20])
+    save_pictures(tmp_path / "cat" / ".ipynb_checkpoints", BYTES[:10])
+    assert sum(sizes_of(read_own(tmp_path))) == 20
+
+
 def test_a_class_may_be_called_train(tmp_path):
     for name in ("train", "car"):
         save_pictures(tmp_path / name, BYTES[:10])
@@ -401,6 +408,8 @@ def test_a_table_of_pixels(pandas, tmp_path):
         (b"a,b\n1,2\n3,inf\n", "holds 1 NaN or infinite values: all must be finite"),
         (b"a,b\n1,2\n3,1e300\n", "holds 1 NaN or infinite values: all must be finite"),
         (b"a,b\n1,2\n3,\xe9\n", "is not UTF-8 text (invalid continuation byte)"),
+        (b"a" * 140_000 + b",b\n1,2\n", "is no table (field larger than field limit (131072))"),
+        (b'"a,b\n' + b"1,2\n" * 40_000, "is no table (field larger than field limit (131072))"),
         (b"a,b\n", "has no rows: it must have one for each example"),
         (b"", "is no table (No columns to parse from file)"),
         (b"label\n1\n2\n", "has no column beside label and targets: there must be some"),
@@ -452,6 +461,18 @@ def npz(**arrays):
         ({"images": BYTES, "targets": LABELS[:29]}, "has 29 targets for 30 examples"),
         ({"images": BYTES, "labels": np.eye(30)}, "labels have shape [30, 30]: it must be [n]"),
         ({"images": BYTES, "labels": LABELS + 0.5}, "labels have dtype float64 and are not whole"),
+        (
+            {"images": BYTES, "labels": np.r_[LABELS[:29], np.inf]},
+            "labels range from 0 to inf: they must be whole numbers of 64 bits, or names",
+        ),
+        (
+            {"images": BYTES, "labels": np.r_[LABELS[:29], -1e300]},
+            "labels range from -1e+300 to 2: they must be whole numbers of 64 bits, or names",
+        ),
+        (
+            {"images": BYTES, "labels": np.array([b"cat", b"\xff"] * 15)},
+            "labels hold the bytes b'\\xff': names must be strings, or bytes in ASCII",
+        ),
         (
             {"images": BYTES, "labels": np.r_[LABELS[:29], 7]},
             "class '7' has 1 example: it must have at least 3, one for each part of the split",
@@ -590,6 +611,9 @@ def test_paths_that_cannot_be_read_are_refused(tmp_path):
         ({"kind": "tables"}, "kind is 'tables': it must be one of images, points"),
         ({"image_size": (0, 5)}, "image_size is (0, 5): it must be (height, width)"),
         ({"image_size": (28,)}, "image_size is (28,): it must be (height, width)"),
+        ({"image_size": 28}, "image_size is 28: it must be (height, width) in whole pixels"),
+        ({"test": None}, "test is None: it must be above 0 and below 1, or a path"),
+        ({"validation": (1, 2)}, "validation is (1, 2): it must be above 0 and below 1, or a"),
         ({"validation": 0}, "validation is 0: it must be above 0 and below 1, or a path"),
         ({"test": 1.5}, "test is 1.5: it must be above 0 and below 1, or a path"),
         ({"test": float("nan")}, "test is nan: it must be above 0 and below 1, or a path"),

@@ -137,6 +137,9 @@ def test_8_and_16_bits_can_be_mixed(tmp_path):
 
 def test_folders_and_files_are_read_in_order(tmp_path):
     (tmp_path / "more" / "below").mkdir(parents=True)
+    for hidden in (".ipynb_checkpoints", "__MACOSX", ".cache/thumbnails"):
+        (tmp_path / "more" / hidden).mkdir(parents=True)
+        save(tmp_path / "more" / hidden, DARK)
     first, second = save(tmp_path, DARK, "z.png"), save(tmp_path / "more", DARK + 1)
     third = save(tmp_path / "more" / "below", DARK + 2, "b.png")
     (tmp_path / "more" / "notes.txt").write_text("no picture")
@@ -170,6 +173,15 @@ def test_damaged_pictures_are_named(tmp_path, name):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     assert refused(path).startswith(f"{path}: is ")
+
+
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_a_picture_of_a_form_that_pillow_does_not_know_is_named(tmp_path, skip_bad):
+    path = tmp_path / "a.png"
+    # A DDS file's header; its pixel format says nothing.
+    header = struct.pack("<4sIIIIIII44xII", b"DDS ", 124, 0, 4, 4, 0, 0, 0, 32, 0)
+    path.write_bytes(header + bytes(200))
+    assert f"{path}: is damaged (" in refused(path, skip_bad=skip_bad)
 
 
 def png(width, height):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from moe_vae.data.checks import DataError, check_points
-from moe_vae.data.dataset import DataSet
+from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.data.spiral import make_spiral
 from moe_vae.data.targets import add_affine_targets, make_affine_targets
 
@@ -77,6 +77,27 @@ def test_targets_are_one_affine_map_an_arm_on_all_parts(spiral):
         np.testing.assert_allclose(predicted, test.targets[rows], atol=1e-4)
         maps.append(own[0])
     assert min(np.abs(maps[i] - maps[j]).max() for i in range(5) for j in range(i)) > 0.1
+
+
+def test_parts_without_the_last_of_many_classes_have_the_same_maps():
+    random = np.random.default_rng(0)
+    points = random.normal(size=[60, 2]).astype(np.float32)
+    labels = np.arange(60) % 12
+    parts = [DataSet(points[labels < n], labels[labels < n], shape=(2,)) for n in (12, 11, 10)]
+    data_sets = add_affine_targets(DataSets(*parts, name="twelve"), n_outputs=3, seed=7)
+    for n, part in zip((11, 10), data_sets[1:3], strict=True):
+        np.testing.assert_array_equal(part.targets, data_sets.train.targets[labels < n])
+
+
+def test_targets_of_ten_classes_at_most_are_drawn_for_ten():
+    generator = np.random.default_rng(7)
+    weights, biases = generator.standard_normal([10, 2, 3]), generator.standard_normal([10, 3])
+    labels = np.arange(4)
+    points = np.ones([4, 2], np.float32)
+    expected = weights[:4].sum(axis=1) + biases[:4]
+    for n_classes in (None, 4, 10):
+        targets = make_affine_targets(points, labels, 3, 7, n_classes)
+        np.testing.assert_allclose(targets, expected, rtol=1e-5)
 
 
 def test_targets_maps_are_standard_normal():

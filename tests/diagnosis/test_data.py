@@ -39,6 +39,15 @@ def test_damaged_file_is_named(mnist, tmp_path):
     assert "delete it" in finding.cure
 
 
+def test_file_that_cannot_be_unpacked_is_named(mnist, tmp_path):
+    path = tmp_path / f"{IDX_FILES[-1].name}.gz"
+    path.write_bytes(b"garbage")
+    assert "lacks train-images-idx3-ubyte" in mnist(tmp_path).fault
+    _, fashion, _ = check_data()
+    assert fashion.fault.startswith(f"{path}: cannot be read (")
+    assert "MOE_VAE_DATA" in fashion.cure
+
+
 def test_no_data_at_all_is_no_fault_without_the_variable(monkeypatch, tmp_path):
     monkeypatch.delenv("MOE_VAE_DATA", raising=False)
     monkeypatch.chdir(tmp_path)

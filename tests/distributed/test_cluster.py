@@ -31,6 +31,7 @@ from moe_vae import (
     build_dmvae,
     build_mixture_of_vaes,
     make_spiral,
+    messages,
 )
 from moe_vae.cli.main import main
 from moe_vae.compat import tf
@@ -234,6 +235,14 @@ def test_batches_of_a_shard_come_from_the_shard_alone():
     assert data.batch_state["position"] == 0
 
 
+def test_partners_of_a_shard_are_neighbours_among_all_examples():
+    data = random_data(10)
+    data.neighbours = (np.arange(10)[:, None] + 1) % 10
+    shard = Shard(data, 0, 2)
+    np.testing.assert_array_equal(shard.examples([4]).partners, data.images[[9]])
+    np.testing.assert_array_equal(shard.examples(slice(None)).partners, data.images[1::2])
+
+
 def test_variables_without_an_expert_go_where_the_fewest_bytes_are():
     cluster = Cluster(("a:1", "b:2"), ("c:3",))
     with tf.Graph().as_default(), tf.device(place_on_servers(cluster, 0)):
@@ -420,7 +429,7 @@ def test_tasks_that_sigterm_ends_say_so_by_their_exit_code(begin, tmp_path):
     assert last_checkpoint(tmp_path / "run" / "checkpoints")
 
 
-def test_tasks_are_awaited_from_when_they_were_first_missed(monkeypatch):
+def test_tasks_are_awaited_from_when_they_were_first_missed(monkeypatch, capsys):
     now, answers = [0.0], {}
     monkeypatch.setattr(session.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(session, "unreached", lambda cluster, job: answers[job])
@@ -437,6 +446,15 @@ def test_tasks_are_awaited_from_when_they_were_first_missed(monkeypatch):
     ]:
         now[0], answers["worker"] = at, missing
         assert absences.seconds("worker") == expected
+    awaited = ["worker 0 at b:2", "worker 1 at c:3", "worker 0 at b:2"]
+    assert capsys.readouterr() == ("", "".join(f"Waiting for {title}.\n" for title in awaited))
+
+
+def test_an_awaited_task_is_not_named_if_it_is_to_be_quiet(monkeypatch, capsys):
+    monkeypatch.setattr(session, "unreached", lambda *_: ["worker 0 at b:2"])
+    monkeypatch.setattr(messages, "_level", messages.QUIET)
+    session.Absences(Cluster(("a:1",), ("b:2",))).seconds("worker")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_run_of_a_cluster_is_not_gone_on_with_alone(begin, tmp_path, capfd):

@@ -286,6 +286,8 @@ def test_what_is_not_fitted_says_so():
     ):
         with pytest.raises(NotFittedError):
             call(small.dmvae())
+    with pytest.raises(NotFittedError):
+        small.classifier().predict_gate(X)
 
 
 def test_constant_features_stay_as_they_are():

@@ -90,7 +90,7 @@ def test_a_loaded_estimator_trains_on(saved):
     history = list(estimator.history_["loss"])
     estimator.fit(X)
     assert estimator.history_["loss"][:2] == history
-    assert len(estimator.history_["loss"]) == 4
+    assert len(estimator.history_["loss"]) == estimator.n_iter_ == 4
     assert len(estimator.set_params(warm_start=False).fit(X).history_["loss"]) == 2
 
 

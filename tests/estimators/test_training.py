@@ -1,12 +1,16 @@
 """Warm starts, callbacks and failures of a training."""
 
+import copy
+
 import estimators_small as small
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 
+from moe_vae.data.dataset import DataSet
 from moe_vae.estimators import EarlyStopping
+from moe_vae.interrupts import Terminated
 from moe_vae.params import ParameterError
 from moe_vae.training.trainer import TrainingError
 
@@ -28,10 +32,49 @@ def test_a_warm_start_goes_on_for_the_epochs_that_are_set():
 
 
 def test_a_warm_start_keeps_the_first_scale():
-    estimator = small.dmvae(warm_start=True).fit(X)
-    mean = estimator._mean.copy()
+    estimator = small.dmvae(warm_start=True, batch_size=20).fit(X)
+    model, mean = estimator.model_, estimator._mean.copy()
     estimator.fit(X[:30] + 5)
+    assert estimator.model_ is model
     np.testing.assert_array_equal(estimator._mean, mean)
+
+
+def test_a_warm_start_that_begins_anew_learns_the_scale_of_what_it_is_given():
+    estimator = small.regressor(warm_start=True, epochs=1).fit(X, X[:, 0])
+    moved = 3 * X + 100
+    estimator.set_params(learning_rate=0.01).fit(moved, moved[:, :1])
+    assert estimator.n_iter_ == 1
+    np.testing.assert_allclose(estimator._mean, moved.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(estimator._scale, moved.std(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(estimator._y_mean, moved[:, :1].mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(estimator._y_scale, moved[:, :1].std(axis=0), rtol=1e-5)
+
+
+def test_each_warm_start_has_an_order_of_its_own_that_follows_from_the_seed(monkeypatch):
+    taken, take_rows = [], DataSet.take_rows
+
+    def noting(data_set, batch_size):
+        taken.append(tuple(take_rows(data_set, batch_size)))
+        return taken[-1]
+
+    monkeypatch.setattr(DataSet, "take_rows", lambda *given: np.array(noting(*given)))
+    for others_seed in (1, 5):
+        estimator = small.dmvae(warm_start=True, epochs=1, batch_size=60)
+        for _ in range(3):
+            np.random.seed(others_seed)
+            estimator.fit(X)
+    assert len(taken) == 6
+    assert len(set(taken[:3])) == 3
+    assert taken[3:] == taken[:3]
+
+
+def test_a_copy_that_trains_on_leaves_its_original_as_it_was():
+    estimator = small.dmvae(warm_start=True, epochs=1).fit(X)
+    losses = list(estimator.history_["loss"])
+    copied = copy.copy(estimator).fit(X)
+    assert copied.n_iter_ == len(copied.history_["loss"]) == 2
+    assert estimator.history_["loss"] == losses
+    assert estimator.fit(X).n_iter_ == 2
 
 
 @pytest.mark.parametrize(
@@ -140,6 +183,19 @@ def test_a_training_that_fails_leaves_nothing_fitted():
     estimator.set_params(learning_rate=1e30)
     with pytest.raises(TrainingError):
         estimator.fit(X)
+    assert not hasattr(estimator, "trainer_")
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, Terminated])
+def test_a_training_that_is_interrupted_raises_and_leaves_nothing_fitted(kind):
+    def interrupt(estimator):
+        del estimator
+        raise kind
+
+    estimator = small.dmvae(epochs=2, callbacks=[interrupt])
+    with pytest.raises(KeyboardInterrupt) as caught:
+        estimator.fit(X)
+    assert type(caught.value) is kind
     assert not hasattr(estimator, "trainer_")
 
 

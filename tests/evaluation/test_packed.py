@@ -24,3 +24,8 @@ def test_pictures_come_back_to_half_a_step_of_256_greys():
     again = unpack_pictures(pack_pictures(pictures))
     np.testing.assert_allclose(again, pictures, atol=0.5 / 255 + 1e-9)
     np.testing.assert_array_equal(again[0, 0, :2], [0, 1])
+
+
+def test_a_pixel_beyond_black_or_white_is_black_or_white():
+    again = unpack_pictures(pack_pictures(np.array([-0.5, 0.0, 1.0, 1.5])))
+    assert again.tolist() == [0, 0, 1, 1]

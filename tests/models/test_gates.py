@@ -121,6 +121,14 @@ def test_gaussian_mixture_gate_gives_the_fitted_mixtures_responsibilities(data, 
     np.testing.assert_allclose(gate.predict_proba(session, data.images), expected, atol=1e-3)
 
 
+def test_gaussian_mixture_gate_is_fitted_to_an_example_for_each_cluster_at_least():
+    message = "parameter 'gmm_examples' is 3: it must be 0, for all examples, or at least "
+    with pytest.raises(ParameterError, match=f"^{message}'n_clusters', 4$"):
+        start("gmm", gmm_examples=3)
+    for allowed in (0, 4):
+        start("gmm", gmm_examples=allowed)
+
+
 def test_gaussian_mixture_gate_has_covariances_of_two_kinds():
     message = "parameter 'covariance' is 'tied': it must be one of diag, full"
     with pytest.raises(ParameterError, match=message):

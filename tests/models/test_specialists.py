@@ -124,6 +124,18 @@ def test_a_router_that_comes_trained_is_trained_no_more(images, tmp_path):
     assert same(before, after) == set(before)
 
 
+@pytest.mark.parametrize(("n_over", "n_routing"), [(8, 0), (8, 4), (0, 4)])
+def test_the_learning_rate_of_a_router_falls_to_0_over_its_own_epochs(n_over, n_routing):
+    params = {**FLAT, "pretrain_epochs": n_over, "routing_epochs": n_routing}
+    with tf.Graph().as_default():
+        model = build_mixture_of_vaes({"n_experts": N_EXPERTS, **params})
+    over, routing = model.rate_schedule("over"), model.rate_schedule("routing")
+    factors = [*map(over.factor, range(n_over)), *map(routing.factor, range(n_routing))]
+    shares = np.arange(n_over + n_routing) / (n_over + n_routing)
+    np.testing.assert_allclose(factors, np.cos(np.pi / 2 * shares) ** 2)
+    assert model.rate_schedule("loss").factor(1) == 1
+
+
 def test_a_batch_is_as_large_as_its_phase_says(images):
     trainer = start(build_mixture_of_vaes, FLAT)
     with pytest.raises(ParameterError, match="'batch_size' is 40: it must be at most"):

@@ -7,8 +7,9 @@ from scipy.special import logsumexp
 
 from moe_vae.compat import tf, tfd
 from moe_vae.data.checks import DataError
-from moe_vae.data.dataset import Batch
+from moe_vae.data.dataset import Batch, DataSet
 from moe_vae.data.spiral import make_spiral
+from moe_vae.evaluation.clustering import accuracy_listener
 from moe_vae.models.vade import build_vade
 from moe_vae.nn.losses import kl_between_categoricals, kl_between_gaussians
 from moe_vae.params import ParameterError
@@ -197,6 +198,22 @@ def test_predict_proba_varies_less_with_more_samples(trainer, points):
         return np.std(draws, axis=0).mean()
 
     assert spread(100) < 0.5 * spread(1)
+
+
+def test_the_accuracy_after_an_epoch_follows_from_the_seed_and_the_epoch(points):
+    labels = np.arange(len(points)) % 3
+    record = accuracy_listener(DataSet(points, labels, shape=(2,)))
+
+    def recorded(trainer, n_epochs):
+        trainer.seconds = [1.0] * n_epochs
+        record(trainer, None)
+        return trainer.history["accuracy"][-1]
+
+    vague = {"n_samples": 1, "prior_mean_std": 0.1}
+    first, resumed = start(vague), start(vague)
+    accuracies = [recorded(first, n_epochs) for n_epochs in (1, 2, 3)]
+    assert len(set(accuracies)) > 1
+    assert recorded(resumed, 3) == accuracies[2]
 
 
 def test_pretraining_moves_the_autoencoder_and_then_the_prior(points):

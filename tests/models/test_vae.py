@@ -163,7 +163,8 @@ def test_examples_are_decoded_from_the_prior(trained, data):
     z = noise(6)
     decoded = session.run(model.decoded, {model.z: z})
     np.testing.assert_allclose(model.generate(session, z, 0), decoded, rtol=1e-5)
-    assert model.generate(session, 11, 0).shape == (11, 2)
+    for n in (11, np.int64(11)):
+        assert model.generate(session, n, 0).shape == (11, 2)
     with pytest.raises(ParameterError, match="prior is 1: it must be in 0 to 0"):
         model.generate(session, z, 1)
     codes = session.run(model.encoder_mu, {model.inputs: data.images})

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from moe_vae.compat import tf
+from moe_vae.data.checks import DataError
 from moe_vae.nn.sessions import CHUNK_SIZE, chunks, run_in_chunks
 
 
@@ -26,3 +27,10 @@ def test_a_result_in_chunks_is_the_result_in_one_piece(n_examples):
     np.testing.assert_allclose(result, x * [1, 2, 3] - y, atol=1e-6)
     assert len(size) == n_examples
     assert size.max() == min(n_examples, CHUNK_SIZE)
+
+
+def test_no_rows_are_refused_by_the_inputs_name():
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.placeholder(tf.float32, [None, 3], "codes")
+        with pytest.raises(DataError, match=r"^'codes' has 0 rows: it must have at least 1$"):
+            run_in_chunks(session, 2 * x, {x: np.zeros([0, 3])})

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 
 from moe_vae.data.dataset import DataSet
+from moe_vae.experiments.sources import SOURCES
 from moe_vae.plots.charts import expert_colour
-from moe_vae.plots.common import draw_points
+from moe_vae.plots.common import class_name, class_title, draw_points
 
 
 class Model:
@@ -50,8 +52,45 @@ def colour_of_column(figure, column):
 def test_a_cluster_has_the_colour_of_its_arm_and_stands_beside_it_in_the_legend():
     figure = drawn(np.array([0, 1, 0, 1]), [[0, 9, 1], [9, 0, 1]])
     assert legend(figure) == ["0 (cluster 1)", "1 (cluster 0)", "none (cluster 2)"]
-    for column, arm in ((0, 1), (1, 0), (2, 2)):
+    for column, arm in ((0, 1), (1, 0)):
         assert colour_of_column(figure, column) == pytest.approx(expert_colour(arm))
+    assert colour_of_column(figure, 2) == to_rgba("silver")
+
+
+def test_clusters_without_a_class_share_a_colour_that_no_class_has(monkeypatch):
+    monkeypatch.setattr(Model, "n_columns", 12)
+    figure = drawn(np.array([0, 3, 6, 9]), np.eye(10, 12, dtype=int).tolist())
+    assert legend(figure)[-1] == "none (cluster 10) (cluster 11)"
+    others = figure.axes[-1].collections[-1]
+    assert set(others.get_offsets()[:, 0]) == {10, 11}
+    colours = {tuple(dots.get_facecolor()[0]) for dots in figure.axes[-1].collections}
+    assert len(colours) == 11
+
+
+def test_every_cluster_of_more_than_a_thousand_has_a_point(monkeypatch):
+    monkeypatch.setattr(Model, "n_columns", 1001)
+    figure = drawn(np.array([0, 1, 0, 1]), np.zeros([2, 1001], int).tolist())
+    drawn_at = [dots.get_offsets()[:, 0] for dots in figure.axes[-1].collections]
+    assert sorted(np.concatenate(drawn_at)) == list(range(1001))
+
+
+@pytest.mark.parametrize(
+    ("data", "names", "expected"),
+    [
+        ("MNIST", None, "digit 3"),
+        ("8 x 8 digits", None, "digit 3"),
+        ("spiral", None, "arm 3"),
+        ("wines.csv", None, "class 3"),
+        ("pets", ["ant", "bee", "cat", "dog"], "dog"),
+    ],
+)
+def test_whole_numbers_are_digits_where_the_data_are(data, names, expected):
+    assert class_title({"data": data, "class_names": names}, 3) == expected
+
+
+def test_every_source_of_digits_is_known_by_its_title():
+    for name in ("mnist", "sample", "digits"):
+        assert class_name({"data": SOURCES[name].title, "class_names": None}) == "digit"
 
 
 def test_points_without_labels_have_the_colour_of_their_cluster():

@@ -11,6 +11,7 @@ from reference import (
 
 from moe_vae import ConditionalVAE, DataError, ParameterError
 from moe_vae.compat import tf
+from moe_vae.data.dataset import Batch
 from moe_vae.posts.conditional_vae import build_conditional_vae
 
 SMALL = {
@@ -115,6 +116,21 @@ def test_a_digit_out_of_range_is_refused(small):
     model, _, session = small
     with pytest.raises(DataError, match=r"digits are \[10\]: each must be in 0 to 9"):
         model.generate(session, np.zeros([1, 3]), 10)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros([2, 4], np.float32), r"points have shape \[2, 4\]: it must be \[n, 9\]"),
+        (np.zeros([2, 9]), "points have dtype float64: it must be float32"),
+    ],
+    ids=["shape", "dtype"],
+)
+def test_a_batch_of_another_form_is_refused(images, message):
+    with tf.Graph().as_default():
+        model = build_conditional_vae({**SMALL, "output_activation": "linear"}, (9,))
+    with pytest.raises(DataError, match=message):
+        model.feed(Batch(images, np.zeros(2, int)))
 
 
 def test_a_bad_parameter_is_refused_before_anything_is_built():

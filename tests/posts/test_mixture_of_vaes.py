@@ -10,8 +10,9 @@ from reference import (
 )
 from scipy.stats import entropy
 
-from moe_vae import VAE, Manager, ParameterError
+from moe_vae import VAE, DataError, Manager, ParameterError
 from moe_vae.compat import tf
+from moe_vae.data.dataset import Batch
 from moe_vae.models.specialists import BALANCED_PARAMS, build_mixture_of_vaes
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
@@ -190,6 +191,23 @@ def test_an_expert_that_is_not_there_is_refused(small):
     manager, _, session = small
     with pytest.raises(ParameterError, match="expert is 4: it must be in 0 to 3"):
         manager.generate(session, np.zeros([1, 3]), 4)
+
+
+@pytest.mark.parametrize("routing", ["post", "labels"])
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros([2, 4], np.float32), r"points have shape \[2, 4\]: it must be \[n, 9\]"),
+        (np.zeros([2, 9]), "points have dtype float64: it must be float32"),
+    ],
+    ids=["shape", "dtype"],
+)
+def test_a_batch_of_another_form_is_refused(routing, images, message):
+    params = {"routing": routing, "n_experts": 2, "output_activation": "linear"}
+    with tf.Graph().as_default():
+        manager = build_mixture_of_vaes(params, (9,))
+    with pytest.raises(DataError, match=message):
+        manager.feed(Batch(images, np.zeros(2, int)))
 
 
 def test_a_manager_without_experts_is_refused():

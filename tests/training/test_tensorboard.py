@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from moe_vae import DataSet, Trainer, build_mixture_of_vaes
 from moe_vae.compat import tf
 from moe_vae.nn.noise import key_value, noise_key
-from moe_vae.training.tensorboard import TensorBoardLog
+from moe_vae.training.tensorboard import TensorBoardLog, _picture
 from moe_vae.training.trainer import start_trainer
 
 PARAMS = {
@@ -89,7 +89,13 @@ def test_the_pictures_are_the_samples_side_by_side(logged, events):
     pixels = np.asarray(Image.open(io.BytesIO(pictures[-1].encoded_image_string)))
     assert pixels.shape == (28, 56)
     second = logged[1].samples[-1][1].reshape(28, 28)
-    np.testing.assert_allclose(1 - pixels[:, 28:] / 255, second, atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(pixels[:, 28:] / 255, second, atol=0.5 / 255 + 1e-6)
+
+
+def test_a_pixel_beyond_black_or_white_is_black_or_white():
+    picture = _picture(np.array([[[-0.5, 0.0], [1.0, 1.5]]]))
+    pixels = np.asarray(Image.open(io.BytesIO(picture.encoded_image_string)))
+    assert pixels.tolist() == [[0, 0], [255, 255]]
 
 
 def test_the_graph_shows_the_models_parts(events):

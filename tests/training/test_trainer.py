@@ -8,6 +8,7 @@ from moe_vae import DataSet, ParameterError, Trainer
 from moe_vae.compat import tf
 from moe_vae.models.specialists import build_mixture_of_vaes
 from moe_vae.posts.conditional_vae import build_conditional_vae
+from moe_vae.training.state import CheckpointError
 from moe_vae.training.trainer import start_trainer
 
 SMALL = {
@@ -169,6 +170,18 @@ def test_a_checkpoint_brings_back_losses_and_training(tmp_path):
         trainer.session.run(trainer.train_steps["loss"], feed)  # with Adam's slots as they were
     values = [t.session.run(t.model.probs, {t.model.images: data.images}) for t in (first, second)]
     np.testing.assert_array_equal(*values)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"z_dim": 3}, "shape"), ({"decoder_layers": [8, 8]}, r"Key \S+ not found in checkpoint")],
+)
+def test_a_checkpoint_with_other_variables_is_refused_by_its_name(tmp_path, change, reason):
+    start_trainer(build_three_experts, SMALL, seed=0).save(tmp_path / "model.ckpt")
+    other = start_trainer(build_three_experts, {**SMALL, **change}, seed=0)
+    message = rf"^\S+/model\.ckpt cannot be restored \(.*{reason}.*\)$"
+    with pytest.raises(CheckpointError, match=message):
+        other.restore(tmp_path / "model.ckpt")
 
 
 def test_a_batch_larger_than_the_training_set_is_refused():
