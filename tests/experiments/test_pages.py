@@ -52,7 +52,7 @@ def test_a_page_holds_its_models_and_examples(tmp_path):
     data = data_in(path)
     pixels = np.frombuffer(unpacked(data["examples"]["pixels"]), np.uint8).reshape(30, 784)
     np.testing.assert_array_equal(pixels, np.rint(255 * IMAGES))
-    assert data["examples"]["labels"][:4] == ["digit 0", "digit 1", "digit 2", "digit 0"]
+    assert data["examples"]["labels"][:4] == ["class 0", "class 1", "class 2", "class 0"]
     assert data["colours"][:2] == ["#1f77b4", "#ff7f0e"]
     mixture, conditional = data["models"]
     assert [each["name"] for each in mixture["columns"]] == ["expert 0", "expert 1"]
