@@ -288,6 +288,7 @@ _RULES: dict[str, _Rule] = {
     "n_neighbours": _STEPS,
     "neighbour_reach": _SHARE,
     "neighbour_space": _choice("inputs", "features"),
+    "elastic_std": _SHARE,
     "plain_share": _SHARE,
     "self_label_weight": _WEIGHT,
     "self_label_threshold": _SHARE,

@@ -44,6 +44,7 @@ INFORMATION_PARAMS: dict[str, Any] = {
     "deskew": True,
     "neighbour_space": "inputs",
     "augment": True,
+    "elastic_std": 0.0,
     "plain_share": 0.0,
     "regroup": True,
     "pretrain_epochs": 8,
@@ -61,7 +62,7 @@ class InformationEncoder(Model):
 
     The first view shows an example, the second one of its nearest neighbours. Where neighbours are
     too close to add anything, the second view is the end of a walk among them (see `walk_steps`,
-    which reads `neighbour_reach`). An `affine_view` with draws of its own distorts each, but the
+    which reads `neighbour_reach`). A `random_view` with draws of its own distorts each, but the
     first view of a `plain_share` of the examples shows them as they are. Neighbours are near in the
     (deskewed) inputs, or with the `neighbour_space` "features" in the `features` of the trained
     encoder that this one begins with; there is no walk then. Batch normalisation uses the batch's
@@ -126,6 +127,11 @@ class InformationEncoder(Model):
                 f"parameter 'n_over_clusters' is {self.params['n_over_clusters']}: "
                 f"it must be at least 'n_clusters', {self.params['n_clusters']}"
             )
+        if self.params["elastic_std"] > 0 and not self.params["augment"]:
+            raise ParameterError(
+                f"parameter 'elastic_std' is {self.params['elastic_std']}: "
+                "it must be 0 where 'augment' is off, because no view is deformed there"
+            )
         self.inputs = inputs
         self.shape = shape
         self.n_features = int(inputs.shape[1])
@@ -158,7 +164,9 @@ class InformationEncoder(Model):
             )
 
     def _view(self, inputs: Tensor) -> Tensor:
-        return random_view(inputs, self.shape) if self.params["augment"] else tf.identity(inputs)
+        if not self.params["augment"]:
+            return tf.identity(inputs)
+        return random_view(inputs, self.shape, self.params["elastic_std"])
 
     def _build_probs(self) -> Tensor:
         self.features, self.outputs = self.encoder.features_and_outputs(self.inputs)

@@ -59,6 +59,7 @@ _ROUTER_PARAMS = (
     "neighbour_reach",
     "deskew",
     "augment",
+    "elastic_std",
     "plain_share",
     "regroup",
     "pretrain_epochs",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 from scipy.special import softmax
+from scipy.stats import norm
 from sklearn.metrics import mutual_info_score
 from sklearn.neighbors import NearestNeighbors
 
@@ -23,7 +24,8 @@ from moe_vae.nn.mutual_information import (
     move_by_information,
     mutual_information,
 )
-from moe_vae.nn.views import affine_view
+from moe_vae.nn.noise import key_value, noise_key
+from moe_vae.nn.views import GRID, affine_view, elastic_view
 from moe_vae.params import ParameterError
 from moe_vae.training.trainer import start_trainer
 
@@ -93,6 +95,30 @@ def test_a_view_is_scipys_affine_transform(axis, width):
     )
     np.testing.assert_allclose(view, expected, atol=1e-4)
     assert np.abs(view - image).max() > 0.1
+
+
+@pytest.mark.parametrize("std", [0.04, 0.6])
+def test_an_elastic_view_is_scipys_map_of_coordinates(std):
+    shape = (20, 14)
+    random = np.random.default_rng(0)
+    images = random.random([400, 20, 14]).astype(np.float32)
+    draws = random.standard_normal([400, 2, GRID, GRID]).astype(np.float32)
+    with tf.Graph().as_default():
+        found = elastic_view(tf.constant(images.reshape(400, -1)), draws, shape, std)
+        views = evaluate(found).reshape(images.shape)
+    # The smoothing is a zoom by Gaussian weights whose squares have the sum 1.
+    weights = []
+    for side in shape:
+        points = np.linspace(0, side - 1, GRID)
+        kernel = norm.pdf(np.arange(side)[:, None], points, points[1])
+        weights.append(kernel / np.sqrt(np.square(kernel).sum(axis=1, keepdims=True)))
+    fields = weights[0] @ draws @ weights[1].T * std * np.reshape(shape, [2, 1, 1])
+    assert fields.std(axis=0) / np.reshape(shape, [2, 1, 1]) == pytest.approx(std, rel=0.2)
+    for view, image, field in zip(views[:20], images, fields, strict=False):
+        places = np.indices(shape) + field
+        expected = ndimage.map_coordinates(image, places, order=1, mode="grid-constant")
+        np.testing.assert_allclose(view, expected, atol=1e-4)
+        assert np.abs(view - image).max() > 0.1
 
 
 @pytest.mark.parametrize("shape", [(12,), (1, 12)])
@@ -379,6 +405,23 @@ def test_a_share_of_the_first_views_is_plain():
     is_plain = (first == images).all(axis=1)
     assert 160 < is_plain.sum() < 240
     assert not (second == images).all(axis=1).any()
+
+
+def test_elastic_views_are_deformed_affine_ones():
+    key = key_value(0, 0)
+    views = []
+    for std in (0.0, 0.1):
+        trainer = start(augment=True, elastic_std=std)
+        with trainer.session.graph.as_default():
+            feed = {trainer.model.inputs: bars(50).images, noise_key(): key}
+        views.append(trainer.session.run(trainer.model.views[0], feed))
+    affine, elastic = views
+    assert 0.01 < np.abs(affine - elastic).mean() < 0.2
+
+
+def test_elastic_views_ask_for_augmentation():
+    with pytest.raises(ParameterError, match=r"'elastic_std' is 0\.04: it must be 0 where"):
+        start(augment=False, elastic_std=0.04)
 
 
 def test_neighbours_are_looked_for_anew_among_the_features():

@@ -13,6 +13,7 @@ _PLAIN = {**_CONV, "plain_share": 0.5}
 # Neighbours are looked for anew, among the features of the encoder before.
 _SECOND = {**_PLAIN, "neighbour_space": "features", "pretrain_epochs": 0, "epochs": 8}
 _LOW_RATE = {**_SECOND, "learning_rate": 0.0002}
+_ELASTIC = {"elastic_std": 0.03}
 
 _STEPS = {
     "dense": Step("information"),
@@ -22,6 +23,8 @@ _STEPS = {
     "conv-plain-neighbours-labels": Step(
         "information", "conv-plain", {**_LOW_RATE, "self_label_weight": 1.0}
     ),
+    "conv-elastic": Step("information", params={**_PLAIN, **_ELASTIC}),
+    "conv-elastic-neighbours": Step("information", "conv-elastic", {**_LOW_RATE, **_ELASTIC}),
     "conv-plain-long": Step("information", params={**_PLAIN, "pretrain_epochs": 16, "epochs": 24}),
     "conv-plain-averaged": Step("information", params={**_PLAIN, "weight_averaging": 0.99}),
 }
