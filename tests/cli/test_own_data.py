@@ -189,6 +189,23 @@ def test_classify_reads_folders_and_writes_one_row_a_file(data, capfd):
     assert lines[-1].endswith(", unlike anything in the training set")
 
 
+def test_classify_names_the_classes_and_not_the_experts(data, capfd):
+    settings = {"task": '"classification"', "n_outputs": len(CLASSES)}
+    settings |= {"epochs": 10, "learning_rate": 0.01, "batch_size": 20, "n_clusters": 5}
+    words = ["train", "moe", "--data", str(data / "classes"), "--out", "run"]
+    for key, value in settings.items():
+        words += ["--set", f"{key}={value}"]
+    assert main(words) == 0
+    capfd.readouterr()
+    main(
+        ["classify", *(str(data / "classes" / name) for name in CLASSES), "--run", "run", "--json"]
+    )
+    rows = json.loads(capfd.readouterr().out)
+    right = [row["class"] in row["file"] for row in rows]
+    assert len(rows) == 120
+    assert np.mean(right) > 0.9
+
+
 @pytest.mark.parametrize("invert", ["--invert", "--no-invert"])
 def test_classify_reads_pictures_as_the_training_images_were_read(data, capfd, invert):
     train("conditional-vae", data / "classes", "run", invert)
