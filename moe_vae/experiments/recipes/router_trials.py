@@ -10,23 +10,25 @@ N_SEEDS = 2  # whose clusterings are compared with each other
 _CONV = {"network": "conv"}
 # Half of the first views show the image as it is.
 _PLAIN = {**_CONV, "plain_share": 0.5}
+# Views are deformed elastically, too.
+_ELASTIC = {**_PLAIN, "elastic_std": 0.03}
+_LONG = {"pretrain_epochs": 16, "epochs": 24}
+# A second training, which begins with the encoder of a first one.
+_ON = {"pretrain_epochs": 0, "epochs": 8, "learning_rate": 0.0002}
 # Neighbours are looked for anew, among the features of the encoder before.
-_SECOND = {**_PLAIN, "neighbour_space": "features", "pretrain_epochs": 0, "epochs": 8}
-_LOW_RATE = {**_SECOND, "learning_rate": 0.0002}
-_ELASTIC = {"elastic_std": 0.03}
+_ANEW = {**_ON, "neighbour_space": "features"}
+_LABELS = {"self_label_weight": 1.0}
 
 _STEPS = {
     "dense": Step("information"),
     "conv": Step("information", params=_CONV),
     "conv-plain": Step("information", params=_PLAIN),
-    "conv-plain-neighbours": Step("information", "conv-plain", _LOW_RATE),
-    "conv-plain-neighbours-labels": Step(
-        "information", "conv-plain", {**_LOW_RATE, "self_label_weight": 1.0}
-    ),
-    "conv-elastic": Step("information", params={**_PLAIN, **_ELASTIC}),
-    "conv-elastic-neighbours": Step("information", "conv-elastic", {**_LOW_RATE, **_ELASTIC}),
-    "conv-plain-long": Step("information", params={**_PLAIN, "pretrain_epochs": 16, "epochs": 24}),
-    "conv-plain-averaged": Step("information", params={**_PLAIN, "weight_averaging": 0.99}),
+    "conv-plain-neighbours": Step("information", "conv-plain", {**_PLAIN, **_ANEW}),
+    "conv-elastic": Step("information", params=_ELASTIC),
+    "conv-elastic-neighbours": Step("information", "conv-elastic", {**_ELASTIC, **_ANEW}),
+    "conv-elastic-labels": Step("information", "conv-elastic", {**_ELASTIC, **_ON, **_LABELS}),
+    "conv-elastic-strong": Step("information", params={**_ELASTIC, "elastic_std": 0.05}),
+    "conv-elastic-long": Step("information", params={**_ELASTIC, **_LONG}),
 }
 
 ROUTER_TRIALS = Recipe(
