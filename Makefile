@@ -90,6 +90,7 @@ results: $(READY)
 	$(BIN)/python -m moe_vae variants --runs runs/questions
 	$(BIN)/python -m moe_vae specialists
 	$(BIN)/python -m moe_vae router-trials
+	$(BIN)/python -m moe_vae table2-conv --runs runs/specialists
 	$(BIN)/python -m moe_vae fashion-mnist
 	$(BIN)/python -m moe_vae times
 	$(BIN)/python -m moe_vae scaling

@@ -16,6 +16,7 @@ from moe_vae.experiments.recipes.router_trials import ROUTER_TRIALS
 from moe_vae.experiments.recipes.samples import SAMPLES
 from moe_vae.experiments.recipes.specialists import N_STYLES, SPECIALISTS
 from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
+from moe_vae.experiments.recipes.table2_conv import TABLE_2_CONV
 from moe_vae.experiments.recipes.variants import VARIANTS
 
 __all__ = [
@@ -44,5 +45,6 @@ RECIPES = {
     "from-scratch": FROM_SCRATCH,
     "samples": SAMPLES,
     "variants": VARIANTS,
+    "table2-conv": TABLE_2_CONV,
     "fashion-mnist": FASHION_MNIST,
 }

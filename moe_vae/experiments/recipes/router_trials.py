@@ -3,7 +3,7 @@
 from moe_vae.evaluation.label_free import measure_without_labels
 from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
 
-__all__ = ["ROUTER_TRIALS"]
+__all__ = ["ROUTER", "ROUTER_STEPS", "ROUTER_TRIALS"]
 
 N_SEEDS = 2  # whose clusterings are compared with each other
 
@@ -19,7 +19,7 @@ _ON = {"pretrain_epochs": 0, "epochs": 8, "learning_rate": 0.0002}
 _ANEW = {**_ON, "neighbour_space": "features"}
 _LABELS = {"self_label_weight": 1.0}
 
-_STEPS = {
+ROUTER_STEPS = {
     "dense": Step("information"),
     "conv": Step("information", params=_CONV),
     "conv-plain": Step("information", params=_PLAIN),
@@ -31,9 +31,14 @@ _STEPS = {
     "conv-elastic-long": Step("information", params={**_ELASTIC, **_LONG}),
 }
 
+ROUTER = "conv-elastic-long"  # the step that was chosen
+
 ROUTER_TRIALS = Recipe(
     "try settings of the specialists' router, judged without labels",
-    _STEPS,
-    tuple(Experiment(step, "unlabelled-mnist", N_SEEDS, measure_without_labels) for step in _STEPS),
+    ROUTER_STEPS,
+    tuple(
+        Experiment(step, "unlabelled-mnist", N_SEEDS, measure_without_labels)
+        for step in ROUTER_STEPS
+    ),
     evaluates=False,
 )

@@ -22,6 +22,7 @@ from moe_vae.experiments.tables.headline import headline_table
 from moe_vae.experiments.tables.large import large_set_table, neighbours_table
 from moe_vae.experiments.tables.paper import (
     classification_table,
+    conv_classification_table,
     explained_table,
     mnist_table,
     objectives_table,
@@ -112,6 +113,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "objectives": objectives_table,
     "objectives-pairs": objective_pairs_table,
     "table2": classification_table,
+    "table2-conv": conv_classification_table,
     "specialists": specialists_table,
     "ablation": ablation_table,
     "other-data": other_data_table,

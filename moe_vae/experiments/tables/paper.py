@@ -16,6 +16,7 @@ from moe_vae.models.gates import GATES
 
 __all__ = [
     "classification_table",
+    "conv_classification_table",
     "explained_table",
     "gates_of",
     "mnist_table",
@@ -28,6 +29,9 @@ __all__ = [
 ]
 
 Values = dict[str, Any]
+
+# What the experts read, by the parameter `expert_inputs`.
+EXPERT_INPUTS = {"examples": "pixels", "features": "the gate's features"}
 
 _CLUSTERING_HEADING = (
     "model",
@@ -221,6 +225,37 @@ def classification_table(results: Values) -> str:
         "test accuracy, claimed",
     )
     return markdown_table(heading, rows)
+
+
+def conv_classification_table(results: Values) -> str:
+    """Table 2 with convolutions, by what the experts read."""
+    runs = results["table2-conv"]["runs"]
+    rows = []
+    for place in dict.fromkeys(map(_gate_and_inputs, runs)):
+        tests = [run["test"] for run in runs if _gate_and_inputs(run) == place]
+        gate, expert_inputs = place
+        accuracies = [test["accuracy"] for test in tests]
+        rows.append(
+            (
+                GATES[gate].label,
+                EXPERT_INPUTS[expert_inputs],
+                mean_and_deviation(accuracies, "{:.4f}"),
+                list_values(accuracies, "{:.4f}"),
+                mean_and_deviation([test["gate"]["accuracy"] for test in tests], "{:.3f}"),
+            )
+        )
+    heading = (
+        "mixture of experts",
+        "experts read",
+        "test accuracy",
+        "test accuracy of each seed",
+        "clustering accuracy of the gate",
+    )
+    return markdown_table(heading, rows)
+
+
+def _gate_and_inputs(run: Values) -> tuple[str, str]:
+    return run["params"]["gate"], run["params"]["expert_inputs"]
 
 
 def times_table(results: Values) -> str:
