@@ -3,7 +3,7 @@
 from moe_vae.evaluation.label_free import measure_without_labels
 from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
 
-__all__ = ["ROUTER", "ROUTER_STEPS", "ROUTER_TRIALS"]
+__all__ = ["ROUTER", "ROUTER_PARTS", "ROUTER_STEPS", "ROUTER_TRIALS"]
 
 N_SEEDS = 2  # whose clusterings are compared with each other
 
@@ -32,6 +32,8 @@ ROUTER_STEPS = {
 }
 
 ROUTER = "conv-elastic-long"  # the step that was chosen
+# What leads to it, each with one part more than the one before.
+ROUTER_PARTS = ("conv", "conv-plain", "conv-elastic")
 
 ROUTER_TRIALS = Recipe(
     "try settings of the specialists' router, judged without labels",

@@ -1,12 +1,22 @@
 """Experts that draw one digit each, flat and in a hierarchy, and the ablations."""
 
+from moe_vae.experiments.recipes.router_trials import ROUTER, ROUTER_PARTS, ROUTER_STEPS
 from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
+from moe_vae.models.information_encoder import INFORMATION_PARAMS
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 
 __all__ = ["N_STYLES", "SPECIALISTS"]
 
-# As many steps as on MNIST.
-_SMALL_DATA_EPOCHS = {"pretrain_epochs": 120, "epochs": 180}
+# On the small sets of images an epoch has a fifteenth of MNIST's steps.
+_SMALL_DATA = 15
+
+
+def _small(step: Step) -> Step:
+    """A router for the small sets of images, with as many steps as `step` has on MNIST."""
+    defaults = INFORMATION_PARAMS | step.params
+    epochs = {name: _SMALL_DATA * defaults[name] for name in ("pretrain_epochs", "epochs")}
+    return step._replace(params={**step.params, **epochs})
+
 
 _SPIRAL_EPOCHS = {"pretrain_epochs": 18, "epochs": 26}
 
@@ -44,9 +54,14 @@ _STEPS = {
     },
     "shapes": Step("hierarchy", "information", _SHAPES),
     **{f"wide-{n_styles}": _wide(n_styles) for n_styles in N_STYLES},
-    "small": Step("information", params=_SMALL_DATA_EPOCHS),
+    "small": _small(Step("information")),
     "points": Step("information", params=_SPIRAL_EPOCHS),
     "points-experts": Step("mixture-of-vaes", "points", {**_ROUTED, "epochs": 22}),
+    # The router with convolutions, as it was chosen, and the steps that lead to it.
+    **ROUTER_STEPS,
+    "dense-experts": Step("mixture-of-vaes", ROUTER, _ROUTED),
+    "conv-experts": Step("mixture-of-vaes", ROUTER, {**_ROUTED, "network": "conv"}),
+    "small-conv": _small(ROUTER_STEPS[ROUTER]),
 }
 
 # In the order in which they are trained.
@@ -64,6 +79,13 @@ _EXPERIMENTS = (
     Experiment("small", "digits", 1),
     Experiment("points", "spiral", 3),
     Experiment("points-experts", "spiral", 3),
+    Experiment(ROUTER, "mnist", 10),
+    Experiment("dense-experts", "mnist", 10),
+    Experiment("conv-experts", "mnist", 10),
+    *(Experiment(step, "mnist", 5) for step in ROUTER_PARTS),
+    Experiment(ROUTER, "fashion-mnist", 5),
+    Experiment("small-conv", "sample", 5),
+    Experiment("small-conv", "digits", 5),
 )
 
 SPECIALISTS = Recipe(
