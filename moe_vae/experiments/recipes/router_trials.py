@@ -29,6 +29,7 @@ ROUTER_STEPS = {
     "conv-elastic-labels": Step("information", "conv-elastic", {**_ELASTIC, **_ON, **_LABELS}),
     "conv-elastic-strong": Step("information", params={**_ELASTIC, "elastic_std": 0.05}),
     "conv-elastic-long": Step("information", params={**_ELASTIC, **_LONG}),
+    "conv-elastic-few": Step("information", params={**_ELASTIC, "n_neighbours": 3}),
 }
 
 ROUTER = "conv-elastic-long"  # the step that was chosen
