@@ -1,6 +1,6 @@
 """Figures of VaDE's training, and of its gate, by the number of samples of the code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,24 +14,16 @@ __all__ = ["draw_samples"]
 
 Record = dict[str, Any]
 
-# The names of the trainings by their steps.
-TRAININGS = {
-    "vade": "VaDE, 1 sample",
-    "vade-5": "VaDE, 5 samples",
-    "vade-20": "VaDE, 20 samples",
-    "vade-encoder": "VaDE with DMVAE's encoder",
-    "dmvae": "DMVAE",
-}
-
 N_UNSETTLED = 3  # first epochs, whose losses would hide all others
 
 
-def draw_samples(records: Sequence[Record]) -> "dict[str, Figure]":
+def draw_samples(records: Sequence[Record], titles: Mapping[str, str]) -> "dict[str, Figure]":
     """Draws the trainings on each data set, and the gates.
 
     Args:
-      records: the runs' records; those of `TRAININGS` have `accuracy` in their history, and those
-        of gates what `measure_gate` returns as `measured`.
+      records: the runs' records; those of the trainings have `accuracy` in their history, and
+        those of gates what `measure_gate` returns as `measured`.
+      titles: the names of the trainings by their steps.
 
     Returns:
       Dict of name to figure: `training_spiral`, `training_mnist` and `gate`, as far as there are
@@ -39,16 +31,18 @@ def draw_samples(records: Sequence[Record]) -> "dict[str, Figure]":
     """
     by_data: dict[str, list[Record]] = {}
     for record in records:
-        if record["step"] in TRAININGS:
+        if record["step"] in titles:
             by_data.setdefault(record["data"], []).append(record)
-    figures = {f"training_{data.lower()}": _plot_trainings(runs) for data, runs in by_data.items()}
+    figures = {
+        f"training_{data.lower()}": _plot_trainings(runs, titles) for data, runs in by_data.items()
+    }
     gates = [record for record in records if "measured" in record]
     if gates:
         figures["gate"] = _plot_gates(gates)
     return figures
 
 
-def _plot_trainings(runs: Sequence[Record]) -> "Figure":
+def _plot_trainings(runs: Sequence[Record], titles: Mapping[str, str]) -> "Figure":
     """Draws one line a run: loss and accuracy, over epochs and over seconds."""
     figure = new_figure(10, 6.4)
     figure.suptitle(f"{runs[0]['data']}: one line a run, without the autoencoder's epochs")
@@ -57,8 +51,8 @@ def _plot_trainings(runs: Sequence[Record]) -> "Figure":
     settled = []
     for run in runs:
         step, n_before = run["step"], run["params"]["pretrain_epochs"]
-        style = {"color": expert_colour(list(TRAININGS).index(step)), "linewidth": 1, "alpha": 0.8}
-        label = None if step in shown else TRAININGS[step]
+        style = {"color": expert_colour(list(titles).index(step)), "linewidth": 1, "alpha": 0.8}
+        label = None if step in shown else titles[step]
         shown.add(step)
         seconds = np.cumsum(run["seconds"][n_before:])
         epochs = np.arange(1, len(seconds) + 1)

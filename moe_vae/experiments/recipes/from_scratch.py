@@ -1,5 +1,7 @@
 """MNIST's clusterings from random weights, and from the information encoder."""
 
+from typing import Any
+
 from moe_vae.experiments.recipes.clusterings import CLUSTERING_STEPS
 from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
 
@@ -34,27 +36,41 @@ _CONV_CLUSTER_ENCODER = {
 # An autoencoder, a Gaussian mixture fitted to its codes, then the bound.
 VADE_FROM_SCRATCH = Step("vade", params={"pretrain_epochs": 50, "epochs": 60}, scores_epochs=True)
 
+_RANDOM, _MIXTURE = "random weights", "GMM on an autoencoder's codes"
+
+
+def _dmvae(params: dict[str, Any], model: str, start: str = _RANDOM) -> Step:
+    return Step("dmvae", params=params, scores_epochs=True, title=(model, start))
+
+
+# The models, and what their clusters begin with.
 _STEPS = {
-    "vade": VADE_FROM_SCRATCH,
-    "vade-2000": Step("vade", params=_PUBLISHED_NETWORKS, scores_epochs=True),
-    "vade-conv": Step(
-        "vade", params={**_CONV, "pretrain_epochs": 12, "epochs": 15}, scores_epochs=True
+    "vade": VADE_FROM_SCRATCH._replace(title=("VaDE", _MIXTURE)),
+    "vade-2000": VADE_FROM_SCRATCH._replace(
+        params=_PUBLISHED_NETWORKS, title=("VaDE, 500-500-2000", _MIXTURE)
     ),
-    "dmvae": Step("dmvae", params={"epochs": 100}, scores_epochs=True),
-    "dmvae-long": Step("dmvae", params={"epochs": 300}, scores_epochs=True),
-    "dmvae-conv": Step(
-        "dmvae", params={**_CONV, **_CONV_CLUSTER_ENCODER, "epochs": 25}, scores_epochs=True
+    "vade-conv": VADE_FROM_SCRATCH._replace(
+        params={**_CONV, "pretrain_epochs": 12, "epochs": 15},
+        title=("VaDE, convolutions", _MIXTURE),
     ),
-    "dmvae-relaxed": Step(
-        "dmvae", params={"epochs": 100, "objective": "relaxed"}, scores_epochs=True
+    "dmvae": _dmvae({"epochs": 100}, "DMVAE, exact"),
+    "dmvae-long": _dmvae({"epochs": 300}, "DMVAE, exact"),
+    "dmvae-conv": _dmvae(
+        {**_CONV, **_CONV_CLUSTER_ENCODER, "epochs": 25}, "DMVAE, exact, convolutions"
     ),
+    "dmvae-relaxed": _dmvae({"epochs": 100, "objective": "relaxed"}, "DMVAE, relaxed"),
     # VaDE's start: the prior is there before q(c|x) is trained.
-    "dmvae-pretrained": Step(
-        "dmvae", params={"pretrain_epochs": 50, "epochs": 60}, scores_epochs=True
+    "dmvae-pretrained": _dmvae({"pretrain_epochs": 50, "epochs": 60}, "DMVAE, exact", _MIXTURE),
+    "information": Step("information", title=("information encoder", _RANDOM)),
+    "begun-dmvae": Step(
+        "dmvae",
+        "information",
+        _AFTER_ENCODER["dmvae"].params,
+        title=("DMVAE, exact", "information encoder"),
     ),
-    "information": Step("information"),
-    "begun-dmvae": Step("dmvae", "information", _AFTER_ENCODER["dmvae"].params),
-    "begun-vade": Step("vade", "begun-dmvae", _AFTER_ENCODER["vade"].params),
+    "begun-vade": Step(
+        "vade", "begun-dmvae", _AFTER_ENCODER["vade"].params, title=("VaDE", "that DMVAE")
+    ),
 }
 
 # In the order in which they are trained.

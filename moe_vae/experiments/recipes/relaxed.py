@@ -40,16 +40,23 @@ DMVAE_FROM_SCRATCH = Step("dmvae", scores_epochs=True)
 
 _STEPS = {
     # On the spiral, from random weights.
-    "dmvae": DMVAE_FROM_SCRATCH,
-    "relaxed": DMVAE_FROM_SCRATCH._replace(params=_RELAXED),
-    "warm": DMVAE_FROM_SCRATCH._replace(params=_WARM),
-    "annealed": DMVAE_FROM_SCRATCH._replace(params={**_ANNEALED, "anneal_epochs": 30}),
+    "dmvae": DMVAE_FROM_SCRATCH._replace(title=("exact",)),
+    "relaxed": DMVAE_FROM_SCRATCH._replace(params=_RELAXED, title=("relaxed, temperature 0.2",)),
+    "warm": DMVAE_FROM_SCRATCH._replace(params=_WARM, title=("relaxed, temperature 1",)),
+    "annealed": DMVAE_FROM_SCRATCH._replace(
+        params={**_ANNEALED, "anneal_epochs": 30}, title=("relaxed, temperature 2 to 0.2",)
+    ),
     # On MNIST, from the information encoder.
     "information": Step("information"),
-    "begun-dmvae": Step("dmvae", "information", _START),
-    "begun-relaxed": Step("dmvae", "information", {**_START, **_RELAXED}),
+    "begun-dmvae": Step("dmvae", "information", _START, title=("exact",)),
+    "begun-relaxed": Step(
+        "dmvae", "information", {**_START, **_RELAXED}, title=("relaxed, temperature 0.2",)
+    ),
     "begun-annealed": Step(
-        "dmvae", "information", {**_START, **_ANNEALED, "anneal_epochs": _START["epochs"] - 1}
+        "dmvae",
+        "information",
+        {**_START, **_ANNEALED, "anneal_epochs": _START["epochs"] - 1},
+        title=("relaxed, temperature 2 to 0.2",),
     ),
     # The gates of the tables.
     **{f"table1-exact-{n}": _regression("dmvae", _EXACT_GATE, n) for n in N_OUTPUTS},

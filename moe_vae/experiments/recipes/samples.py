@@ -1,5 +1,7 @@
 """Samples of the code: in VaDE's training, and in the prediction of its gate."""
 
+from functools import partial
+
 from moe_vae.evaluation.monte_carlo import measure_gate
 from moe_vae.experiments.recipes.from_scratch import VADE_FROM_SCRATCH
 from moe_vae.experiments.recipes.paper import TABLE_1_PARAMS
@@ -22,7 +24,7 @@ _WITH_ENCODER = {
 
 def _with_samples(n_samples: int) -> Step:
     params = {**VADE_FROM_SCRATCH.params, "n_training_samples": n_samples}
-    return Step("vade", params=params, scores_epochs=True)
+    return VADE_FROM_SCRATCH._replace(params=params, title=(f"VaDE, {n_samples} samples",))
 
 
 def _regression(gate: str) -> Step:
@@ -32,14 +34,18 @@ def _regression(gate: str) -> Step:
 
 
 _STEPS = {
-    "vade": VADE_FROM_SCRATCH,  # one sample
+    "vade": VADE_FROM_SCRATCH._replace(title=("VaDE, 1 sample",)),
     "vade-5": _with_samples(5),
     "vade-20": _with_samples(20),
-    "vade-encoder": Step("dmvae", params=_WITH_ENCODER, scores_epochs=True),
-    "dmvae": DMVAE_FROM_SCRATCH,
+    "vade-encoder": Step(
+        "dmvae", params=_WITH_ENCODER, scores_epochs=True, title=("VaDE with DMVAE's encoder",)
+    ),
+    "dmvae": DMVAE_FROM_SCRATCH._replace(title=("DMVAE",)),
     "gate-vade": _regression("vade"),
     "gate-dmvae": _regression("dmvae"),
 }
+
+_TITLES = {name: step.title[0] for name, step in _STEPS.items() if step.title}
 
 _TRAINED = ("vade", "vade-5", "vade-20", "vade-encoder")
 
@@ -54,6 +60,6 @@ SAMPLES = Recipe(
     "train VaDE with more samples of the code, and measure its gate's predictions by samples",
     _STEPS,
     _EXPERIMENTS,
-    draw_samples,
+    partial(draw_samples, titles=_TITLES),
     evaluates=False,
 )

@@ -1,5 +1,7 @@
 """The paper's models with the variants that the paper mentions but does not test."""
 
+from typing import Any
+
 from moe_vae.evaluation.vae import measure_decodings
 from moe_vae.experiments.recipes.from_scratch import VADE_FROM_SCRATCH
 from moe_vae.experiments.recipes.relaxed import DMVAE_FROM_SCRATCH
@@ -11,18 +13,33 @@ __all__ = ["VARIANTS"]
 # read the code. So an autoencoder is trained first, as for VaDE.
 _PRETRAINED = VADE_FROM_SCRATCH.params
 _LEARNED_VARIANCE = {"decoder_variance": "learned", **_PRETRAINED}
-_LEARNED_PROPORTIONS = {"cluster_prior": "learned"}
+_VARIANCE = "learned variance, after an autoencoder"
+
+_MODEL_NAMES = {"vae": "plain VAE", "vade": "VaDE", "dmvae": "DMVAE"}
+
+
+def _variant(step: Step, changed: str = "nothing", **params: Any) -> Step:
+    """A step with other parameters: the title is its model, and what is changed."""
+    title = (_MODEL_NAMES[step.model], changed)
+    return step._replace(params={**step.params, **params}, title=title)
+
 
 _STEPS = {
-    "vae": Step("vae", params={"epochs": 60}),
-    "vae-variance": Step("vae", params=_LEARNED_VARIANCE),
-    "vade": VADE_FROM_SCRATCH,
-    "vade-unpretrained": VADE_FROM_SCRATCH._replace(params={**_PRETRAINED, "pretrain_epochs": 0}),
-    "vade-variance": VADE_FROM_SCRATCH._replace(params=_LEARNED_VARIANCE),
-    "dmvae": DMVAE_FROM_SCRATCH,
-    "dmvae-pretrained": DMVAE_FROM_SCRATCH._replace(params=_PRETRAINED),
-    "dmvae-variance": DMVAE_FROM_SCRATCH._replace(params=_LEARNED_VARIANCE),
-    "dmvae-proportions": DMVAE_FROM_SCRATCH._replace(params=_LEARNED_PROPORTIONS),
+    "vae": _variant(Step("vae", params={"epochs": 60})),
+    "vae-variance": _variant(Step("vae"), _VARIANCE, **_LEARNED_VARIANCE),
+    "vade": _variant(VADE_FROM_SCRATCH),
+    "vade-unpretrained": _variant(
+        VADE_FROM_SCRATCH, "no autoencoder before the bound", pretrain_epochs=0
+    ),
+    "vade-variance": _variant(VADE_FROM_SCRATCH, "learned variance", **_LEARNED_VARIANCE),
+    "dmvae": _variant(DMVAE_FROM_SCRATCH),
+    "dmvae-pretrained": _variant(
+        DMVAE_FROM_SCRATCH, "an autoencoder before the bound", **_PRETRAINED
+    ),
+    "dmvae-variance": _variant(DMVAE_FROM_SCRATCH, _VARIANCE, **_LEARNED_VARIANCE),
+    "dmvae-proportions": _variant(
+        DMVAE_FROM_SCRATCH, "learned proportions", cluster_prior="learned"
+    ),
 }
 
 # In the order in which they are trained.

@@ -13,12 +13,8 @@ from moe_vae.experiments.tables.markdown import (
     markdown_table,
     mean_and_deviation,
 )
-from moe_vae.plots.samples import TRAININGS
 
 __all__ = [
-    "OBJECTIVES",
-    "STARTS",
-    "VARIANTS",
     "from_scratch_table",
     "gate_samples_table",
     "relaxed_mixtures_table",
@@ -29,45 +25,6 @@ __all__ = [
 ]
 
 Values = dict[str, Any]
-
-# The trainings of DMVAE by their steps.
-OBJECTIVES = {
-    "dmvae": "exact",
-    "relaxed": "relaxed, temperature 0.2",
-    "warm": "relaxed, temperature 1",
-    "annealed": "relaxed, temperature 2 to 0.2",
-    "begun-dmvae": "exact",
-    "begun-relaxed": "relaxed, temperature 0.2",
-    "begun-annealed": "relaxed, temperature 2 to 0.2",
-}
-
-# MNIST's clusterings by their steps: the model, and what its clusters begin with.
-STARTS = {
-    "vade": ("VaDE", "GMM on an autoencoder's codes"),
-    "vade-2000": ("VaDE, 500-500-2000", "GMM on an autoencoder's codes"),
-    "vade-conv": ("VaDE, convolutions", "GMM on an autoencoder's codes"),
-    "dmvae": ("DMVAE, exact", "random weights"),
-    "dmvae-long": ("DMVAE, exact", "random weights"),
-    "dmvae-conv": ("DMVAE, exact, convolutions", "random weights"),
-    "dmvae-relaxed": ("DMVAE, relaxed", "random weights"),
-    "dmvae-pretrained": ("DMVAE, exact", "GMM on an autoencoder's codes"),
-    "information": ("information encoder", "random weights"),
-    "begun-dmvae": ("DMVAE, exact", "information encoder"),
-    "begun-vade": ("VaDE", "that DMVAE"),
-}
-
-# The trainings with other parts by their steps: the model, and what is changed.
-VARIANTS = {
-    "vae": ("plain VAE", "nothing"),
-    "vae-variance": ("plain VAE", "learned variance, after an autoencoder"),
-    "vade": ("VaDE", "nothing"),
-    "vade-unpretrained": ("VaDE", "no autoencoder before the bound"),
-    "vade-variance": ("VaDE", "learned variance"),
-    "dmvae": ("DMVAE", "nothing"),
-    "dmvae-pretrained": ("DMVAE", "an autoencoder before the bound"),
-    "dmvae-variance": ("DMVAE", "learned variance, after an autoencoder"),
-    "dmvae-proportions": ("DMVAE", "learned proportions"),
-}
 
 # The epochs of the bound after which the trainings are compared.
 _EPOCHS = (1, 5, 20, 60)
@@ -81,12 +38,17 @@ def _by_step(results: Values, study: str) -> dict[tuple[str, str], list[Values]]
     return groups
 
 
+def _title(study: str, step: str) -> tuple[str, ...]:
+    """The cells that name a step in the tables of its study."""
+    return RECIPES[study].steps[step].title
+
+
 def relaxed_table(results: Values) -> str:
     """DMVAE by its objective: clustering, loss and time."""
     rows = [
         (
             data,
-            OBJECTIVES[step],
+            *_title("relaxed", step),
             mean_and_deviation(_accuracies(runs), "{:.3f}"),
             list_values(_accuracies(runs), "{:.3f}"),
             mean_and_deviation([run["test"]["losses"]["loss"] for run in runs], "{:.3f}"),
@@ -97,7 +59,7 @@ def relaxed_table(results: Values) -> str:
             f"{_seconds(runs):.2f}",
         )
         for (step, data), runs in _by_step(results, "relaxed").items()
-        if step in OBJECTIVES
+        if _title("relaxed", step)
     ]
     heading = ("data", "objective", "accuracy", "accuracy of each seed", "own loss, test set")
     return markdown_table((*heading, "exact loss, one batch", "epoch (s)"), rows)
@@ -211,12 +173,10 @@ def from_scratch_table(results: Values) -> str:
     """MNIST's clusterings by what they begin with, beside the published accuracies."""
     rows: list[tuple[Any, ...]] = []
     for (step, _), runs in _by_step(results, "from-scratch").items():
-        model, start = STARTS[step]
         params, accuracies = runs[0]["params"], _accuracies(runs)
         rows.append(
             (
-                model,
-                start,
+                *_title("from-scratch", step),
                 f"{params.get('pretrain_epochs', 0)} + {params['epochs']}",
                 _first_accuracy(runs),
                 mean_and_deviation(accuracies, "{:.4f}"),
@@ -262,14 +222,14 @@ def samples_table(results: Values) -> str:
     rows = [
         (
             data,
-            TRAININGS[step],
+            *_title("samples", step),
             len(runs),
             *_cells_over_epochs(runs, "loss", "{:.2f}"),
             *_cells_over_epochs(runs, "accuracy", "{:.3f}"),
             f"{np.median([_epoch_of_the_bound(run) for run in runs]):.2f}",
         )
         for (step, data), runs in _by_step(results, "samples").items()
-        if step in TRAININGS
+        if _title("samples", step)
     ]
     titles = [f"{name}, epoch {epoch}" for name in ("loss", "accuracy") for epoch in _EPOCHS]
     return markdown_table(("data", "training", "runs", *titles, "epoch (s)"), rows)
@@ -334,7 +294,7 @@ def variants_table(results: Values) -> str:
         rows.append(
             (
                 data,
-                *VARIANTS[step],
+                *_title("variants", step),
                 f"{params.get('pretrain_epochs', 0)} + {params['epochs']}",
                 len(runs),
                 mean_and_deviation([each["loss"] for each in losses], "{:.2f}"),
