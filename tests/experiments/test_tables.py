@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moe_vae.experiments.recipes import N_STYLES, RECIPES
+from moe_vae.experiments.recipes import N_STYLES, RECIPES, ROUTER, ROUTER_PARTS
 from moe_vae.experiments.registry import MODELS
 from moe_vae.experiments.tables import (
     RESULTS,
@@ -44,8 +44,11 @@ from moe_vae.experiments.tables.posts import (
 from moe_vae.experiments.tables.soak import soak_table
 from moe_vae.experiments.tables.specialists import (
     ablation_table,
+    experts_table,
     hierarchy_table,
     other_data_table,
+    router_parts_table,
+    router_table,
     specialists_table,
 )
 from moe_vae.models.gates import GATES, GateEntry, SoftmaxGate
@@ -611,6 +614,7 @@ def specialist(step, seed=0, accuracy=0.75, data="MNIST", bound=-200.0):
         "test": {"accuracy": accuracy, "nmi": 0.5, "ari": 0.25, "losses": {"bound": bound - 4}},
         "evaluation": {"generation": {"share": 0.5 + seed / 4, "n_digits": 9 + seed}},
         "model": step,
+        "params": {},
     }
 
 
@@ -661,11 +665,60 @@ def test_gains_are_over_the_wider_experts():
 
 def test_other_data_are_those_that_are_not_mnist():
     experts = {**specialist("points-experts", data="spiral"), "model": "mixture-of-vaes"}
-    runs = [specialist("information"), specialist("small", data="8 x 8 digits"), experts]
-    assert rows_of(other_data_table({"specialists": {"runs": runs}})) == [
-        ["8 x 8 digits", "0", "no", "0.7500", "0.5000", "2.00", "2"],
-        ["spiral", "0", "yes", "0.7500", "0.5000", "", "2"],
+    digits = [
+        {**specialist("small-conv", seed, 0.5 + seed / 4, "8 x 8 digits"), "model": "information"}
+        for seed in (0, 1)
     ]
+    for run in digits:
+        run["params"] = {"network": "conv"}
+    runs = [specialist("information"), experts, *digits]
+    means = "0.6250 ± 0.1768", "0.5000 ± 0.0000"
+    assert rows_of(other_data_table({"specialists": {"runs": runs}})) == [
+        ["8 x 8 digits", "conv", "", "2", *means, "0.5000, 0.7500", "2.00 ± 0.00", "2"],
+        ["spiral", "dense", "yes", "one only", "0.7500", "0.5000", "0.7500", "", "2"],
+    ]
+
+
+def test_the_router_has_a_row_a_seed_their_mean_and_their_least():
+    runs = [
+        *(specialist(ROUTER, seed, 1 - seed / 4) for seed in (0, 1)),
+        *(specialist("information", seed) for seed in (0, 1)),
+    ]
+    rows = rows_of(router_table({"specialists": {"runs": runs}}))
+    assert [row[:2] for row in rows] == [
+        ["0", "1.0000"],
+        ["1", "0.7500"],
+        ["mean of 2", "0.8750"],
+        ["least of 2", "0.7500"],
+        ["dense router, mean of 2", "0.7500"],
+    ]
+    assert {row[-1] for row in rows} == {"0.1"}
+
+
+def test_each_row_of_the_router_has_one_part_more():
+    steps = ("information", *ROUTER_PARTS, ROUTER)
+    runs = [specialist(step, seed, 0.5 + seed / 4) for step in steps for seed in (0, 1)]
+    rows = rows_of(router_parts_table({"specialists": {"runs": runs}}))
+    assert [row[0] for row in rows] == [
+        RECIPES["specialists"].steps[step].title[0] for step in steps
+    ]
+    assert all(row[1:3] == ["2", "0.6250 ± 0.1768"] for row in rows)
+
+
+def test_the_experts_stand_by_router_and_network():
+    runs = [
+        specialist(step, seed)
+        for step in ("mixture-of-vaes", "dense-experts", "conv-experts")
+        for seed in (0, 1)
+    ]
+    rows = rows_of(experts_table({"specialists": {"runs": runs}}))
+    assert [row[:3] for row in rows] == [
+        ["dense", "dense", "2"],
+        ["convolutions", "dense", "2"],
+        ["convolutions", "convolutions", "2"],
+    ]
+    last = ["-204.00 ± 0.00", "0.6250 ± 0.1768", "0.5000", "9", "1.5"]
+    assert all(row[3:] == last for row in rows)
 
 
 # Performance, and faults.

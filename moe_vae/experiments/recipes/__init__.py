@@ -12,7 +12,7 @@ from moe_vae.experiments.recipes.paper import (
 )
 from moe_vae.experiments.recipes.posts import POST_2_PARAMETERS, POST_3_LIMITS, POST_SEEDS
 from moe_vae.experiments.recipes.relaxed import RELAXED
-from moe_vae.experiments.recipes.router_trials import ROUTER_TRIALS
+from moe_vae.experiments.recipes.router_trials import ROUTER, ROUTER_PARTS, ROUTER_TRIALS
 from moe_vae.experiments.recipes.samples import SAMPLES
 from moe_vae.experiments.recipes.specialists import N_STYLES, SPECIALISTS
 from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
@@ -26,6 +26,8 @@ __all__ = [
     "N_STYLES",
     "POST_SEEDS",
     "RECIPES",
+    "ROUTER",
+    "ROUTER_PARTS",
     "TABLE_1_PARAMS",
     "TABLE_2_PARAMS",
     "TABLE_2_TASK",

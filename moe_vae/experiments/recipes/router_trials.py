@@ -21,14 +21,16 @@ _LABELS = {"self_label_weight": 1.0}
 
 ROUTER_STEPS = {
     "dense": Step("information"),
-    "conv": Step("information", params=_CONV),
-    "conv-plain": Step("information", params=_PLAIN),
+    "conv": Step("information", params=_CONV, title=("convolutions",)),
+    "conv-plain": Step("information", params=_PLAIN, title=("+ half of the first views plain",)),
     "conv-plain-neighbours": Step("information", "conv-plain", {**_PLAIN, **_ANEW}),
-    "conv-elastic": Step("information", params=_ELASTIC),
+    "conv-elastic": Step("information", params=_ELASTIC, title=("+ elastic views",)),
     "conv-elastic-neighbours": Step("information", "conv-elastic", {**_ELASTIC, **_ANEW}),
     "conv-elastic-labels": Step("information", "conv-elastic", {**_ELASTIC, **_ON, **_LABELS}),
     "conv-elastic-strong": Step("information", params={**_ELASTIC, "elastic_std": 0.05}),
-    "conv-elastic-long": Step("information", params={**_ELASTIC, **_LONG}),
+    "conv-elastic-long": Step(
+        "information", params={**_ELASTIC, **_LONG}, title=("+ twice as many epochs",)
+    ),
     "conv-elastic-few": Step("information", params={**_ELASTIC, "n_neighbours": 3}),
 }
 

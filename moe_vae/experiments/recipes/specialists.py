@@ -42,8 +42,8 @@ def _wide(n_styles: int) -> Step:
 
 # The steps of the specialists, by name.
 _STEPS = {
-    "information": Step("information"),
-    "mixture-of-vaes": Step("mixture-of-vaes", "information", _ROUTED),
+    "information": Step("information", title=("dense",)),
+    "mixture-of-vaes": Step("mixture-of-vaes", "information", _ROUTED, title=("dense", "dense")),
     "without-neighbours": Step("information", params={"n_neighbours": 0}),
     "without-augmentation": Step("information", params={"augment": False}),
     "balanced": Step("mixture-of-vaes", params={"routing": "balanced"}),
@@ -59,8 +59,13 @@ _STEPS = {
     "points-experts": Step("mixture-of-vaes", "points", {**_ROUTED, "epochs": 22}),
     # The router with convolutions, as it was chosen, and the steps that lead to it.
     **ROUTER_STEPS,
-    "dense-experts": Step("mixture-of-vaes", ROUTER, _ROUTED),
-    "conv-experts": Step("mixture-of-vaes", ROUTER, {**_ROUTED, "network": "conv"}),
+    "dense-experts": Step("mixture-of-vaes", ROUTER, _ROUTED, title=("convolutions", "dense")),
+    "conv-experts": Step(
+        "mixture-of-vaes",
+        ROUTER,
+        {**_ROUTED, "network": "conv"},
+        title=("convolutions", "convolutions"),
+    ),
     "small-conv": _small(ROUTER_STEPS[ROUTER]),
 }
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from moe_vae.experiments.recipes import N_STYLES, RECIPES
+import numpy as np
+
+from moe_vae.experiments.recipes import N_STYLES, RECIPES, ROUTER, ROUTER_PARTS
 from moe_vae.experiments.tables.markdown import (
     cited,
     list_values,
@@ -12,7 +14,15 @@ from moe_vae.experiments.tables.markdown import (
     mean_row,
 )
 
-__all__ = ["ablation_table", "hierarchy_table", "other_data_table", "specialists_table"]
+__all__ = [
+    "ablation_table",
+    "experts_table",
+    "hierarchy_table",
+    "other_data_table",
+    "router_parts_table",
+    "router_table",
+    "specialists_table",
+]
 
 Values = dict[str, Any]
 
@@ -64,6 +74,81 @@ def _on_mnist(results: Values, step: str) -> list[Values]:
     return [run for run in runs if run["step"] == step and run["data"] == "MNIST"]
 
 
+def router_table(results: Values) -> str:
+    """Each seed of the router with convolutions, their mean and least, and the dense router."""
+    columns = {
+        "accuracy": ("clustering accuracy", "{:.4f}"),
+        "nmi": ("NMI", "{:.4f}"),
+        "ari": ("ARI", "{:.4f}"),
+        "information": ("information (nats)", "{:.3f}"),
+        "minutes": ("minutes of training steps", "{:.1f}"),
+    }
+    rows, dense = (
+        [_router_row(run) for run in _on_mnist(results, step)] for step in (ROUTER, "information")
+    )
+    worst = min(rows, key=lambda row: row["accuracy"])
+    filled = [
+        (row["seed"], *(form.format(row[name]) for name, (_, form) in columns.items()))
+        for row in (
+            *rows,
+            mean_row(rows, columns),
+            {**worst, "seed": f"least of {len(rows)}"},
+            {**mean_row(dense, columns), "seed": f"dense router, mean of {len(dense)}"},
+        )
+    ]
+    titles = (title for title, _ in columns.values())
+    return markdown_table(("seed", *titles), filled)
+
+
+def _router_row(run: Values) -> Values:
+    return {
+        "seed": run["seed"],
+        **{measure: run["test"][measure] for measure in ("accuracy", "nmi", "ari")},
+        "information": run["history"]["information"][-1],
+        "minutes": sum(run["seconds"]) / 60,
+    }
+
+
+def router_parts_table(results: Values) -> str:
+    """The router's clustering, with one part more in each row."""
+    rows = []
+    for step in ("information", *ROUTER_PARTS, ROUTER):
+        runs = _on_mnist(results, step)
+        accuracies = [run["test"]["accuracy"] for run in runs]
+        rows.append(
+            (
+                *RECIPES["specialists"].steps[step].title,
+                len(runs),
+                mean_and_deviation(accuracies, "{:.4f}"),
+                mean_and_deviation([run["test"]["nmi"] for run in runs], "{:.4f}"),
+                list_values(accuracies, "{:.4f}"),
+            )
+        )
+    heading = ("router", "seeds", "clustering accuracy", "NMI", "accuracy of each seed")
+    return markdown_table(heading, rows)
+
+
+def experts_table(results: Values) -> str:
+    """The experts behind either router: bound, and drawings recognised."""
+    rows = []
+    for step in ("mixture-of-vaes", "dense-experts", "conv-experts"):
+        runs = _on_mnist(results, step)
+        shares = [run["evaluation"]["generation"]["share"] for run in runs]
+        rows.append(
+            (
+                *RECIPES["specialists"].steps[step].title,
+                len(runs),
+                mean_and_deviation([_bounds(run)[1] for run in runs], "{:.2f}"),
+                mean_and_deviation(shares, "{:.4f}"),
+                f"{min(shares):.4f}",
+                min(run["evaluation"]["generation"]["n_digits"] for run in runs),
+                f"{np.median([seconds for run in runs for seconds in run['seconds']]):.1f}",
+            )
+        )
+    heading = ("router", "experts", "seeds", "bound, test images", "generated digits recognised")
+    return markdown_table((*heading, "least of them", "different digits", "epoch (s)"), rows)
+
+
 def ablation_table(results: Values) -> str:
     """The clustering scores without one part of the recipe."""
     routings = {
@@ -102,26 +187,36 @@ def _counted(runs: Sequence[Values]) -> str:
 
 
 def other_data_table(results: Values) -> str:
-    """The router on other data, with the parameters that it has for MNIST."""
-    rows = []
+    """The routers on other data, with the parameters that they have for MNIST."""
+    groups: dict[tuple[str, str], list[Values]] = {}
     for run in results["specialists"]["runs"]:
-        if run["data"] == "MNIST":
-            continue
+        if run["data"] != "MNIST":
+            groups.setdefault((run["data"], run["step"]), []).append(run)
+    rows = []
+    for (data, _), runs in sorted(groups.items(), key=lambda item: item[0][0]):
+        params = runs[0]["params"]
+        network = params.get("cluster_encoder_network", params.get("network", "dense"))
         # Experts are trained after their router, so their run records no information.
-        has_experts = run["model"] == "mixture-of-vaes"
-        information = "" if has_experts else f"{run['history']['information'][-1]:.2f}"
+        information = [
+            run["history"]["information"][-1] for run in runs if run["model"] == "information"
+        ]
+        accuracies = [run["test"]["accuracy"] for run in runs]
         rows.append(
             (
-                run["data"],
-                run["seed"],
-                "yes" if has_experts else "no",
-                *(f"{run['test'][measure]:.4f}" for measure in ("accuracy", "nmi")),
-                information,
-                len(run["seconds"]),
+                data,
+                network,
+                "" if information else "yes",
+                _counted(runs),
+                mean_and_deviation(accuracies, "{:.4f}"),
+                mean_and_deviation([run["test"]["nmi"] for run in runs], "{:.4f}"),
+                list_values(accuracies, "{:.4f}"),
+                mean_and_deviation(information, "{:.2f}"),
+                len(runs[0]["seconds"]),
             )
         )
-    heading = ("data", "seed", "experts", "clustering accuracy", "NMI", "information (nats)")
-    return markdown_table((*heading, "epochs"), rows)
+    heading = ("data", "router", "experts", "seeds", "clustering accuracy", "NMI")
+    last = ("accuracy of each seed", "information (nats)", "epochs")
+    return markdown_table((*heading, *last), rows)
 
 
 def hierarchy_table(results: Values) -> str:
