@@ -12,6 +12,7 @@ _CONV = {"network": "conv"}
 _PLAIN = {**_CONV, "plain_share": 0.5}
 # Views are deformed elastically, too.
 _ELASTIC = {**_PLAIN, "elastic_std": 0.03}
+_FEW = {"n_neighbours": 3}  # instead of 10
 _LONG = {"pretrain_epochs": 16, "epochs": 24}
 # A second training, which begins with the encoder of a first one.
 _ON = {"pretrain_epochs": 0, "epochs": 8, "learning_rate": 0.0002}
@@ -31,7 +32,8 @@ ROUTER_STEPS = {
     "conv-elastic-long": Step(
         "information", params={**_ELASTIC, **_LONG}, title=("+ twice as many epochs",)
     ),
-    "conv-elastic-few": Step("information", params={**_ELASTIC, "n_neighbours": 3}),
+    "conv-elastic-few": Step("information", params={**_ELASTIC, **_FEW}),
+    "conv-elastic-few-long": Step("information", params={**_ELASTIC, **_FEW, **_LONG}),
 }
 
 ROUTER = "conv-elastic-long"  # the step that was chosen
