@@ -469,7 +469,10 @@ def by_recipe(
             records.append({"step": experiment.step, **record})
             merged = {_run_key(each): each for each in (*kept, *records)}
             study.write(runs=_in_order(recipe, merged.values()))
-        if recipe.draw is None and experiment.data in ("mnist", "fashion-mnist", "spiral"):
+        # A step's figures are those of its first data.
+        first = next(each for each in recipe.experiments if each.step == experiment.step)
+        drawn = experiment == first and experiment.data in ("mnist", "fashion-mnist", "spiral")
+        if recipe.draw is None and drawn:
             copy_figures(run_dir, study.figures, f"{name}_{experiment.step}")
     if recipe.draw is not None:
         save_figures(recipe.draw(study.recorded("runs", StepResults)), study.figures, f"{name}_")

@@ -1234,29 +1234,35 @@ def test_a_notebook_that_fails_is_left_as_it_was(capfd):
     assert path.read_bytes() == before
 
 
+def write_finished_run(name, seed, data="mnist"):
+    """Writes what a finished run of the specialists leaves; returns its directory and record."""
+    step, source = RECIPES["specialists"].steps[name], sources.SOURCES[data]
+    start = None if step.before is None else write_finished_run(step.before, seed, data)[0]
+    run = Path("runs", "specialists", f"{name}-{data}-{seed}")
+    run.mkdir(parents=True, exist_ok=True)
+    record = {"model": step.model, "data": source.title, "seed": seed, "shape": [28, 28]}
+    record["params"] = experiment_runs.run_params(step.model, source.form, step.params, start)
+    record |= {} if start is None else {"start": str(start)}
+    (run / "metrics.json").write_text(json.dumps(record))
+    (run / "evaluation.json").write_text(json.dumps({"data": source.title}))
+    (run / "losses.png").write_text(run.name)
+    return run, {"step": name, **record, "evaluation": {"data": source.title}}
+
+
+def test_the_figures_of_a_recipes_step_are_those_of_its_first_data():
+    experiments = RECIPES["specialists"].experiments
+    name = next(each.step for each in experiments if each.data == "fashion-mnist")
+    write_finished_run(name, 0, "mnist")
+    write_finished_run(name, 0, "fashion-mnist")
+    main(["specialists", "--steps", name, "--n-seeds", "1", "--data", "mnist", "fashion-mnist"])
+    assert len(read_json(Path("results/specialists.json"))["runs"]) == 2
+    figure = Path(f"results/figures/specialists_{name}_losses.png")
+    assert figure.read_text() == f"{name}-mnist-0"
+
+
 def test_runs_of_a_recipe_are_collected_in_its_order_and_others_kept():
-    steps = RECIPES["specialists"].steps
-
-    form = sources.SOURCES["mnist"].form
-
-    def write_run(step, seed, start=None):
-        directory = Path("runs", "specialists", f"{step}-mnist-{seed}")
-        directory.mkdir(parents=True, exist_ok=True)
-        model, _, params = steps[step][:3]
-        record = {"model": model, "data": "MNIST", "seed": seed, "shape": [28, 28]}
-        record["params"] = experiment_runs.run_params(model, form, params, start)
-        record |= {} if start is None else {"start": str(start)}
-        (directory / "metrics.json").write_text(json.dumps(record))
-        return directory, record
-
-    def finished(step, seed):
-        router, _ = write_run("information", seed)
-        run, record = write_run(step, seed, router)
-        (run / "evaluation.json").write_text(json.dumps({"data": "MNIST"}))
-        (run / "losses.png").write_text(run.name)
-        return {"step": step, **record, "evaluation": {"data": "MNIST"}}
-
-    wide, flat = finished("wide-3", 0), [finished("mixture-of-vaes", seed) for seed in range(2)]
+    wide = write_finished_run("wide-3", 0)[1]
+    flat = [write_finished_run("mixture-of-vaes", seed)[1] for seed in range(2)]
     main(["specialists", "--steps", "wide-3", "--n-seeds", "1"])
     main(["specialists", "--steps", "mixture-of-vaes", "--n-seeds", "2"])
     assert read_json(Path("results/specialists.json")) == {

@@ -41,6 +41,7 @@ from moe_vae.experiments.tables.posts import (
     labels_table,
     mixture_of_vaes_table,
 )
+from moe_vae.experiments.tables.router_trials import router_trials_table
 from moe_vae.experiments.tables.soak import soak_table
 from moe_vae.experiments.tables.specialists import (
     ablation_table,
@@ -693,6 +694,24 @@ def test_the_router_has_a_row_a_seed_their_mean_and_their_least():
         ["dense router, mean of 2", "0.7500"],
     ]
     assert {row[-1] for row in rows} == {"0.1"}
+
+
+def test_trials_agree_with_themselves_and_with_the_others_up_to_names():
+    def trial(step, seed, clusters, stability=0.5):
+        scores = {"information": 2.0, "over_information": 3.0, "certainty": 0.75}
+        measured = {**scores, "stability": stability, "clusters": clusters}
+        return {"step": step, "seed": seed, "seconds": [60.0, 60.0], "measured": measured}
+
+    runs = [
+        trial("conv-plain", 0, "00112233", 0.75),
+        trial("conv-plain", 1, "11003323"),  # one of eight elsewhere
+        trial("conv-elastic", 0, "33221100"),  # the first one's clusters by other names
+    ]
+    rows = rows_of(router_trials_table({"router-trials": {"runs": runs}}))
+    assert [row[0] for row in rows] == ["conv-plain", "conv-elastic"]
+    assert rows[0][2] == "`network` conv, `plain_share` 0.5"
+    assert rows[0][3:] == ["2", "2.0000", "3.0000", "0.6250", "0.7500", "0.8750", "0.9375", "2"]
+    assert rows[1][3:] == ["1", "2.0000", "3.0000", "0.5000", "0.7500", "", "0.9375", "2"]
 
 
 def test_each_row_of_the_router_has_one_part_more():

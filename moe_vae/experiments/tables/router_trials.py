@@ -1,6 +1,7 @@
 """The trials of the specialists' router, judged without labels."""
 
-from itertools import combinations
+from collections.abc import Iterable
+from itertools import combinations, product
 from statistics import fmean
 from typing import Any
 
@@ -21,15 +22,14 @@ _MEASURES = {
 
 
 def router_trials_table(results: Values) -> str:
-    """Each trial's label-free scores on the validation images, and how well its seeds agree."""
+    """Each trial's label-free scores, and how well its runs agree with each other and the rest."""
     recipe, rows = RECIPES["router-trials"], []
-    for name, step in recipe.steps.items():
-        runs = [run for run in results["router-trials"]["runs"] if run["step"] == name]
-        if not runs:
-            continue
-        measured = [run["measured"] for run in runs]
-        pairs = combinations([each["clusters"] for each in measured], 2)
-        agreements = [agreement(*pair) for pair in pairs]
+    by_step: dict[str, list[Values]] = {}
+    for run in results["router-trials"]["runs"]:
+        by_step.setdefault(run["step"], []).append(run)
+    for name, runs in by_step.items():
+        step, ours = recipe.steps[name], [run["measured"] for run in runs]
+        others = [run["measured"] for other in by_step if other != name for run in by_step[other]]
         rows.append(
             (
                 name,
@@ -37,13 +37,21 @@ def router_trials_table(results: Values) -> str:
                 ", ".join(f"`{key}` {value}" for key, value in step.params.items()),
                 len(runs),
                 *(
-                    form.format(fmean(each[measure] for each in measured))
+                    form.format(fmean(each[measure] for each in ours))
                     for measure, (_, form) in _MEASURES.items()
                 ),
-                f"{fmean(agreements):.4f}" if agreements else "",
+                _agreement(combinations(ours, 2)),
+                _agreement(product(ours, others)),
                 f"{fmean(sum(run['seconds']) for run in runs) / 60:.0f}",
             )
         )
     titles = (title for title, _ in _MEASURES.values())
     heading = ("trial", "begins with", "settings", "seeds", *titles)
-    return markdown_table((*heading, "agreement of the seeds", "minutes"), rows)
+    last = ("agreement of the seeds", "agreement with the other trials", "minutes")
+    return markdown_table((*heading, *last), rows)
+
+
+def _agreement(pairs: Iterable[tuple[Values, Values]]) -> str:
+    """The mean over pairs of measurements; nothing if there is none."""
+    shares = [agreement(one["clusters"], other["clusters"]) for one, other in pairs]
+    return f"{fmean(shares):.4f}" if shares else ""
