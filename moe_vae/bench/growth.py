@@ -121,7 +121,8 @@ def measure_point(experts: int, batch: int, side: int) -> Point:
     images = generator.random([batch, side**2], np.float32)
     images[:, : side**2 // 2] = 0
     with tf.Graph().as_default() as graph:
-        model = FusedManager({"n_experts": experts}, tf.placeholder(tf.float32, [None, side**2]))
+        images_in = tf.placeholder(tf.float32, [None, side**2])
+        model = FusedManager({"n_experts": experts}, images_in, (side, side))
         codes = generator.standard_normal([batch, model.params["z_dim"]])
         work: dict[str, tuple[Any, dict[Tensor, np.ndarray]]] = {
             "predict": (model.probs, {model.images: images}),

@@ -13,6 +13,8 @@ Matrix products take most of a step's time. The engine saves these:
 - A bias is the last row of its kernel, so that it needs no pass of its own and Adam has half as
   many variables.
 
+Experts with convolutions take the first of these alone; their layers are the plain graph's.
+
 Checkpoints have the plain graph's names and shapes, so that both engines, and TensorFlow 1.15, can
 read them.
 """
@@ -26,12 +28,14 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, check_images
 from moe_vae.data.dataset import Form, Shape
-from moe_vae.engines.fused_expert import FusedExpert, rows_that_count
+from moe_vae.engines.fused_expert import ConvExpert, FusedExpert, rows_that_count
 from moe_vae.engines.fused_layers import (
     FusedLayers,
     InkedImages,
     PlainSaver,
+    WholeImages,
     layer_parts,
+    plain_variables,
 )
 from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.model import builds_model
@@ -60,36 +64,43 @@ __all__ = [
 
 
 class _FusedExperts:
-    """The part of a manager whose VAEs are `FusedExpert`s; list it before the manager's class."""
+    """The part of a manager whose VAEs the engine computes; list it before the manager's class."""
 
     params: dict[str, Any]
     images: Tensor
     eps: list[Tensor]
 
-    def _make_vaes(self, params: Mapping[str, Any], n_vaes: int, n_pixels: int) -> None:
+    def _make_vaes(self, params: Mapping[str, Any], n_vaes: int, shape: Shape) -> None:
         if params["output_activation"] != "sigmoid":
             raise ParameterError(
                 f"parameter 'output_activation' is {params['output_activation']!r}: "
                 "with the fused engine it must be 'sigmoid'"
             )
-        if params["network"] != "dense":
-            raise ParameterError(
-                f"parameter 'network' is {params['network']!r}: the fused engine has no "
-                "convolutions; use --engine plain"
-            )
+        for name in sorted(params):
+            # An expert would see the mean and the variance of its own images alone.
+            if name.endswith("_normalise") and params[name]:
+                raise ParameterError(
+                    f"parameter {name!r} is {params[name]}: the fused engine has no batch "
+                    "normalisation of experts and their managers; use --engine plain"
+                )
         self._noise_numbers = noise_numbers(n_vaes)
-        self._vaes = [FusedExpert(params, number, n_pixels) for number in range(n_vaes)]
+        make = FusedExpert if params["network"] == "dense" else ConvExpert
+        self._vaes = [make(params, number, shape) for number in range(n_vaes)]
         with tf.name_scope("draw"):
             self.code = tf.placeholder(tf.float32, [None, params["z_dim"]], "code")
             self.drawn = [vae.draw(self.code) for vae in self._vaes]
 
+    def _read(self, images: Tensor) -> InkedImages | WholeImages:
+        """Returns the images as the VAEs read them."""
+        return self._vaes[0].reads(images)
+
     def _calc_losses(
-        self, without_blanks: InkedImages, key: Tensor, probs: Tensor, slopes: Tensor
+        self, read: InkedImages | WholeImages, key: Tensor, probs: Tensor, slopes: Tensor
     ) -> Tensor:
         """Returns the losses [batch, n_vaes]; they are 0 where an image does not count for a VAE.
 
         Args:
-          without_blanks: the `InkedImages` of `images`.
+          read: what `_read` returned for `images`.
           key: int32 tensor [2], the key of the noise.
           probs, slopes: float tensors [batch, n_vaes]; see `rows_that_count`.
         """
@@ -104,7 +115,7 @@ class _FusedExperts:
         for number, (vae, *of_vae) in enumerate(zip(self._vaes, *by_vae, strict=True)):
             with tf.name_scope(f"expert_{number}"):
                 rows = rows_that_count(*of_vae)
-                mu, var = vae.encode(without_blanks.at(rows))
+                mu, var = vae.encode(read.at(rows))
                 z = mu + tf.sqrt(var) * tf.gather(self.eps[number], rows)
                 of_rows = vae.reconstruction_losses(z, tf.gather(self.images, rows))
                 of_rows += kl_to_standard_normal(mu, var)
@@ -182,20 +193,22 @@ class FusedManager(_FusedMixture):
     Args:
       params: dict; see `MIXTURE_OF_VAES_PARAMS` for names and defaults.
       images: float tensor [batch, pixels] in [0, 1].
+      shape: (height, width) of the images.
 
     Raises:
       ParameterError: a parameter is unknown or impossible.
     """
 
-    def __init__(self, params: Mapping[str, Any], images: Tensor) -> None:
-        self.params = check_params(params, self.defaults)
+    def __init__(self, params: Mapping[str, Any], images: Tensor, shape: Shape) -> None:
+        self.params, self.shape = check_params(params, self.defaults), shape
         self.n_columns, self.n_features = self.params["n_experts"], int(images.shape[1])
-        self._make_vaes(self.params, self.n_columns, self.n_features)
+        self._make_vaes(self.params, self.n_columns, shape)
+        self.experts = self._vaes
         sizes = [self.n_features, *self.params["manager_layers"], self.n_columns]
+        parts = layer_parts("prob", sizes) if self.params["network"] == "dense" else []
         with tf.variable_scope("manager"):
             self._manager = [
-                FusedLayers(f"layer_{depth}", [part])
-                for depth, part in enumerate(layer_parts("prob", sizes))
+                FusedLayers(f"layer_{depth}", [part]) for depth, part in enumerate(parts)
             ]
         self._connect(images, noise_key())
 
@@ -212,17 +225,20 @@ class FusedManager(_FusedMixture):
 
     def _connect(self, images: Tensor, key: Tensor) -> None:
         self.images = images
-        without_blanks = InkedImages(images)
+        read = self._read(images)
         with tf.name_scope("manager"):
-            self.probs = self._calc_probs(without_blanks)
+            self.probs = self._calc_probs(read)
         slopes = self.probs * (1 - self.probs)
-        self.expert_losses = self._calc_losses(without_blanks, key, self.probs, slopes)
+        self.expert_losses = self._calc_losses(read, key, self.probs, slopes)
         with tf.name_scope("manager"):
             self._build_mixture_losses()
 
-    def _calc_probs(self, without_blanks: InkedImages) -> Tensor:
+    def _calc_probs(self, read: InkedImages | WholeImages) -> Tensor:
+        if isinstance(read, WholeImages):
+            with plain_variables():
+                return self.calc_probs(read.images)
         activation = activation_function(self.params["activation"])
-        h = activation(without_blanks @ self._manager[0])
+        h = activation(read @ self._manager[0])
         for layer in self._manager[1:-1]:
             h = activation(layer(h))
         return tf.nn.softmax(self._manager[-1](h))
@@ -262,12 +278,12 @@ class FusedSpecialistManager(_FusedMixture, SpecialistManager):
 
     def __init__(self, params: Mapping[str, Any], images: Tensor, shape: Shape) -> None:
         checked = check_params(params, self.defaults)
-        self._make_vaes(checked, checked["n_experts"], int(images.shape[1]))
+        self._make_vaes(checked, checked["n_experts"], shape)
         super().__init__(params, self._vaes, images, shape)
 
     def _calc_expert_losses(self) -> Tensor:
         slopes = self.probs * (1 - self.probs) if self._trains_router else self.probs
-        return self._calc_losses(InkedImages(self.images), noise_key(), self.probs, slopes)
+        return self._calc_losses(self._read(self.images), noise_key(), self.probs, slopes)
 
 
 class FusedHierarchicalMixture(_FusedExperts, HierarchicalMixture):
@@ -276,7 +292,7 @@ class FusedHierarchicalMixture(_FusedExperts, HierarchicalMixture):
     def __init__(self, params: Mapping[str, Any], images: Tensor, shape: Shape) -> None:
         checked = check_params(params, self.defaults)
         n_styles = checked["n_styles"]
-        self._make_vaes(checked, checked["n_experts"] * n_styles, int(images.shape[1]))
+        self._make_vaes(checked, checked["n_experts"] * n_styles, shape)
         groups = [
             self._vaes[first : first + n_styles] for first in range(0, len(self._vaes), n_styles)
         ]
@@ -292,7 +308,7 @@ class FusedHierarchicalMixture(_FusedExperts, HierarchicalMixture):
         if self._learns_styles and self.n_styles > 1:
             slopes = tf.minimum(slopes, joint * (1 - self.style_probs))
         losses = self._calc_losses(
-            InkedImages(self.images),
+            self._read(self.images),
             noise_key(),
             tf.reshape(joint, by_vae),
             tf.reshape(slopes, by_vae),
@@ -342,7 +358,7 @@ def build_fused_mixture_of_vaes(
     images = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="images")
     if routing == "information":
         return FusedSpecialistManager(params, images, shape)
-    return _MANAGERS[routing](vae_params(params) if routing == "post" else params, images)
+    return _MANAGERS[routing](vae_params(params) if routing == "post" else params, images, shape)
 
 
 @builds_model

@@ -1,4 +1,4 @@
-"""One VAE of the fused engine."""
+"""One VAE of the fused engine, dense or with convolutions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,10 +6,21 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Tensor, tf
-from moe_vae.engines.fused_layers import FusedLayers, InkedImages, Part, layer_parts, pixel_losses
+from moe_vae.data.dataset import Form, Shape
+from moe_vae.engines.fused_layers import (
+    FusedLayers,
+    InkedImages,
+    Part,
+    WholeImages,
+    layer_parts,
+    pixel_losses,
+    plain_variables,
+)
 from moe_vae.nn.layers import activation_function, bounded_variance
+from moe_vae.nn.losses import gaussian_reconstruction_loss
+from moe_vae.posts.mixture_of_vaes import VAE
 
-__all__ = ["FusedExpert", "rows_that_count"]
+__all__ = ["ConvExpert", "FusedExpert", "rows_that_count"]
 
 
 def rows_that_count(probs: Tensor, slope: Tensor) -> Tensor:
@@ -28,15 +39,18 @@ def rows_that_count(probs: Tensor, slope: Tensor) -> Tensor:
 
 
 class FusedExpert:
-    """One expert: its variables, its losses and its drawings.
+    """One dense expert: its variables, its losses and its drawings.
 
     Args:
       params: dict of the model's parameters.
       number: the expert's.
-      n_pixels: number of pixels of an image.
+      shape: (height, width) of the images.
     """
 
-    def __init__(self, params: Mapping[str, Any], number: int, n_pixels: int) -> None:
+    reads = InkedImages
+
+    def __init__(self, params: Mapping[str, Any], number: int, shape: Shape) -> None:
+        n_pixels = Form(shape).n_features
         self._decoder_std = params["decoder_std"]
         self._activation = activation_function(params["activation"])
         z_dim, sizes = params["z_dim"], [n_pixels, *params["encoder_layers"]]
@@ -83,3 +97,32 @@ class FusedExpert:
         for layer in self._decoder[:-1]:
             z = self._activation(layer(z))
         return z
+
+
+class ConvExpert(VAE):
+    """One expert with convolutions, for the images that count alone.
+
+    Its layers and its variables are those of `VAE`, which computes all images. Its other operations
+    are `FusedExpert`'s; see there.
+    """
+
+    reads = WholeImages
+    layers: tuple[FusedLayers, ...] = ()
+
+    def __init__(self, params: Mapping[str, Any], number: int, shape: Shape) -> None:
+        self.params, self.id, self.shape = dict(params), number, shape
+        self.n_features = Form(shape).n_features
+
+    def encode(self, images: WholeImages) -> tuple[Tensor, Tensor]:
+        """Returns mean and variance of q(z|x), float tensors [batch, z_dim]."""
+        with plain_variables():
+            return super().encode(images.images)
+
+    def draw(self, code: Tensor) -> Tensor:
+        """Returns the decodings of codes [n, z_dim], float tensor [n, pixels]."""
+        with plain_variables():
+            return self.decode(code)
+
+    def reconstruction_losses(self, z: Tensor, images: Tensor) -> Tensor:
+        """Returns the reconstruction losses [batch] of codes z for images [batch, pixels]."""
+        return gaussian_reconstruction_loss(images, self.draw(z), self.params["decoder_std"])

@@ -15,8 +15,10 @@ __all__ = [
     "InkedImages",
     "Part",
     "PlainSaver",
+    "WholeImages",
     "layer_parts",
     "pixel_losses",
+    "plain_variables",
     "with_ones",
 ]
 
@@ -132,6 +134,32 @@ class InkedImages:
             return pixels @ tf.gather(weights, weight_rows), gradient
 
         return product(layers.variable.read_value(), self._pixels, self._weight_rows)
+
+
+class WholeImages:
+    """A batch of images with all its pixels, for convolutions.
+
+    Attributes:
+      images: float tensor [batch, pixels].
+
+    Args:
+      images: the tensor.
+    """
+
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+
+    def at(self, rows: Tensor) -> "WholeImages":
+        """Returns the images at `rows`."""
+        return WholeImages(tf.gather(self.images, rows))
+
+
+def plain_variables() -> Any:
+    """Returns a context in which the plain graph's layers make variables that a loop may change.
+
+    They have the plain graph's names.
+    """
+    return tf.variable_scope(tf.get_variable_scope(), use_resource=True)
 
 
 def pixel_losses(h: Tensor, weights: Tensor, images: Tensor, std: float) -> Tensor:

@@ -92,6 +92,7 @@ def finish_run(
     params: Record | None = None,
     start: Path | None = None,
     scores_epochs: bool = False,
+    engine: str = "plain",
 ) -> Record:
     """Trains a run if it is not finished, and deletes its checkpoints.
 
@@ -103,7 +104,7 @@ def finish_run(
       seed: the run's seed.
       params: dict of the parameters that differ from the model's defaults.
       start: the directory of the run that it begins with, or None.
-      scores_epochs: see `TrainOptions`.
+      scores_epochs, engine: see `TrainOptions`.
 
     Returns:
       The run's record.
@@ -120,6 +121,7 @@ def finish_run(
             start=start,
             resume=run_dir.exists(),
             scores_epochs=scores_epochs,
+            engine=engine,
             command=study.command,
         )
         record = train_run(model, study.data(data), run_dir, params, options)
@@ -135,6 +137,7 @@ def finish_run(
             "data": study.data(data).title,
             "seed": seed,
             "start": None if start is None else start.name,
+            "engine": engine,
             **run_params(model, form, params, start),
         }
         # Older versions had fewer parameters: what is missing had today's default.
@@ -152,6 +155,7 @@ def _check_same(run_dir: Path, record: Record, defaults: Record, asked: Record) 
     theirs = {
         **{name: record.get(name) for name in ("model", "data", "seed")},
         "start": None if start is None else Path(start).name,
+        "engine": record.get("engine", "plain"),
         **defaults,
         **record["params"],
     }
@@ -193,7 +197,9 @@ def finish_step(study: Study, steps: dict[str, Step], name: str, data: str, seed
     step, run_dir = steps[name], study.runs / f"{name}-{data}-{seed}"
     start = None if step.before is None else finish_step(study, steps, step.before, data, seed)
     params = {**step.params, **dict.fromkeys(step.seeded, seed)}
-    finish_run(study, step.model, data, run_dir, seed, params, start, step.scores_epochs)
+    finish_run(
+        study, step.model, data, run_dir, seed, params, start, step.scores_epochs, step.engine
+    )
     return run_dir
 
 

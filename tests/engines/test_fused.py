@@ -39,6 +39,22 @@ WIDE = {
     "batch_size": 50,
     "epochs": 1,
 }
+# Few steps, for the same reason.
+CONV = {
+    "network": "conv",
+    "encoder_filters": [4, 6],
+    "decoder_filters": [6, 4],
+    "manager_filters": [4, 4],
+    "encoder_kernels": [5, 3],
+    "decoder_kernels": [3, 5],
+    "manager_kernels": [3, 3],
+    "encoder_layers": [16],
+    "decoder_layers": [16],
+    "manager_layers": [12],
+    "z_dim": 3,
+    "batch_size": 50,
+    "epochs": 1,
+}
 ENGINES = {"plain": build_mixture_of_vaes, "fused": build_fused_mixture_of_vaes}
 DEEP_ENGINES = {"plain": build_hierarchical_mixture, "fused": build_fused_hierarchical_mixture}
 
@@ -88,6 +104,9 @@ def pair(tmp_path, params=PARAMS, source="plain", n_experts=N_EXPERTS):
         (BALANCED, 3, "plain"),
         (WIDE, 10, "plain"),
         (PARAMS, 1, "fused"),
+        (CONV, 3, "plain"),
+        (CONV, 3, "fused"),
+        ({**CONV, "routing": "balanced"}, 3, "plain"),
     ],
 )
 def test_both_engines_learn_the_same_from_the_same_weights_batches_and_noise(
@@ -117,9 +136,15 @@ ROUTED = {
 }
 
 
-@pytest.mark.parametrize("information_weight", [0.0, 5.0])
-def test_specialists_learn_the_same_in_both_engines(tmp_path, information_weight):
-    params = {**ROUTED, "information_weight": information_weight}
+CONV_EXPERTS = {
+    **{name: value for name, value in CONV.items() if not name.startswith("manager")},
+    "cluster_encoder_network": "dense",
+}
+
+
+@pytest.mark.parametrize("routed", [{}, {"information_weight": 5.0}, CONV_EXPERTS])
+def test_specialists_learn_the_same_in_both_engines(tmp_path, routed):
+    params = {**ROUTED, **routed, "epochs": 2}
     histories = []
     for trainer in pair(tmp_path, params):
         np.random.seed(0)
@@ -165,8 +190,9 @@ def test_styles_learn_the_same_in_both_engines(tmp_path, routed):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_an_image_costs_nothing_where_it_does_not_count(tmp_path):
-    plain, fused = pair(tmp_path)
+@pytest.mark.parametrize("params", [PARAMS, CONV])
+def test_an_image_costs_nothing_where_it_does_not_count(tmp_path, params):
+    plain, fused = pair(tmp_path, params)
     images = random_data().images
     probs = np.full([len(images), N_EXPERTS], 1e-9, np.float32)
     probs[:, 0] = 1
@@ -244,7 +270,7 @@ def test_a_checkpoint_goes_from_engine_to_engine_without_a_change(tmp_path):
         np.testing.assert_array_equal(value, third[name])
 
 
-@pytest.mark.parametrize("params", [PARAMS, DEEP])
+@pytest.mark.parametrize("params", [PARAMS, DEEP, CONV])
 def test_both_engines_predict_and_draw_the_same(tmp_path, params):
     trainers = pair(tmp_path, params)
     images = random_data().images
@@ -283,6 +309,12 @@ def test_a_run_has_its_seed_and_no_other():
 def test_experts_of_points_are_refused():
     with pytest.raises(ParameterError, match="'output_activation' is 'linear': with the fused"):
         start("fused", {**PARAMS, "output_activation": "linear"})
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder", "manager"])
+def test_batch_normalisation_of_experts_is_refused(part):
+    with pytest.raises(ParameterError, match=f"'{part}_normalise' is True: the fused engine has"):
+        start("fused", {**CONV, f"{part}_normalise": True})
 
 
 def test_no_experts_and_no_such_expert_are_refused():

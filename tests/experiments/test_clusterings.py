@@ -229,6 +229,7 @@ def test_a_clustering_that_would_lose_recorded_runs_is_refused(capfd, kept):
         ({"data": "digits"}, "with data 'spiral', not '8 x 8 digits'"),
         ({"seed": 6}, "with seed 5, not 6"),
         ({"params": {"z_dim": 3}}, r"with z_dim \d+, not 3"),
+        ({"engine": "compiled"}, "with engine 'plain', not 'compiled'"),
         ({"scores_epochs": True}, "with the accuracy after 0 of 1 epochs, not all"),
     ],
 )

@@ -46,7 +46,8 @@ def small_studies():
         patch.setitem(SOURCES, "mnist", SOURCES["mnist"]._replace(read=read_few))
         entry = MODELS["mixture-of-vaes"]
         few = entry._replace(
-            build=lambda params, **shape: entry.build({**params, "n_experts": N_DIGITS}, **shape)
+            build=lambda params, **shape: entry.build({**params, "n_experts": N_DIGITS}, **shape),
+            fused=lambda params, **shape: entry.fused({**params, "n_experts": N_DIGITS}, **shape),
         )
         patch.setitem(MODELS, "mixture-of-vaes", few)
         for name in ("post2-parameters", "post3-limits", "networks"):
@@ -206,9 +207,9 @@ def test_the_tables_have_a_row_for_each_value_and_weight(results):
         ["---", "---", "---"],
         ["0", "0", balanced[0]],
         ["0.1 (the post)", "0", balanced[1]],
-        ["post", "networks", "epochs"],
+        ["post", "networks", "engine"],
         ["---", "---", "---"],
-        ["2", "dense", "2"],
-        ["2", "convolutions", "2"],
-        ["3", "convolutions", "2"],
+        ["2", "dense", "plain"],
+        ["2", "convolutions", "plain"],
+        ["3", "convolutions", "fused"],
     ]

@@ -152,9 +152,7 @@ def test_a_model_on_images_of_another_shape_is_refused():
             encoder_layers(images, STACK, "encoder", (28, 28))
 
 
-def test_engines_that_do_not_take_convolutions_say_so():
-    with pytest.raises(ParameterError, match="'network' is 'conv': the fused engine has no conv"):
-        start("mixture-of-vaes", "fused")
+def test_the_compiled_engine_refuses_the_averages_of_batch_normalisation():
     with pytest.raises(ParameterError, match="moving averages, which the compiled engine cannot"):
         start("conditional-vae", "compiled")
 

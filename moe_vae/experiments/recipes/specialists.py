@@ -64,6 +64,7 @@ _STEPS = {
         "mixture-of-vaes",
         ROUTER,
         {**_ROUTED, "network": "conv"},
+        engine="fused",  # which reads each image with the experts that count for it
         title=("convolutions", "convolutions"),
     ),
     "small-conv": _small(ROUTER_STEPS[ROUTER]),

@@ -14,7 +14,7 @@ class Step(NamedTuple):
       before: the name of the step whose trained model it begins with; None without one.
       params: dict of the parameters that differ from the model's defaults.
       seeded: the names of the parameters that are the run's seed, such as `targets_seed`.
-      scores_epochs: see `TrainOptions`.
+      scores_epochs, engine: see `TrainOptions`.
       title: the cells that name it in the study's tables; () where these name it otherwise.
     """
 
@@ -23,6 +23,7 @@ class Step(NamedTuple):
     params: dict[str, Any] = {}  # noqa: RUF012, never written to
     seeded: tuple[str, ...] = ()
     scores_epochs: bool = False
+    engine: str = "plain"
     title: tuple[str, ...] = ()
 
 

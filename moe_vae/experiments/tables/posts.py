@@ -213,6 +213,7 @@ def networks_table(results: Values) -> str:
         row = (
             POST_TITLES[model],
             _NETWORK_TITLES[params["network"]],
+            runs[0]["engine"],
             len(runs[0]["seconds"]),
             len(runs),
             f"{runs[0]['measured']['n_parameters']:,}",
@@ -227,6 +228,7 @@ def networks_table(results: Values) -> str:
     heading = (
         "post",
         "networks",
+        "engine",
         "epochs",
         "runs",
         "parameters",
