@@ -27,7 +27,7 @@ from moe_vae.models.mixture_of_experts import build_mixture_of_experts, mixture_
 from moe_vae.models.specialists import build_mixture_of_vaes, mixture_of_vaes_params
 from moe_vae.models.vade import VADE_PARAMS, build_vade
 from moe_vae.models.vae import VAE_PARAMS, build_vae
-from moe_vae.params import ParameterError, network_params
+from moe_vae.params import ParameterError, check_params, network_params
 from moe_vae.plots.clustering import (
     draw_clustering_record,
     draw_clustering_vae,
@@ -49,6 +49,7 @@ __all__ = [
     "TRAINING_BEFORE",
     "ModelEntry",
     "builder",
+    "combined_params",
     "default_params",
     "engines_of",
     "inherited_networks",
@@ -282,6 +283,29 @@ def default_params(name: str, form: Form, params: Params | None = None) -> Param
             ours["n_outputs"] = form.n_classes
     defaults = {**defaults, **{key: value for key, value in ours.items() if key in defaults}}
     return network_params(defaults, params or {})
+
+
+def combined_params(
+    name: str, form: Form, given: Params | None = None, before: Params | None = None
+) -> Params:
+    """Returns all parameters of a model that may begin with another model's variables, checked.
+
+    Args:
+      name: a key of `MODELS`.
+      form: the `Form` of the data.
+      given: dict of the parameters that are set.
+      before: the other model's `run_record`, whose networks it takes over; None without one.
+
+    Raises:
+      ParameterError: a parameter is unknown or impossible.
+    """
+    given = given or {}
+    defaults, inherited = default_params(name, form, given), {}
+    if before is not None:
+        networks = inherited_networks(before, defaults)
+        defaults = default_params(name, form, {**networks, **given})
+        inherited = {**inherited_params(before, defaults), **networks}
+    return check_params({**inherited, **given}, defaults)
 
 
 def inherited_networks(record: Params, defaults: Params) -> Params:

@@ -21,13 +21,7 @@ from moe_vae.data.dataset import DataSets, Form
 from moe_vae.distributed.processes import chief_of, cluster_record, take_part
 from moe_vae.evaluation.familiarity import loss_quantiles
 from moe_vae.experiments.engine_choice import AUTO, Machine, choose_engine
-from moe_vae.experiments.registry import (
-    MODELS,
-    builder,
-    default_params,
-    inherited_networks,
-    inherited_params,
-)
+from moe_vae.experiments.registry import MODELS, builder, combined_params
 from moe_vae.experiments.run_files import (
     CHECKPOINT,
     CHECKPOINTS,
@@ -44,7 +38,7 @@ from moe_vae.experiments.sources import DataChoice, prepare_data
 from moe_vae.messages import say
 from moe_vae.models.information_encoder import InformationEncoder
 from moe_vae.nn.sessions import finds_gpu, usable_cores
-from moe_vae.params import ParameterError, check_params
+from moe_vae.params import ParameterError
 from moe_vae.training.checkpoints import CheckpointError, Checkpoints, last_engine, locked
 from moe_vae.training.tensorboard import TensorBoardLog
 from moe_vae.training.trainer import Trainer, start_trainer
@@ -123,14 +117,8 @@ def run_params(
       ParameterError: a parameter is unknown or impossible.
       RunError: `start` holds no run.
     """
-    given = given or {}
-    defaults, inherited = default_params(model, form, given), {}
-    if start is not None:
-        record = read_record(start)
-        networks = inherited_networks(record, defaults)
-        defaults = default_params(model, form, {**networks, **given})
-        inherited = {**inherited_params(record, defaults), **networks}
-    params = check_params({**inherited, **given}, defaults)
+    before = None if start is None else read_record(start)
+    params = combined_params(model, form, given, before)
     if params.get("neighbour_space") == "features" and start is None:
         raise ParameterError(
             "parameter 'neighbour_space' is 'features': it needs the run of a trained encoder; "
