@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 
 from moe_vae.bench.processes import BenchError
-from moe_vae.bench.records import machine, write_results
+from moe_vae.bench.records import machine
 from moe_vae.bench.worker import SEED
 from moe_vae.compat import tf
 from moe_vae.data.dataset import DataSet
 from moe_vae.engines.compiled import BFloat16Trainer, compiled
 from moe_vae.engines.looped import LoopedTrainer
 from moe_vae.experiments.registry import MODELS, builder, engines_of
+from moe_vae.experiments.run_files import write_json
 from moe_vae.experiments.runs import run_params
 from moe_vae.experiments.sources import DataChoice
 from moe_vae.messages import progress_bar, say
@@ -87,7 +88,7 @@ def run_card_bench(
         "max_error": MAX_ERROR,
         "models": entries,
     }
-    write_results(out, results)
+    write_json(out, results)
     say(f"The times and errors are in {out}.")
     wrong = [
         f"{model}, {entry['engine']} ({entry['error']:.1e})"

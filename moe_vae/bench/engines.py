@@ -19,8 +19,9 @@ from moe_vae.bench.processes import (
     peer_commands,
     running,
 )
-from moe_vae.bench.records import machine, save_figure, write_results
+from moe_vae.bench.records import machine, save_figure
 from moe_vae.bench.worker import BENCH_MODELS
+from moe_vae.experiments.run_files import write_json
 from moe_vae.experiments.sources import DataChoice
 from moe_vae.messages import progress_bar, say
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
@@ -85,7 +86,7 @@ def run_bench(
             commands |= peer_commands(path, pythons)
         results |= _measure(commands, n_epochs)
     results["summary"] = summarise(results)
-    write_results(out, results)
+    write_json(out, results)
     figures = save_figure(plot_epochs(results["epochs"]), out)
     print(json.dumps(results["summary"], indent=1))
     say(f"The times are in {out}, their figure in {figures}/.")

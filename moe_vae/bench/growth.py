@@ -15,11 +15,12 @@ import numpy as np
 
 from moe_vae.bench.charts import plot_growth
 from moe_vae.bench.processes import BenchError
-from moe_vae.bench.records import machine, save_figure, write_results
+from moe_vae.bench.records import machine, save_figure
 from moe_vae.bench.worker import peak_bytes
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SIDE
 from moe_vae.engines.fused import FusedManager
+from moe_vae.experiments.run_files import write_json
 from moe_vae.messages import progress_bar, say
 from moe_vae.nn.sessions import open_session
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
@@ -60,7 +61,7 @@ def run_growth(out: Path = GROWTH_OUT, command: str = "") -> dict[str, Any]:
     """
     points = measure_growth()
     results = {"command": command, **machine(), "points": points}
-    write_results(out, results)
+    write_json(out, results)
     figures = save_figure(plot_growth(points, POINT), out)
     say(f"{len(points)} points are in {out}, their figure in {figures}/.")
     return results

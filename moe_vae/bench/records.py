@@ -1,6 +1,5 @@
-"""What every measurement's results say about the machine, and how they are written."""
+"""What every measurement's results say about the machine, and where its figure goes."""
 
-import json
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,16 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moe_vae.compat import tf
-from moe_vae.files import write_whole
+from moe_vae.experiments.run_files import save_figures
 from moe_vae.nn.sessions import usable_cores
-from moe_vae.version import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["machine", "save_figure", "write_results"]
-
-FIGURE_DPI = 100
+__all__ = ["machine", "save_figure"]
 
 
 def machine() -> dict[str, Any]:
@@ -39,12 +35,6 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def write_results(path: Path, results: dict[str, Any]) -> None:
-    """Writes results as JSON."""
-    versioned = {"format_version": FORMAT_VERSION, **results}
-    write_whole(path, (json.dumps(versioned, indent=1) + "\n").encode())
-
-
 def save_figure(figure: "Figure", results: Path, name: str | None = None) -> Path:
     """Saves a figure in the directory `figures` beside the results.
 
@@ -57,6 +47,5 @@ def save_figure(figure: "Figure", results: Path, name: str | None = None) -> Pat
       The directory.
     """
     figures = results.parent / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    figure.savefig(figures / f"{name or results.stem}.png", dpi=FIGURE_DPI)
+    save_figures({name or results.stem: figure}, figures)
     return figures

@@ -15,11 +15,12 @@ import numpy as np
 
 from moe_vae.bench.charts import plot_training_growth
 from moe_vae.bench.growth import AXES, measured_apart
-from moe_vae.bench.records import machine, save_figure, write_results
+from moe_vae.bench.records import machine, save_figure
 from moe_vae.bench.worker import POST_ENGINES, SEED, peak_bytes
 from moe_vae.compat import tf
 from moe_vae.data.checks import IMAGE_PIXELS
 from moe_vae.data.dataset import DataSet
+from moe_vae.experiments.run_files import write_json
 from moe_vae.messages import say
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS
 from moe_vae.training.trainer import Trainer, start_trainer
@@ -63,7 +64,7 @@ def run_training_growth(out: Path = TRAINING_GROWTH_OUT, command: str = "") -> d
         "batch_size": MIXTURE_OF_VAES_PARAMS["batch_size"],
         "points": points,
     }
-    write_results(out, results)
+    write_json(out, results)
     figures = save_figure(plot_training_growth(points), out)
     say(f"{len(points)} points are in {out}, their figure in {figures}/.")
     return results

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from moe_vae.bench.charts import plot_scaling
-from moe_vae.bench.records import save_figure, write_results
+from moe_vae.bench.records import save_figure
 from moe_vae.bench.step_model import ASSUMPTIONS, extrapolate, fit_model
 from moe_vae.compat import tf
 from moe_vae.data.checks import IMAGE_PIXELS
@@ -29,6 +29,7 @@ from moe_vae.distributed.processes import (
     wait_for_tasks,
     write_local_cluster,
 )
+from moe_vae.experiments.run_files import write_json
 from moe_vae.files import write_whole
 from moe_vae.messages import say
 from moe_vae.model import Model
@@ -118,7 +119,7 @@ def run_scaling(
         "assumptions": ASSUMPTIONS,
         "drawn_out": extrapolated,
     }
-    write_results(out, results)
+    write_json(out, results)
     save_figure(plot_scaling(runs, model, extrapolated, settings.examples), out, "cluster_scaling")
     say(f"{len(runs)} runs and the model are in {out}.")
     return results

@@ -30,7 +30,6 @@ def add_command(commands: options.Commands) -> None:
     command.add_argument(
         "--epochs",
         type=options.positive,
-        default=N_EPOCHS,
         metavar="N",
         help="how many epochs of post 3's model to time, in each engine and each framework; a "
         f"first epoch is not counted; default: {N_EPOCHS}",
@@ -75,8 +74,7 @@ def add_command(commands: options.Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measures, and writes the times and their figure."""
-    if arguments.device and arguments.scaling:
-        raise options.CommandError("--device and --scaling measure different things: give one")
+    _check_options(arguments)
     if arguments.device:
         out = arguments.out or CARD_OUT
         run_card_bench(options.data_of(arguments), out, arguments.command_line)
@@ -87,9 +85,20 @@ def run(arguments: argparse.Namespace) -> None:
         return
     run_bench(
         options.data_of(arguments),
-        arguments.epochs,
+        arguments.epochs or N_EPOCHS,
         arguments.peers,
         PeerPythons(arguments.peers_python, arguments.tensorflow_1_python),
         arguments.out or BENCH_OUT,
         arguments.command_line,
     )
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Raises CommandError if an option would be ignored."""
+    if arguments.device and arguments.scaling:
+        raise options.CommandError("--device and --scaling measure different things: give one")
+    other = "device" if arguments.device else "scaling" if arguments.scaling else None
+    for name in ("epochs", "peers", "peers_python", "tensorflow_1_python"):
+        if other and getattr(arguments, name):
+            option = f"--{name.replace('_', '-')}"
+            raise options.CommandError(f"{option} does not go with --{other}: leave one out")

@@ -1,5 +1,6 @@
 """The files in a run's directory: their names, and how they are read and written."""
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,16 +112,17 @@ def _with_shape(record: Record) -> Record:
 
 
 def save_figures(figures: dict[str, Any], directory: Path, prefix: str = "") -> None:
-    """Writes figures to a directory as PNG files, each under its name after `prefix`.
+    """Writes figures to a directory as whole PNG files, each under its name after `prefix`.
 
     Args:
       figures: dict of name to `matplotlib.figure.Figure`.
       directory: made where it is missing.
       prefix: what every file's name begins with.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(directory / f"{prefix}{name}.png", dpi=FIGURE_DPI)
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=FIGURE_DPI)
+        write_whole(directory / f"{prefix}{name}.png", picture.getvalue())
 
 
 def read_json(path: Path, schema: "type[BaseModel]") -> Any:

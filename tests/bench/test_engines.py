@@ -226,6 +226,21 @@ def test_a_python_without_peers_is_refused(capfd):
     assert "--tensorflow-1-python is python3.7: it must come with --peers" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scaling", "--epochs", "9"], "--epochs does not go with --scaling: leave one out"),
+        (["--scaling", "training", "--peers"], "--peers does not go with --scaling"),
+        (["--device", "gpu", "--peers-python", "p"], "--peers-python does not go with --device"),
+    ],
+)
+def test_an_option_of_another_measurement_is_refused(capfd, words, message):
+    with pytest.raises(SystemExit) as caught:
+        main(["bench", *words])
+    assert caught.value.code == 2
+    assert message in capfd.readouterr().err
+
+
 def test_growth_is_measured_point_by_point_and_drawn():
     points = measure_growth({"experts": (1, 3)})
     assert [point["experts"] for point in points] == [1, 3]

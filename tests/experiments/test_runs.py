@@ -9,6 +9,7 @@ import pytest
 
 from moe_vae.data.spiral import make_spiral
 from moe_vae.experiments import runs
+from moe_vae.experiments.run_files import save_figures
 from moe_vae.training.trainer import Trainer
 
 SMALL = {"encoder_layers": [8], "decoder_layers": [8], "z_dim": 2}
@@ -23,6 +24,17 @@ def test_the_record_is_written_although_a_figure_fails(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="no figure"):
         runs._save_run(tmp_path, trainer, {"model": "vae"}, make_spiral(0, 5, 1, 1))
     assert json.loads((tmp_path / "metrics.json").read_text())["model"] == "vae"
+
+
+def test_a_figure_that_fails_leaves_the_one_before(tmp_path):
+    def savefig(file, **_):
+        file.write(b"half of it")
+        raise OSError("no space left")
+
+    (tmp_path / "a.png").write_bytes(b"before")
+    with pytest.raises(OSError, match="no space left"):
+        save_figures({"a": SimpleNamespace(savefig=savefig)}, tmp_path)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
 
 
 def test_a_training_that_fails_leaves_no_event_file_open(tmp_path, monkeypatch):

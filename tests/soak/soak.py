@@ -20,11 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from moe_vae.bench.records import machine, save_figure, write_results
+from moe_vae.bench.records import machine, save_figure
 from moe_vae.cli.main import main as run_command
 from moe_vae.compat import tf
 from moe_vae.data.dataset import DataSet
 from moe_vae.experiments.registry import builder
+from moe_vae.experiments.run_files import write_json
 from moe_vae.plots.soak import plot_soak
 from moe_vae.training.checkpoints import Checkpoints
 from moe_vae.training.trainer import start_trainer
@@ -180,7 +181,7 @@ def main():
     for results in soak(arguments.rounds, arguments.checkpoints, arguments.seed):
         records = results["checkpoints"] or results["rounds"]
         print(len(records), json.dumps(records[-1]), file=sys.stderr, flush=True)
-    write_results(arguments.out, results)
+    write_json(arguments.out, results)
     save_figure(plot_soak(results), arguments.out)
     print("\n".join(results["faults"]) or "All stays level.")
     return 1 if results["faults"] else 0
