@@ -58,8 +58,11 @@ from moe_vae.experiments.tables.router_trials import router_trials_table
 from moe_vae.experiments.tables.soak import soak_table
 from moe_vae.experiments.tables.specialists import (
     ablation_table,
+    experts_table,
     hierarchy_table,
     other_data_table,
+    router_parts_table,
+    router_table,
     specialists_table,
 )
 from moe_vae.files import read_text, write_whole
@@ -115,6 +118,9 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "table2": classification_table,
     "table2-conv": conv_classification_table,
     "specialists": specialists_table,
+    "router": router_table,
+    "router-parts": router_parts_table,
+    "experts": experts_table,
     "ablation": ablation_table,
     "other-data": other_data_table,
     "hierarchy": hierarchy_table,

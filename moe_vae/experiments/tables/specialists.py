@@ -113,7 +113,8 @@ def router_parts_table(results: Values) -> str:
     """The router's clustering, with one part more in each row."""
     rows = []
     for step in ("information", *ROUTER_PARTS, ROUTER):
-        runs = _on_mnist(results, step)
+        if not (runs := _on_mnist(results, step)):
+            continue
         accuracies = [run["test"]["accuracy"] for run in runs]
         rows.append(
             (
@@ -132,7 +133,8 @@ def experts_table(results: Values) -> str:
     """The experts behind either router: bound, and drawings recognised."""
     rows = []
     for step in ("mixture-of-vaes", "dense-experts", "conv-experts"):
-        runs = _on_mnist(results, step)
+        if not (runs := _on_mnist(results, step)):
+            continue
         shares = [run["evaluation"]["generation"]["share"] for run in runs]
         rows.append(
             (
