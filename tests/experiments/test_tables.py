@@ -690,7 +690,7 @@ def test_the_router_has_a_row_a_seed_their_mean_and_their_least():
         ["0", "1.0000"],
         ["1", "0.7500"],
         ["mean of 2", "0.8750"],
-        ["least of 2", "0.7500"],
+        ["the seed with the least accuracy, 1", "0.7500"],
         ["dense router, mean of 2", "0.7500"],
     ]
     assert {row[-1] for row in rows} == {"0.1"}

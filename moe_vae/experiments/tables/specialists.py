@@ -92,7 +92,7 @@ def router_table(results: Values) -> str:
         for row in (
             *rows,
             mean_row(rows, columns),
-            {**worst, "seed": f"least of {len(rows)}"},
+            {**worst, "seed": f"the seed with the least accuracy, {worst['seed']}"},
             {**mean_row(dense, columns), "seed": f"dense router, mean of {len(dense)}"},
         )
     ]
