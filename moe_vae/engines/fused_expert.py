@@ -110,6 +110,7 @@ class ConvExpert(VAE):
     layers: tuple[FusedLayers, ...] = ()
 
     def __init__(self, params: Mapping[str, Any], number: int, shape: Shape) -> None:
+        # Not `VAE`'s own, which builds its operations for all images.
         self.params, self.id, self.shape = dict(params), number, shape
         self.n_features = Form(shape).n_features
 
