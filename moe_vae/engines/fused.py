@@ -13,7 +13,7 @@ Matrix products take most of a step's time. The engine saves these:
 - A bias is the last row of its kernel, so that it needs no pass of its own and Adam has half as
   many variables.
 
-Experts with convolutions take the first of these alone; their layers are the plain graph's.
+For experts with convolutions only the first of these applies; their layers are the plain graph's.
 
 Checkpoints have the plain graph's names and shapes, so that both engines, and TensorFlow 1.15, can
 read them.

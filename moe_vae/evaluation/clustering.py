@@ -128,10 +128,12 @@ def score_baselines(train: np.ndarray, test: DataSet, seed: int) -> dict[str, di
     """
     if test.labels is None:
         return {}
-    scores = _score_baselines(train, test.images, test.labels, N_STARTS, seed)
-    if test.images.shape[1] != PLANE_FEATURES:
+    n_classes, n_features = _n_classes(test.labels), train.shape[1]
+    data = train, test.images, test.labels
+    scores = _score_baselines(_baselines(n_classes, n_features, N_STARTS, seed), *data)
+    if n_features != PLANE_FEATURES:
         return scores
-    many = _score_baselines(train, test.images, test.labels, MANY_STARTS, seed, only_mixtures=True)
+    many = _score_baselines(_mixtures(n_classes, n_features, MANY_STARTS, seed), *data)
     return {**scores, **{f"{name}, {MANY_STARTS} starts": score for name, score in many.items()}}
 
 
@@ -152,27 +154,15 @@ def score_code_baselines(
     test = data_sets.test
     if test.labels is None:
         return {}
-    return _score_baselines(
-        model.mean_codes(session, data_sets.train.images),
-        model.mean_codes(session, test.images),
-        test.labels,
-        N_STARTS,
-        seed,
-    )
+    train, codes = (model.mean_codes(session, part.images) for part in (data_sets.train, test))
+    baselines = _baselines(_n_classes(test.labels), train.shape[1], N_STARTS, seed)
+    return _score_baselines(baselines, train, codes, test.labels)
 
 
 def _score_baselines(
-    train: np.ndarray,
-    test: np.ndarray,
-    labels: np.ndarray,
-    n_starts: int,
-    seed: int,
-    only_mixtures: bool = False,
+    baselines: dict[str, Any], train: np.ndarray, test: np.ndarray, labels: np.ndarray
 ) -> dict[str, dict[str, float]]:
     n_classes, scores = _n_classes(labels), {}
-    baselines = _mixtures(n_classes, train.shape[1], n_starts, seed)
-    if not only_mixtures:
-        baselines = {**_kmeans(n_classes, n_starts, seed), **baselines}
     with threads_for(train):
         for name, baseline in baselines.items():
             clusters = baseline.fit(train).predict(test)
@@ -182,15 +172,16 @@ def _score_baselines(
     return scores
 
 
-def _kmeans(n_classes: int, n_starts: int, seed: int) -> dict[str, Any]:
-    """K-means by its name, not fitted yet."""
+def _baselines(n_classes: int, n_features: int, n_starts: int, seed: int) -> dict[str, Any]:
+    """The baselines by name, objects of scikit-learn that are not fitted yet."""
     from sklearn.cluster import KMeans
 
-    return {"K-means": KMeans(n_classes, n_init=n_starts, random_state=seed)}
+    kmeans = KMeans(n_classes, n_init=n_starts, random_state=seed)
+    return {"K-means": kmeans, **_mixtures(n_classes, n_features, n_starts, seed)}
 
 
 def _mixtures(n_classes: int, n_features: int, n_starts: int, seed: int) -> dict[str, Any]:
-    """The Gaussian mixtures by name, not fitted yet."""
+    """The Gaussian mixtures among the baselines."""
     from sklearn.mixture import GaussianMixture
 
     covariances = ("diag", "full") if n_features <= MAX_FULL_FEATURES else ("diag",)

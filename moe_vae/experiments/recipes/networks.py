@@ -11,10 +11,10 @@ N_SEEDS = 5
 # With the default sizes a model with convolutions has about as many parameters as a dense one.
 _CONV = {"network": "conv"}
 
-# On one core, an epoch with convolutions takes about six times as long as a dense one. So post 2's
-# dense model also has six times as many epochs, and post 3's model with convolutions fewer. The
-# fused engine reads an image only with the experts that count for it, which saves most with
-# convolutions.
+# On one core and in the plain engine, an epoch with convolutions takes about six times as long as a
+# dense one. So post 2's dense model also has six times as many epochs, and post 3's model with
+# convolutions fewer. The fused engine reads an image only with the experts that count for it, which
+# saves most with convolutions.
 _STEPS = {
     "post2-dense": Step("conditional-vae"),
     "post2-conv": Step("conditional-vae", params=_CONV),
