@@ -724,20 +724,22 @@ def test_each_row_of_the_router_has_one_part_more():
     assert all(row[1:3] == ["2", "0.6250 ± 0.1768"] for row in rows)
 
 
-def test_the_experts_stand_by_router_and_network():
+def test_the_experts_stand_by_router_network_and_settings():
+    defaults = {"decoder_std": 0.5, "epochs": 10}
     runs = [
-        specialist(step, seed)
-        for step in ("mixture-of-vaes", "dense-experts", "conv-experts")
+        {**specialist(name, seed), "params": {**defaults, **step.params}}
+        for name, step in RECIPES["specialists"].steps.items()
         for seed in (0, 1)
     ]
     rows = rows_of(experts_table({"specialists": {"runs": runs}}))
-    assert [row[:3] for row in rows] == [
-        ["dense", "dense", "2"],
-        ["convolutions", "dense", "2"],
-        ["convolutions", "convolutions", "2"],
+    assert [row[:5] for row in rows] == [
+        ["dense", "dense", "0.5", "10", "2"],
+        ["convolutions", "dense", "0.5", "10", "2"],
+        ["convolutions", "convolutions", "0.5", "10", "2"],
+        ["convolutions", "convolutions", "1.0", "30", "2"],
     ]
     last = ["-204.00 ± 0.00", "0.6250 ± 0.1768", "0.5000", "9", "1.5"]
-    assert all(row[3:] == last for row in rows)
+    assert all(row[5:] == last for row in rows)
 
 
 # Performance, and faults.

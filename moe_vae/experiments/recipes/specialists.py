@@ -1,5 +1,8 @@
 """Experts that draw one digit each, flat and in a hierarchy, and the ablations."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from moe_vae.experiments.recipes.router_trials import ROUTER, ROUTER_PARTS, ROUTER_STEPS
 from moe_vae.experiments.recipes.steps import Experiment, Recipe, Step
 from moe_vae.models.information_encoder import INFORMATION_PARAMS
@@ -40,6 +43,14 @@ def _wide(n_styles: int) -> Step:
     return Step("mixture-of-vaes", "information", {**_ROUTED, **layers})
 
 
+def _conv_experts(settings: Mapping[str, Any]) -> Step:
+    """Ten VAEs with convolutions behind the router with convolutions."""
+    params = {**_ROUTED, "network": "conv", **settings}
+    # The fused engine reads each image only with the experts that count for it.
+    title = ("convolutions", "convolutions")
+    return Step("mixture-of-vaes", ROUTER, params, engine="fused", title=title)
+
+
 # The steps of the specialists, by name.
 _STEPS = {
     "information": Step("information", title=("dense",)),
@@ -60,13 +71,8 @@ _STEPS = {
     # The router with convolutions, as it was chosen, and the steps that lead to it.
     **ROUTER_STEPS,
     "dense-experts": Step("mixture-of-vaes", ROUTER, _ROUTED, title=("convolutions", "dense")),
-    "conv-experts": Step(
-        "mixture-of-vaes",
-        ROUTER,
-        {**_ROUTED, "network": "conv"},
-        engine="fused",  # which reads each image with the experts that count for it
-        title=("convolutions", "convolutions"),
-    ),
+    "conv-experts": _conv_experts({}),
+    "conv-experts-std-1": _conv_experts({"decoder_std": 1.0, "epochs": 30}),
     "small-conv": _small(ROUTER_STEPS[ROUTER]),
 }
 
@@ -86,8 +92,9 @@ _EXPERIMENTS = (
     Experiment("points", "spiral", 3),
     Experiment("points-experts", "spiral", 3),
     Experiment(ROUTER, "mnist", 10),
-    Experiment("dense-experts", "mnist", 10),
-    Experiment("conv-experts", "mnist", 10),
+    Experiment("dense-experts", "mnist", 5),
+    Experiment("conv-experts", "mnist", 5),
+    Experiment("conv-experts-std-1", "mnist", 5),
     *(Experiment(step, "mnist", 5) for step in ROUTER_PARTS),
     Experiment(ROUTER, "fashion-mnist", 5),
     Experiment("small-conv", "sample", 5),

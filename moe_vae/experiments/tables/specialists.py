@@ -132,13 +132,16 @@ def router_parts_table(results: Values) -> str:
 def experts_table(results: Values) -> str:
     """The experts behind either router: bound, and drawings recognised."""
     rows = []
-    for step in ("mixture-of-vaes", "dense-experts", "conv-experts"):
-        if not (runs := _on_mnist(results, step)):
+    for name, step in RECIPES["specialists"].steps.items():
+        has_experts = len(step.title) == 2
+        if not has_experts or not (runs := _on_mnist(results, name)):
             continue
         shares = [run["evaluation"]["generation"]["share"] for run in runs]
         rows.append(
             (
-                *RECIPES["specialists"].steps[step].title,
+                *step.title,
+                runs[0]["params"]["decoder_std"],
+                runs[0]["params"]["epochs"],
                 len(runs),
                 mean_and_deviation([_bounds(run)[1] for run in runs], "{:.2f}"),
                 mean_and_deviation(shares, "{:.4f}"),
@@ -147,8 +150,9 @@ def experts_table(results: Values) -> str:
                 f"{np.median([seconds for run in runs for seconds in run['seconds']]):.1f}",
             )
         )
-    heading = ("router", "experts", "seeds", "bound, test images", "generated digits recognised")
-    return markdown_table((*heading, "least of them", "different digits", "epoch (s)"), rows)
+    heading = ("router", "experts", "`decoder_std`", "epochs", "seeds", "bound, test images")
+    drawings = ("generated digits recognised", "least of them", "different digits", "epoch (s)")
+    return markdown_table((*heading, *drawings), rows)
 
 
 def ablation_table(results: Values) -> str:
