@@ -94,7 +94,7 @@ _EXPERIMENTS = (
     Experiment(ROUTER, "mnist", 10),
     Experiment("dense-experts", "mnist", 5),
     Experiment("conv-experts", "mnist", 5),
-    Experiment("conv-experts-std-1", "mnist", 5),
+    Experiment("conv-experts-std-1", "mnist", 10),
     *(Experiment(step, "mnist", 5) for step in ROUTER_PARTS),
     Experiment(ROUTER, "fashion-mnist", 5),
     Experiment("small-conv", "sample", 5),

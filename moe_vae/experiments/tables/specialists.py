@@ -1,6 +1,6 @@
 """Specialists: experts that are digits, flat and in a hierarchy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,34 +25,38 @@ __all__ = [
 ]
 
 Values = dict[str, Any]
+Row = tuple[str, ...]
+
+# The columns of a clustering, each with its title and form.
+_CLUSTERING = {
+    "accuracy": ("clustering accuracy", "{:.4f}"),
+    "nmi": ("NMI", "{:.4f}"),
+    "ari": ("ARI", "{:.4f}"),
+    "information": ("information (nats)", "{:.3f}"),
+}
 
 
 def specialists_table(results: Values) -> str:
-    """Each seed's ten specialists: clustering, information, and how well the experts draw."""
+    """Each seed's ten specialists behind the dense router: clustering, and how well they draw."""
     columns = {
-        "accuracy": ("clustering accuracy", "{:.4f}"),
-        "nmi": ("NMI", "{:.4f}"),
-        "ari": ("ARI", "{:.4f}"),
-        "information": ("information (nats)", "{:.3f}"),
+        **_CLUSTERING,
         "share": ("generated digits recognised", "{:.4f}"),
         "n_digits": ("different digits", "{:.0f}"),
     }
     rows = list(_specialist_rows(results))
+    return _table_of_seeds(columns, [*rows, mean_row(rows, columns)])
+
+
+def _table_of_seeds(
+    columns: Mapping[str, tuple[str, str]], rows: Sequence[Values], others: Sequence[Row] = ()
+) -> str:
+    """A table with a row a seed; `columns` has each one's title and form. `others` come last."""
     filled = [
         (row["seed"], *(form.format(row[name]) for name, (_, form) in columns.items()))
-        for row in (*rows, mean_row(rows, columns))
-    ]
-    paper = results["paper"]
-    published = [
-        (
-            f"{name} ({cited(paper, entry)})",
-            f"{entry['value']:.3f}",
-            *[""] * (len(columns) - 1),
-        )
-        for name, entry in paper["mnist_clustering_elsewhere"].items()
+        for row in rows
     ]
     titles = (title for title, _ in columns.values())
-    return markdown_table(("seed", *titles), [*filled, *published])
+    return markdown_table(("seed", *titles), [*filled, *others])
 
 
 def _specialist_rows(results: Values) -> Iterator[Values]:
@@ -75,29 +79,24 @@ def _on_mnist(results: Values, step: str) -> list[Values]:
 
 
 def router_table(results: Values) -> str:
-    """Each seed of the router with convolutions, their mean and least, and the dense router."""
-    columns = {
-        "accuracy": ("clustering accuracy", "{:.4f}"),
-        "nmi": ("NMI", "{:.4f}"),
-        "ari": ("ARI", "{:.4f}"),
-        "information": ("information (nats)", "{:.3f}"),
-        "minutes": ("minutes of training steps", "{:.1f}"),
-    }
+    """Each seed of the router with convolutions, mean and least; the dense one; published ones."""
+    columns = {**_CLUSTERING, "minutes": ("minutes of training steps", "{:.1f}")}
     rows, dense = (
         [_router_row(run) for run in _on_mnist(results, step)] for step in (ROUTER, "information")
     )
     worst = min(rows, key=lambda row: row["accuracy"])
-    filled = [
-        (row["seed"], *(form.format(row[name]) for name, (_, form) in columns.items()))
-        for row in (
-            *rows,
-            mean_row(rows, columns),
-            {**worst, "seed": f"the seed with the least accuracy, {worst['seed']}"},
-            {**mean_row(dense, columns), "seed": f"dense router, mean of {len(dense)}"},
-        )
+    ours = [
+        *rows,
+        mean_row(rows, columns),
+        {**worst, "seed": f"the seed with the least accuracy, {worst['seed']}"},
+        {**mean_row(dense, columns), "seed": f"dense router, mean of {len(dense)}"},
     ]
-    titles = (title for title, _ in columns.values())
-    return markdown_table(("seed", *titles), filled)
+    paper = results["paper"]
+    published = [
+        (f"{name} ({cited(paper, entry)})", f"{entry['value']:.3f}", *[""] * (len(columns) - 1))
+        for name, entry in paper["mnist_clustering_elsewhere"].items()
+    ]
+    return _table_of_seeds(columns, ours, published)
 
 
 def _router_row(run: Values) -> Values:
