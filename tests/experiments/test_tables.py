@@ -426,6 +426,14 @@ def test_headlines_have_mean_worst_run_and_number_of_runs():
         "clustering_mnist": {
             "runs": [run("information", 0.97), run("vade", 0.9), run("dmvae", 0.95)]
         },
+        "samples": {
+            "runs": [
+                {"step": "vade", **run("vade", 0.4, "spiral")},
+                {"step": "vade", **run("vade", 0.6, "spiral")},
+                {"step": "vade-5", **run("vade", 0.1, "spiral")},
+                {"step": "vade", **run("vade", 0.1)},
+            ]
+        },
         "specialists": {
             "runs": [
                 {"step": ROUTER, **run("information", 0.98)},
@@ -450,7 +458,7 @@ def test_headlines_have_mean_worst_run_and_number_of_runs():
         ["0.9500", "0.9400", "2", "0.9000, TensorFlow 1.15, mean of 1"],
         ["0.8500", "0.8000", "2", "0.5000, TensorFlow 1.15, mean of 1"],
         ["0.7000", "0.7000", "1", "0.6000, TensorFlow 1.15, mean of 2"],
-        ["0.800", "0.600", "2", ""],
+        ["0.800", "0.600", "2", "0.500, 2 other seeds"],
         ["0.800", "0.600", "2", ""],
         ["0.750", "0.700", "2", "0.9446 (A et al.)"],
         ["0.850", "0.850", "1", "0.9486 (their code abc1234)"],

@@ -20,7 +20,7 @@ POSTS = {"01_conditional_vae.ipynb": (20, 4), "02_mixture_of_vaes.ipynb": (100, 
 MNIST = {
     **POSTS,
     "03_discrete_vae_gating.ipynb": (60, 33),
-    "04_specialists.ipynb": (12, 9),
+    "04_specialists.ipynb": (30, 10),
 }
 YOUR_OWN = "05_your_own_data.ipynb"
 N_FIGURES = {**{name: figures for name, (_, figures) in MNIST.items()}, YOUR_OWN: 7}
