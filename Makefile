@@ -92,7 +92,7 @@ results: $(READY)
 	$(BIN)/python -m moe_vae router-trials
 	$(BIN)/python -m moe_vae table2-conv --runs runs/specialists
 	$(BIN)/python -m moe_vae fashion-mnist
-	$(BIN)/python -m moe_vae times
+	$(BIN)/python -m moe_vae times --data mnist
 	$(BIN)/python -m moe_vae scaling
 	$(BIN)/python -m moe_vae bench --peers --epochs 30 \
 	  $(if $(TENSORFLOW_1),--tensorflow-1-python $(TENSORFLOW_1))
