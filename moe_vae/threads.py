@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 __all__ = ["threads_for"]
 
 # Threads that share fewer numbers than these mostly wait for each other.
@@ -18,4 +20,4 @@ def threads_for(values: Any) -> Any:
     """
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(1 if values.size < THREADED_VALUES else None)
+    return threadpool_limits(1 if np.prod(values.shape) < THREADED_VALUES else None)

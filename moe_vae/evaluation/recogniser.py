@@ -123,7 +123,7 @@ def train_recogniser(data_sets: DataSets, seed: int = 0) -> tuple[Trainer, float
       DataError: the data are points, or have no labels.
     """
     form, train = data_sets.form, data_sets.train
-    if form.are_points or form.n_classes is None:
+    if form.are_points or form.n_classes is None or train.labels is None:
         raise DataError(f"{data_sets.name}: a recogniser needs images with labels")
     build = functools.partial(build_recogniser, shape=form.shape, n_classes=form.n_classes)
     trainer = start_trainer(build, {}, seed)

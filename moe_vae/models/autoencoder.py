@@ -7,6 +7,7 @@ import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, DataError, check_points
+from moe_vae.data.chunks import value_range
 from moe_vae.data.dataset import Batch, DataSet, Shape
 from moe_vae.model import Model, Signature
 from moe_vae.nn.layers import bounded_variance, gaussian_code, reparametrise
@@ -22,7 +23,7 @@ def check_inputs(inputs: Any, n_features: int, likelihood: str) -> np.ndarray:
     """Checks that `inputs` can come from a model's decoder.
 
     Args:
-      inputs: array-like.
+      inputs: array-like, or a `StoredImages`.
       n_features: number of columns.
       likelihood: "bernoulli" asks for values in [0, 1], "gaussian" for finite ones.
 
@@ -33,12 +34,13 @@ def check_inputs(inputs: Any, n_features: int, likelihood: str) -> np.ndarray:
       DataError: wrong type, shape or values; the message says what came.
     """
     inputs = check_points(inputs, n_features)
-    low, high = inputs.min(), inputs.max()
-    if likelihood == "bernoulli" and (low < 0 or high > 1):
-        raise DataError(
-            f"inputs range from {low} to {high}: "
-            "with likelihood 'bernoulli' every value must be in [0, 1]"
-        )
+    if likelihood == "bernoulli":
+        low, high = value_range(inputs)
+        if low < 0 or high > 1:
+            raise DataError(
+                f"inputs range from {low} to {high}: "
+                "with likelihood 'bernoulli' every value must be in [0, 1]"
+            )
     return inputs
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from moe_vae.data.dataset import DataSet
 from moe_vae.params import ParameterError
-from moe_vae.training.trainer import Trainer
+from moe_vae.training.trainer import Trainer, TrainingError
 
 __all__ = ["fit_restarts"]
 
@@ -21,7 +21,8 @@ def fit_restarts(
     """Trains one model from several seeds and keeps the one with the lowest held-out loss.
 
     The loss needs no labels, so the choice does not use the score. A loss that is not a number
-    counts as infinite. Ctrl-C ends the running restart and starts no other.
+    counts as infinite. A restart that diverges has no loss (NaN) and is not kept. Ctrl-C ends the
+    running restart and starts no other.
 
     Args:
       start: function of a seed that returns a `Trainer`, ready to train.
@@ -35,6 +36,7 @@ def fit_restarts(
 
     Raises:
       ParameterError: there is no seed.
+      TrainingError: every restart diverged.
     """
     if not seeds:
         raise ParameterError("seeds is empty: it must hold at least one whole number")
@@ -46,9 +48,13 @@ def fit_restarts(
             trainer = start(seed)
             with contextlib.ExitStack() as own_session:
                 own_session.callback(trainer.session.close)
-                trainer.model.pretrain(trainer, train_set)
-                if not trainer.stopped:
-                    trainer.fit(train_set, epochs, sample=False)
+                try:
+                    trainer.model.pretrain(trainer, train_set)
+                    if not trainer.stopped:
+                        trainer.fit(train_set, epochs, sample=False)
+                except TrainingError:
+                    losses[seed] = math.nan
+                    continue
                 losses[seed] = trainer.evaluate(validation_set)["loss"]
                 # NaN compares with nothing.
                 loss = math.inf if math.isnan(losses[seed]) else losses[seed]
@@ -59,5 +65,6 @@ def fit_restarts(
             if trainer.interrupted:
                 break
         kept_session.pop_all()
-    assert kept is not None  # there is a seed
+    if kept is None:
+        raise TrainingError(f"the training diverged from each of the seeds {list(seeds)}")
     return kept, losses

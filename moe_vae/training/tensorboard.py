@@ -43,9 +43,13 @@ class TensorBoardLog:
 
     def __call__(self, trainer: Trainer, train_set: DataSet) -> None:
         """Logs the last epoch."""
-        values: dict[str, Any] = {
-            f"losses/{name}": history[-1] for name, history in trainer.history.items()
-        }
+        values: dict[str, Any] = {}
+        for name, history in trainer.history.items():
+            last: Any = history[-1]
+            if isinstance(last, list):  # the experts' shares
+                values |= {f"{name}/{number}": value for number, value in enumerate(last)}
+            else:
+                values[f"losses/{name}"] = last
         values["learning_rate"] = trainer.rate
         values |= {f"gradient_norm/{part}": n for part, n in trainer.gradient_norms.items()}
         values["seconds_an_epoch"] = trainer.seconds[-1]

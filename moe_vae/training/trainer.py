@@ -203,7 +203,7 @@ class Trainer:
             raise ParameterError(
                 f"parameter 'epochs' is {epochs}: it must be at least {done}, which are done"
             )
-        self.stopped = self.interrupted = False
+        self.stopped = self.interrupted = self.terminated = False
         if not done:
             self.model.pretrain(self, train_set)
         return self if self.stopped else self.fit(train_set, epochs - done)
@@ -246,7 +246,7 @@ class Trainer:
                 f"parameter 'batch_size' is {batch_size}: "
                 f"it must be at most the training set's {train_set.num_examples} examples"
             )
-        self.stopped = self.interrupted = False
+        self.stopped = self.interrupted = self.terminated = False
         try:
             with EpochBar(self.epochs_done[phase], epochs, self.shows_progress) as bar:
                 for _ in range(epochs):
@@ -317,7 +317,7 @@ class Trainer:
         return {part: float(norm) for part, norm in norms.items()}
 
     def _run(self, fetches: Any, feed: Mapping[Tensor, Any]) -> Any:
-        """Runs the graph with noise that follows from the seed and the number of earlier runs."""
+        """Runs the graph with noise that follows from the seed and the number of earlier calls."""
         key = key_value(self._seed, self._draws)
         self._draws += 1
         return self.session.run(fetches, {self._noise_key: key, **feed})

@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 
 from moe_vae import DataSet, DataSets
 from moe_vae.compat import tf
-from moe_vae.data.checks import IMAGE_SHAPE
+from moe_vae.data.checks import IMAGE_SHAPE, DataError
 from moe_vae.data.dataset import Batch
 from moe_vae.evaluation.conditional_vae import score_conditional_vae, score_generation
 from moe_vae.evaluation.recogniser import RECOGNISER_PARAMS, build_recogniser, train_recogniser
@@ -137,3 +137,10 @@ def test_a_classifier_is_scored_by_its_share_of_right_digits():
     data_set = DataSet(points, digits, shape=(2,))
     scores = score_conditional_vae(of(Drawer()), data_set)
     assert scores == {"accuracy": pytest.approx(0.8), "losses": {"loss": 1.5}}
+
+
+def test_training_images_without_labels_are_refused():
+    labelled = bars(20, 0)
+    parts = DataSet(labelled.images), labelled, labelled
+    with pytest.raises(DataError, match="a recogniser needs images with labels"):
+        train_recogniser(DataSets(*parts, "bars"))

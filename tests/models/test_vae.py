@@ -8,6 +8,7 @@ from scipy.special import expit, logsumexp
 from moe_vae.data.checks import DataError
 from moe_vae.data.dataset import DataSet
 from moe_vae.data.spiral import make_spiral
+from moe_vae.data.stored import StoredImages
 from moe_vae.model import ModelError
 from moe_vae.models.dmvae import build_dmvae
 from moe_vae.models.vade import build_vade
@@ -196,3 +197,18 @@ def test_vade_can_begin_with_a_plain_vae(trained, data, tmp_path):
     assert {name.split("/")[1] for name in taken} == {"encode", "decode"}
     ours, theirs = (t.model.mean_codes(t.session, data.images) for t in (vade, trained))
     np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_images_that_are_stored_as_bytes_give_the_same_training(name):
+    pixels = np.random.default_rng(6).integers(0, 256, [60, 5, 4], np.uint8)
+    stored = StoredImages(pixels)
+    codes, losses = [], []
+    for images in (stored, stored[:]):
+        trainer = start(name, (5, 4), likelihood="bernoulli", epochs=2, pretrain_epochs=1)
+        data = DataSet(images, shape=(5, 4))
+        trainer.fit_to_the_end(data)
+        losses.append(trainer.evaluate(data))
+        codes.append(trainer.model.mean_codes(trainer.session, images))
+    assert losses[0] == losses[1]
+    np.testing.assert_array_equal(*codes)

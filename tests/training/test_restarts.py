@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from moe_vae.training import fit_restarts
+from moe_vae.training.trainer import TrainingError
 
 
 class Session:
@@ -16,10 +17,17 @@ class Session:
 
 
 def starting(losses):
-    """A function that starts a trainer with the next of these held-out losses; None fails."""
+    """A function that starts a trainer with the next of these held-out losses.
+
+    None fails, and "diverges" fails in training.
+    """
     trainers = []
 
     def start(seed):
+        def fit(*_, **__):
+            if losses[seed] == "diverges":
+                raise TrainingError("the loss is not finite")
+
         def evaluate(data_set):
             if losses[seed] is None:
                 raise ValueError("the disk is full")
@@ -31,7 +39,7 @@ def starting(losses):
                 session=Session(),
                 stopped=False,
                 interrupted=False,
-                fit=lambda *_, **__: None,
+                fit=fit,
                 evaluate=evaluate,
             )
         )
@@ -63,3 +71,18 @@ def test_a_restart_that_fails_leaves_no_session_open():
     with pytest.raises(ValueError, match="the disk is full"):
         fit_restarts(start, None, None, range(3))
     assert [trainer.session.closed for trainer in trainers] == [True] * 3
+
+
+def test_a_restart_that_diverges_is_passed_over():
+    start, trainers = starting(["diverges", 5.0, "diverges"])
+    kept, found = fit_restarts(start, None, None, range(3))
+    assert kept is trainers[1]
+    assert list(found.values()) == pytest.approx([math.nan, 5.0, math.nan], nan_ok=True)
+    assert [trainer.session.closed for trainer in trainers] == [True, False, True]
+
+
+def test_if_every_restart_diverges_it_is_said():
+    start, trainers = starting(["diverges"] * 2)
+    with pytest.raises(TrainingError, match=r"diverged from each of the seeds \[0, 1\]"):
+        fit_restarts(start, None, None, range(2))
+    assert [trainer.session.closed for trainer in trainers] == [True] * 2

@@ -8,6 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from moe_vae import DataSet, Trainer, build_mixture_of_vaes
 from moe_vae.compat import tf
+from moe_vae.evaluation.specialists import share_listener
 from moe_vae.nn.noise import key_value, noise_key
 from moe_vae.training.tensorboard import TensorBoardLog, _picture
 from moe_vae.training.trainer import start_trainer
@@ -114,3 +115,16 @@ def test_a_run_taken_up_again_hides_what_it_does_again(logged, tmp_path):
             log(trainer, DataSet(np.zeros([1, 784], np.float32)))
     events = EventAccumulator(os.fspath(tmp_path), SIZES).Reload()
     assert curve(events, "seconds_an_epoch") == [(1, 1), (2, 2), (3, 23)]
+
+
+def test_the_experts_shares_are_a_curve_each(tmp_path):
+    trainer = start_trainer(build_mixture_of_vaes, {**PARAMS, "n_experts": 2}, 0)
+    random = np.random.default_rng(0)
+    data = DataSet(random.random([100, 784], np.float32), random.integers(0, 10, 100))
+    log = TensorBoardLog(tmp_path, trainer)
+    trainer.listeners += [share_listener(data), log]
+    trainer.fit(data, 1)
+    log.close()
+    written = EventAccumulator(os.fspath(tmp_path), SIZES).Reload()
+    shares = [curve(written, f"shares/{expert}") for expert in range(2)]
+    assert shares == [[(1, np.float32(share))] for share in trainer.history["shares"][0]]
