@@ -3,11 +3,12 @@
 A model is a `moe_vae.model.Model`; that module says what the loop asks of it.
 """
 
+import contextlib
 import math
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -458,9 +459,11 @@ class Trainer:
         Raises:
           DataError: there is no checkpoint.
           ParameterError: the checkpoint has none of them, or one in another shape.
+          CheckpointError: it cannot be read.
         """
         existing(f"{os.fspath(path)}.index", DataError, folders=False)
-        reader = tf.train.load_checkpoint(os.fspath(path))
+        with _reading(path):
+            reader = tf.train.load_checkpoint(os.fspath(path))
         names = reader.get_variable_to_shape_map()
         found: dict[str, list[str]] = {}
         for name in names:
@@ -481,12 +484,15 @@ class Trainer:
                 f"{shown(sorted(names))}"
             )
         for variable, source in taken.items():
-            value = reader.get_tensor(source)
-            if value.shape != tuple(variable.shape.as_list()):
+            if names[source] != variable.shape.as_list():
                 raise ParameterError(
-                    f"{path} has {variable.op.name} with shape {list(value.shape)}: "
-                    f"in this model it is {variable.shape.as_list()}"
+                    f"{path} has {source} with shape {names[source]}: "
+                    f"in this model {variable.op.name} has {variable.shape.as_list()}"
                 )
+        # All values are read before the first is loaded, so that a damaged file changes nothing.
+        with _reading(path):
+            values = {variable: reader.get_tensor(source) for variable, source in taken.items()}
+        for variable, value in values.items():
             variable.load(value, self.session)
         return [variable.op.name for variable in taken]
 
@@ -546,6 +552,16 @@ def _check_memory(graph: Any) -> None:
             f"{needed / 2**30:.1f} GiB with their gradients: this computer has "
             f"{memory / 2**30:.1f} GiB; make the layers smaller"
         )
+
+
+@contextlib.contextmanager
+def _reading(path: "os.PathLike[str] | str") -> Iterator[None]:
+    """A context that turns TensorFlow's errors about a checkpoint into `CheckpointError`."""
+    # An IndexError says that a file is too short.
+    try:
+        yield
+    except (tf.errors.OpError, ValueError, IndexError) as error:
+        raise CheckpointError(f"{path} cannot be read ({reason_of(error)})") from error
 
 
 def _without_scope(name: str) -> str:

@@ -27,6 +27,7 @@ from moe_vae.nn.mutual_information import (
 from moe_vae.nn.noise import key_value, noise_key
 from moe_vae.nn.views import GRID, affine_view, elastic_view
 from moe_vae.params import ParameterError
+from moe_vae.training.state import CheckpointError
 from moe_vae.training.trainer import start_trainer
 
 SMALL = {
@@ -365,11 +366,24 @@ def test_dmvae_begins_with_its_clusters(tmp_path):
     )
 
 
-def test_beginning_with_another_shape_is_refused(tmp_path):
+def test_beginning_with_another_shape_is_refused_and_changes_nothing(tmp_path):
     start().save(tmp_path / "model.ckpt")
     wider = start(cluster_encoder_layers=[17])
-    with pytest.raises(ParameterError, match=r"shape \[36, 16\]: in this model it is \[36, 17\]"):
+    before = wider.variables()
+    message = r"dense/kernel with shape \[36, 16\]: in this model .*dense/kernel has \[36, 17\]"
+    with pytest.raises(ParameterError, match=message):
         wider.begin_with(tmp_path / "model.ckpt")
+    for name, value in wider.variables().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_beginning_with_a_damaged_checkpoint_is_refused(tmp_path):
+    trainer = start()
+    trainer.save(tmp_path / "model.ckpt")
+    (values,) = tmp_path.glob("model.ckpt.data*")
+    values.write_bytes(values.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=r"model\.ckpt cannot be read"):
+        trainer.begin_with(tmp_path / "model.ckpt")
 
 
 @pytest.mark.parametrize("regroup", [True, False])
