@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import check_codes
+from moe_vae.data.checks import check_codes, check_columns, check_unit_range
 from moe_vae.data.dataset import Batch, DataSet
 from moe_vae.schedules import Schedule
 
@@ -63,12 +63,16 @@ def builds_model(build: Callable[P, M]) -> Callable[P, M]:
 _BUILT: "weakref.WeakKeyDictionary[Any, str]" = weakref.WeakKeyDictionary()
 
 
-def _with_checked_codes(generate: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+def _with_checked_arguments(generate: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     @functools.wraps(generate)
     def checked(model: "Model", session: Session, z: Any, column: Any) -> np.ndarray:
         z_dim = getattr(model, "params", {}).get("z_dim")
+        n_codes = None
         if z_dim is not None and not isinstance(z, numbers.Integral):  # how many to draw
             check_codes(z, z_dim)
+            n_codes = len(z)
+        # Only a conditional VAE draws each code as another digit.
+        check_columns(model.column, column, n_codes if model.column == "digit" else None)
         return generate(model, session, z, column)
 
     return checked
@@ -107,10 +111,10 @@ class Model(abc.ABC):
     """
 
     def __init_subclass__(cls, **settings: Any) -> None:
-        """Checks the codes that any model's `generate` is given, before they reach its graph."""
+        """Checks what any model's `generate` is given, before it reaches the graph."""
         super().__init_subclass__(**settings)
         if "generate" in vars(cls):
-            cls.generate = _with_checked_codes(vars(cls)["generate"])  # type: ignore[method-assign]
+            cls.generate = _with_checked_arguments(vars(cls)["generate"])  # type: ignore[method-assign]
 
     params: dict[str, Any]
     loss: Tensor
@@ -173,6 +177,18 @@ class Model(abc.ABC):
         del phase, epoch
         return {}
 
+    def check_training_set(self, train_set: DataSet) -> None:
+        """Checks once what `feed` does not check again in every batch.
+
+        By default that is the range of the values: a decoder whose `output_activation` is
+        "sigmoid" can draw nothing outside [0, 1].
+
+        Raises:
+          DataError: a value is outside it.
+        """
+        if self.params.get("output_activation") == "sigmoid":
+            check_unit_range("images", train_set.images, "output_activation 'sigmoid'")
+
     def pretrain(self, trainer: "Trainer", train_set: DataSet) -> None:  # noqa: B027, a default
         """Does what comes before the phase "loss": by default nothing.
 
@@ -231,6 +247,7 @@ class Model(abc.ABC):
           Float array [n, n_features].
 
         Raises:
+          DataError: `z` or `column` has another kind or shape.
           ModelError: the model draws nothing.
         """
         raise ModelError(f"{type(self).__name__} has no decoder and draws nothing")

@@ -1,5 +1,7 @@
 """Bad input through Python: each case raises an error that names what came and what is allowed."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,9 @@ from moe_vae import (
     ModelError,
     ParameterError,
     Trainer,
+    build_conditional_vae,
     build_mixture_of_vaes,
+    build_vade,
     build_vae,
     set_seeds,
     start_trainer,
@@ -71,6 +75,53 @@ def test_codes_are_finite_numbers_of_the_models_size(trainer, case):
     codes, message = CODES[case]
     with pytest.raises(DataError, match=message):
         trainer.model.generate(trainer.session, codes, 0)
+
+
+COLUMNS = {
+    "half": (0.5, "cluster has dtype float64: it must be a whole number"),
+    "text": ("one", "cluster has dtype <U3: it must be a whole number"),
+    "none": (None, "cluster has dtype object"),
+    "several": ([0, 0], r"cluster has shape \[2\]: it must be a single number"),
+}
+
+
+@pytest.mark.parametrize("case", COLUMNS)
+def test_columns_are_single_whole_numbers(case):
+    column, message = COLUMNS[case]
+    small = {"n_clusters": 2, "z_dim": 2, "encoder_layers": [4], "decoder_layers": [4]}
+    trainer = start_trainer(functools.partial(build_vade, shape=(3,)), small, seed=0)
+    with pytest.raises(DataError, match=message):
+        trainer.model.generate(trainer.session, np.zeros([2, 2]), column)
+
+
+def test_a_conditional_vae_takes_a_digit_for_each_code():
+    trainer = start_trainer(build_conditional_vae, {"z_dim": 2}, seed=0)
+    drawn = trainer.model.generate(trainer.session, np.zeros([2, 2]), [3, 4])
+    assert drawn.shape == (2, 784)
+    for digits in ([3], [3, 4, 5], [[3], [4]]):
+        with pytest.raises(DataError, match=r"digit has shape .*: it must be \[2\] or a single"):
+            trainer.model.generate(trainer.session, np.zeros([2, 2]), digits)
+
+
+@pytest.mark.parametrize("build", [build_conditional_vae, build_mixture_of_vaes])
+def test_a_sigmoid_is_not_trained_on_values_outside_its_range(build):
+    points = np.linspace(-1, 1, 60, dtype=np.float32).reshape(20, 3)
+    labels = np.arange(20) % 10
+    data = DataSet(points, labels, shape=(3,))
+    small = {"batch_size": 5, "encoder_layers": [4], "decoder_layers": [4], "z_dim": 2}
+    trainer = start_trainer(functools.partial(build, shape=(3,)), small, seed=0)
+    message = "images range from -1.0 to 1.0: with output_activation 'sigmoid' every value must be"
+    with pytest.raises(DataError, match=message):
+        trainer.fit(data, epochs=1)
+
+
+def test_a_schedule_that_is_over_trains_no_further():
+    small = {**SMALL, "epochs": 2}
+    trainer = start_trainer(build_vae, small, seed=0, schedule="cosine")
+    trainer.shows_progress = False
+    trainer.fit(DATA)
+    with pytest.raises(ParameterError, match="epochs is 1, and 2 are done: the learning rate"):
+        trainer.fit(DATA, epochs=1)
 
 
 def test_paths_that_are_not_there_are_refused(trainer, tmp_path):

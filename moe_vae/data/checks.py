@@ -16,11 +16,13 @@ __all__ = [
     "DataError",
     "as_images",
     "check_codes",
+    "check_columns",
     "check_examples",
     "check_images",
     "check_labels",
     "check_points",
     "check_targets",
+    "check_unit_range",
     "square_side",
 ]
 
@@ -160,6 +162,24 @@ def check_targets(targets: ArrayLike, n_examples: int, n_outputs: int | None = N
     return targets
 
 
+def check_unit_range(name: str, values: ArrayLike, setting: str) -> None:
+    """Checks that finite `values` are in [0, 1], as a model with a certain setting needs them.
+
+    Args:
+      name: what the values are, for the message.
+      values: array, or a `StoredImages`.
+      setting: the parameter and its value, for the message.
+
+    Raises:
+      DataError: a value is below 0 or above 1.
+    """
+    low, high = value_range(_array(name, values))
+    if low < 0 or high > 1:
+        raise DataError(
+            f"{name} range from {low} to {high}: with {setting} every value must be in [0, 1]"
+        )
+
+
 def check_codes(codes: ArrayLike, z_dim: int) -> None:
     """Checks that `codes` are numbers [n, z_dim], all finite.
 
@@ -173,6 +193,25 @@ def check_codes(codes: ArrayLike, z_dim: int) -> None:
         raise DataError(f"codes have shape {list(values.shape)}: it must be [n, {z_dim}]")
     if not np.isfinite(values).all():
         raise DataError("codes hold NaN or infinite values: every value must be finite")
+
+
+def check_columns(name: str, columns: ArrayLike, n_codes: int | None) -> None:
+    """Checks that `columns` are whole numbers: one for all codes, or one for each.
+
+    Args:
+      name: what they count, such as "digit" or "expert", for the message.
+      columns: the numbers.
+      n_codes: number of codes; None where there can only be one for all.
+
+    Raises:
+      DataError: the kind or the shape is wrong.
+    """
+    values = _array(name, columns)
+    if values.dtype.kind not in "iu":
+        raise DataError(f"{name} has dtype {values.dtype}: it must be a whole number")
+    if values.shape not in ((), (n_codes,)):
+        allowed = "a single number" if n_codes is None else f"[{n_codes}] or a single number"
+        raise DataError(f"{name} has shape {list(values.shape)}: it must be {allowed}")
 
 
 def as_images(pixels: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.evaluation.drawings import draw_codes
 from moe_vae.evaluation.packed import pack_array, pack_pictures
-from moe_vae.evaluation.recogniser import N_READ
+from moe_vae.evaluation.recogniser import N_READ, read_drawings
 from moe_vae.evaluation.vae import measure_decodings
 from moe_vae.posts.conditional_vae import ConditionalVAE
 from moe_vae.training.trainer import Trainer
@@ -60,7 +60,7 @@ def score_generation(trainer: Trainer, recogniser: Trainer, seed: int = 0) -> di
     digits = np.repeat(np.arange(model.n_columns), N_READ)
     z = np.random.default_rng(seed).standard_normal([len(digits), model.params["z_dim"]])
     drawn = model.generate(trainer.session, z, digits)
-    right = recogniser.model.predict(recogniser.session, drawn) == digits
+    right = read_drawings(recogniser, drawn) == digits
     by_digit = right.reshape(model.n_columns, N_READ).mean(axis=1)
     return {"share": float(right.mean()), "share_by_digit": by_digit.tolist()}
 

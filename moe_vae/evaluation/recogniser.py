@@ -18,7 +18,14 @@ from moe_vae.nn.sessions import run_in_chunks
 from moe_vae.params import check_params
 from moe_vae.training.trainer import Trainer, start_trainer
 
-__all__ = ["N_READ", "RECOGNISER_PARAMS", "Recogniser", "build_recogniser", "train_recogniser"]
+__all__ = [
+    "N_READ",
+    "RECOGNISER_PARAMS",
+    "Recogniser",
+    "build_recogniser",
+    "read_drawings",
+    "train_recogniser",
+]
 
 RECOGNISER_PARAMS = {
     "epochs": 5,
@@ -107,6 +114,19 @@ def build_recogniser(params: Mapping[str, Any], shape: Shape, n_classes: int) ->
     images = tf.placeholder(tf.float32, [None, math.prod(shape)], name="images")
     digits = tf.placeholder(tf.int32, [None], name="digits")
     return Recogniser(params, images, digits, shape, n_classes)
+
+
+def read_drawings(recogniser: Trainer, drawn: np.ndarray) -> np.ndarray:
+    """Returns the digit that each drawing is read as, whole-number array [n].
+
+    A decoder with a linear output can draw values outside [0, 1]. They count as 0 or 1, which is
+    how figures show them.
+
+    Args:
+      recogniser: a `Recogniser`'s `Trainer`.
+      drawn: float array [n, n_features], what a model's `generate` returns.
+    """
+    return recogniser.model.predict(recogniser.session, np.clip(drawn, 0, 1))
 
 
 def train_recogniser(data_sets: DataSets, seed: int = 0) -> tuple[Trainer, float]:

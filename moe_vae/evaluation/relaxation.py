@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from moe_vae.compat import Session, Tensor, tf
+from moe_vae.compat import Tensor, tf
 from moe_vae.data.dataset import DataSet, DataSets, Shape
 from moe_vae.models.dmvae import build_dmvae
 from moe_vae.nn.noise import key_value, noise_key
@@ -23,9 +23,6 @@ N_DRAWS = 100
 
 # The parts of the network whose gradients are measured, by the scope of their variables.
 _PARTS = {"cluster encoder": "encode_cluster", "encoder": "encode"}
-
-# A loss, the gradient of each part as one vector, the temperature and the noise's key.
-_Graph = tuple[Session, Any, Tensor, Tensor, dict[Tensor, Any]]
 
 
 def measure_relaxation(

@@ -10,7 +10,7 @@ from moe_vae.data.dataset import DataSet, DataSets
 from moe_vae.evaluation.clustering import accuracy_listener
 from moe_vae.evaluation.drawings import draw_codes
 from moe_vae.evaluation.metrics import match_clusters
-from moe_vae.evaluation.recogniser import N_READ
+from moe_vae.evaluation.recogniser import N_READ, read_drawings
 from moe_vae.training.trainer import Trainer
 
 __all__ = ["measure_experts", "score_specialists", "share_listener"]
@@ -43,7 +43,7 @@ def score_specialists(
     for expert in experts:
         z = random.standard_normal([N_READ, model.params["z_dim"]])
         drawn = model.generate(trainer.session, z, expert)
-        read = recogniser.model.predict(recogniser.session, drawn)
+        read = read_drawings(recogniser, drawn)
         digit = matched.get(expert)
         shares.append(None if digit is None else float((read == digit).mean()))
         most_drawn.add(int(np.bincount(read).argmax()))

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from moe_vae.compat import Session, Tensor, tf
-from moe_vae.data.checks import IMAGE_SHAPE, DataError, check_points
-from moe_vae.data.chunks import value_range
+from moe_vae.data.checks import IMAGE_SHAPE, check_points, check_unit_range
 from moe_vae.data.dataset import Batch, DataSet, Shape
 from moe_vae.model import Model, Signature
 from moe_vae.nn.layers import bounded_variance, gaussian_code, reparametrise
@@ -35,12 +34,7 @@ def check_inputs(inputs: Any, n_features: int, likelihood: str) -> np.ndarray:
     """
     inputs = check_points(inputs, n_features)
     if likelihood == "bernoulli":
-        low, high = value_range(inputs)
-        if low < 0 or high > 1:
-            raise DataError(
-                f"inputs range from {low} to {high}: "
-                "with likelihood 'bernoulli' every value must be in [0, 1]"
-            )
+        check_unit_range("inputs", inputs, "likelihood 'bernoulli'")
     return inputs
 
 

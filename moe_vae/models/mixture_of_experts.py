@@ -8,6 +8,7 @@ import numpy as np
 from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE, DataError, check_labels, check_targets
 from moe_vae.data.dataset import Batch, DataSet, Form, Shape
+from moe_vae.files import shown
 from moe_vae.model import Model, ModelError, Signature, builds_model
 from moe_vae.models.clustering_vae import ClusteringVAE
 from moe_vae.models.experts import TASKS, RegressionExperts
@@ -400,9 +401,15 @@ def build_mixture_of_experts(
       A `MixtureOfExperts`.
 
     Raises:
-      ParameterError: the gate or a parameter is unknown, or a parameter is impossible.
+      ParameterError: the gate or a parameter is unknown, a parameter is impossible, or `params` has
+        another gate.
     """
     gate = gate or params.get("gate", "dmvae")
+    if params.get("gate", gate) != gate:
+        raise ParameterError(
+            f"parameter 'gate' is {shown(params['gate'])}, and the argument gate is {gate!r}: they "
+            "must be the same"
+        )
     params = check_params({**params, "gate": gate}, mixture_of_experts_params(gate))
     entry = GATES[gate]
     inputs = tf.placeholder(tf.float32, [None, Form(shape).n_features], name="inputs")

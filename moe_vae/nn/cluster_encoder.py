@@ -8,6 +8,7 @@ from moe_vae.compat import Session, Tensor, tf
 from moe_vae.data.checks import IMAGE_SHAPE
 from moe_vae.data.dataset import Shape
 from moe_vae.nn.networks import encoder_layers
+from moe_vae.params import ParameterError
 
 __all__ = ["CLOSED", "ClusterEncoder"]
 
@@ -32,6 +33,9 @@ class ClusterEncoder:
         `input_std`, by which the inputs are divided.
       n_clusters: number of clusters.
       shape: (height, width) of the images, or (n_features,) of points.
+
+    Raises:
+      ParameterError: there are fewer outputs than clusters, so that a cluster would have none.
     """
 
     def __init__(self, params: dict[str, Any], n_clusters: int, shape: Shape = IMAGE_SHAPE) -> None:
@@ -40,6 +44,11 @@ class ClusterEncoder:
         self.shape = shape
         self.groups: Tensor = None
         if n_over := params["n_over_clusters"]:
+            if n_over < n_clusters:
+                raise ParameterError(
+                    f"parameter 'n_over_clusters' is {n_over}: it must be 0, or at least "
+                    f"the number of clusters, {n_clusters}"
+                )
             with tf.variable_scope("groups"):
                 evenly = np.eye(n_clusters)[np.arange(n_over) % n_clusters]
                 self.groups = tf.get_variable(

@@ -229,9 +229,10 @@ class Trainer:
           The trainer itself.
 
         Raises:
-          DataError: `train_set` is no `DataSet`.
-          ParameterError: the training set is smaller than a batch, there is no such phase, or
-            `epochs` is no whole number of at least 0.
+          DataError: `train_set` is no `DataSet`, or the model cannot be trained on its values.
+          ParameterError: the training set is smaller than a batch, there is no such phase,
+            `epochs` is no whole number of at least 0, or the learning rate's schedule is over
+            before the last epoch.
           TrainingError: a loss over the training set is infinite or not a number.
         """
         if phase not in self.train_steps:
@@ -247,6 +248,8 @@ class Trainer:
                 f"parameter 'batch_size' is {batch_size}: "
                 f"it must be at most the training set's {train_set.num_examples} examples"
             )
+        self._check_rate(phase, epochs)
+        self.model.check_training_set(train_set)
         self.stopped = self.interrupted = self.terminated = False
         try:
             with EpochBar(self.epochs_done[phase], epochs, self.shows_progress) as bar:
@@ -333,6 +336,19 @@ class Trainer:
         if phase == "loss" and self.schedule is not None:
             schedule = Schedule(self.schedule, self.model.params["epochs"])
         return schedule.factor(epoch) * self.model.params["learning_rate"]
+
+    def _check_rate(self, phase: str, epochs: int) -> None:
+        """Raises ParameterError if the last of the next epochs has a rate of 0 and teaches nothing.
+
+        A cosine reaches 0 after its last epoch.
+        """
+        done = self.epochs_done[phase]
+        if epochs and self._rate(phase, done + epochs - 1) == 0:
+            raise ParameterError(
+                f"epochs is {epochs}, and {done} are done: the learning rate of phase {phase!r} "
+                "falls to 0 before the last of them; it must be fewer epochs, or the schedule "
+                "'constant'"
+            )
 
     def _scheduled(self, phase: str, epoch: int) -> dict[Tensor, Any]:
         """Returns what is fed in the steps of an epoch beside the batch."""
@@ -421,10 +437,8 @@ class Trainer:
           CheckpointError: it cannot be read, or a variable is missing or has another shape.
         """
         existing(f"{os.fspath(path)}.index", DataError, folders=False)
-        try:
+        with _reading(path):
             self._saver.restore(self.session, os.fspath(path))
-        except (tf.errors.OpError, ValueError) as error:
-            raise CheckpointError(f"{path} cannot be restored ({reason_of(error)})") from error
 
     def variables(self) -> dict[str, np.ndarray]:
         """Returns the values of the model's own variables, without Adam's, by name."""
@@ -543,12 +557,15 @@ class Trainer:
 def _check_memory(graph: Any) -> None:
     """Raises ParameterError if a graph's variables, and their gradients, exceed the memory."""
     with graph.as_default():
-        elements = [v.shape.num_elements() or 0 for v in tf.global_variables()]
-    needed = 2 * BYTES_OF_A_NUMBER * sum(elements)
+        held, trained = (
+            sum(variable.shape.num_elements() or 0 for variable in variables)
+            for variables in (tf.global_variables(), tf.trainable_variables())
+        )
+    needed = BYTES_OF_A_NUMBER * (held + trained)  # a gradient for each trained number
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise ParameterError(
-            f"the model's {sum(elements):,} numbers, Adam's included, would take "
+            f"the model's {held:,} numbers, Adam's included, would take "
             f"{needed / 2**30:.1f} GiB with their gradients: this computer has "
             f"{memory / 2**30:.1f} GiB; make the layers smaller"
         )
@@ -561,7 +578,7 @@ def _reading(path: "os.PathLike[str] | str") -> Iterator[None]:
     try:
         yield
     except (tf.errors.OpError, ValueError, IndexError) as error:
-        raise CheckpointError(f"{path} cannot be read ({reason_of(error)})") from error
+        raise CheckpointError(f"{path} cannot be restored ({reason_of(error)})") from error
 
 
 def _without_scope(name: str) -> str:

@@ -1,5 +1,6 @@
 """The judge of drawings, and the scores that it gives, against counts by hand."""
 
+import functools
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,8 +12,14 @@ from moe_vae.compat import tf
 from moe_vae.data.checks import IMAGE_SHAPE, DataError
 from moe_vae.data.dataset import Batch
 from moe_vae.evaluation.conditional_vae import score_conditional_vae, score_generation
-from moe_vae.evaluation.recogniser import RECOGNISER_PARAMS, build_recogniser, train_recogniser
+from moe_vae.evaluation.recogniser import (
+    RECOGNISER_PARAMS,
+    build_recogniser,
+    read_drawings,
+    train_recogniser,
+)
 from moe_vae.evaluation.specialists import score_specialists
+from moe_vae.training.trainer import start_trainer
 
 
 def bars(n_examples, seed):
@@ -47,6 +54,18 @@ def test_the_loss_is_the_mean_cross_entropy():
     assert loss == pytest.approx(by_hand.mean(), rel=1e-5)
 
 
+def test_drawings_beyond_black_and_white_count_as_these():
+    random = np.random.default_rng(0)
+    drawn = random.normal(0.5, 1, [50, 784]).astype(np.float32)
+    build = functools.partial(build_recogniser, shape=IMAGE_SHAPE, n_classes=10)
+    trainer = start_trainer(build, {}, 0)
+    with trainer.session:
+        read = read_drawings(trainer, drawn)
+        shown = trainer.model.predict(trainer.session, drawn.clip(0, 1))
+    np.testing.assert_array_equal(read, shown)
+    assert len(set(read)) > 1
+
+
 def test_a_trained_recogniser_comes_with_its_share_of_right_answers(monkeypatch):
     monkeypatch.setitem(RECOGNISER_PARAMS, "epochs", 2)
     train, test = bars(1500, 1), bars(150, 2)
@@ -71,7 +90,7 @@ class Drawer:
 
     def generate(self, session, z, column):
         self.codes.append(z)
-        return np.stack([np.broadcast_to(column, len(z)), np.arange(len(z)) % 200], axis=1)
+        return np.stack([np.broadcast_to(column, len(z)), np.arange(len(z)) % 200], axis=1) / 200
 
     def predict(self, session, inputs):
         return inputs[:, 0].astype(int)
@@ -81,7 +100,7 @@ class Reader:
     """Reads a drawing of column c as c, but the first 20 c of 200 as 3."""
 
     def predict(self, session, inputs):
-        column, number = inputs.T
+        column, number = (200 * inputs.T).round().astype(int)
         return np.where(number < 20 * column, 3, column)
 
 
@@ -124,7 +143,7 @@ def test_an_expert_without_a_digit_counts_in_no_mean():
 def test_two_experts_that_draw_one_digit_count_once():
     class Same:
         def predict(self, session, inputs):
-            return np.maximum(inputs[:, 0], 1).astype(int)
+            return np.maximum(200 * inputs[:, 0], 1).round().astype(int)
 
     scores = score_specialists(of(Drawer()), of(Same()), np.eye(4, dtype=int))
     assert scores["share_by_expert"] == [0, 1, 1, 1]

@@ -207,6 +207,11 @@ def test_schedule_reaches_the_training_steps(data):
     assert np.abs(means[2] - means[1]).max() > 1e-3
 
 
+def test_fewer_outputs_than_clusters_are_refused():
+    with tf.Graph().as_default(), pytest.raises(ParameterError, match="'n_over_clusters' is 4: it"):
+        build_dmvae({"n_clusters": 5, "n_over_clusters": 4})
+
+
 @pytest.mark.parametrize("groups", [{}, {"n_over_clusters": 6, "normalise": True}])
 def test_a_held_cluster_encoder_stays_as_it_is_while_the_rest_learns(data, groups):
     trainer = start({"held_epochs": 1, **groups})

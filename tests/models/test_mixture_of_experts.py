@@ -399,3 +399,9 @@ def test_em_is_for_regressions():
     params = {"gate": "softmax", "task": "classification", "n_outputs": 3, "expert_em_steps": 1}
     with tf.Graph().as_default(), pytest.raises(ParameterError, match="'expert_em_steps' is 1"):
         build_mixture_of_experts(params)
+
+
+def test_a_gate_that_is_named_twice_is_one_gate():
+    message = "'gate' is 'softmax', and the argument gate is 'dmvae': they must be the same"
+    with tf.Graph().as_default(), pytest.raises(ParameterError, match=message):
+        build_mixture_of_experts({"gate": "softmax"}, "dmvae")
