@@ -107,6 +107,7 @@ class Model(abc.ABC):
       answer: what `predict` returns the number of, the same or "class"; "value" for a regression,
         and "code" for a VAE without clusters.
       n_styles: number of VAEs of an expert.
+      mixes_examples: whether the losses of a batch depend on which examples are in it together.
       trainer_class: the class of the `Trainer` that an engine needs; None means `Trainer`.
     """
 
@@ -124,6 +125,7 @@ class Model(abc.ABC):
     draws: bool = False
     answer: str = "cluster"
     n_styles: int = 1
+    mixes_examples: bool = False
     trainer_class: "type[Trainer] | None" = None
 
     # Training.

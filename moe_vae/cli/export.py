@@ -87,8 +87,13 @@ def run(arguments: argparse.Namespace) -> None:
             "n_changed": changed,
             "n_examples": len(images),
         },
-        f"{content.model} is in {path}, in half precision, which changes {changed:,} of "
-        f"{len(images):,} answers on the test set ({data_sets.name}).",
+        f"{content.model} is in {path}, in half precision"
+        + (
+            "."
+            if changed is None
+            else f", which changes {changed:,} of {len(images):,} answers on the test set "
+            f"({data_sets.name})."
+        ),
     )
 
 

@@ -189,8 +189,10 @@ def check_codes(codes: ArrayLike, z_dim: int) -> None:
     values = _array("codes", codes)
     if values.dtype.kind not in "iuf":
         raise DataError(f"codes have dtype {values.dtype}: they must be numbers")
-    if values.ndim != 2 or values.shape[1] != z_dim:
-        raise DataError(f"codes have shape {list(values.shape)}: it must be [n, {z_dim}]")
+    if values.ndim != 2 or values.shape[1] != z_dim or not len(values):
+        raise DataError(
+            f"codes have shape {list(values.shape)}: it must be [n, {z_dim}] with n >= 1"
+        )
     if not np.isfinite(values).all():
         raise DataError("codes hold NaN or infinite values: every value must be finite")
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from moe_vae.data.dataset import DataSet, DataSets, Form, Shape
 from moe_vae.estimators.inputs import check_image_shape, check_range
 from moe_vae.experiments.registry import MODELS, builder, default_params
-from moe_vae.experiments.sources import prepare_data
+from moe_vae.experiments.sources import SHUFFLE_SEED, prepare_data
 from moe_vae.interrupts import Terminated
 from moe_vae.model import Model
 from moe_vae.models.mixture_of_experts import MixtureOfExperts
@@ -151,6 +151,9 @@ class ModelEstimator(BaseEstimator):
             self._learn_scale(X, targets)
         scaled_targets = None if targets is None else self._scaled_targets(targets)
         data = DataSet(self._scaled(X), labels, scaled_targets, self.shape_)
+        if "n_neighbours" in params:
+            # X may be sorted by class, and the model measures information in batches.
+            data = data.shuffled(SHUFFLE_SEED)
         with _own_generator():
             train_set = prepare_data(DataSets(data, data, data, "X"), params).train
             if goes_on:

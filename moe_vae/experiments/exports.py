@@ -173,26 +173,23 @@ def in_half_precision(content: ModelFile) -> ModelFile:
     return dataclasses.replace(content, variables=rounded)
 
 
-def changed_decisions(content: ModelFile, inputs: np.ndarray) -> int:
+def changed_decisions(content: ModelFile, inputs: np.ndarray) -> int | None:
     """Counts the examples whose likeliest answer half precision changes.
 
     Args:
       content: a `ModelFile`.
       inputs: float32 array [n, n_features].
 
-    Raises:
-      ModelError: the model gives no probabilities.
+    Returns:
+      The number; None for a plain VAE, which has no answers.
     """
-    first, second = (_decisions(each, inputs) for each in (content, in_half_precision(content)))
-    return int(np.count_nonzero(first != second))
-
-
-def _decisions(content: ModelFile, inputs: np.ndarray) -> np.ndarray:
     graphs = freeze(build_of(content), content.params, content.variables)
     name = "predict" if content.params.get("task") == "classification" else "route"
     if name not in graphs:
-        raise ModelError(f"{content.model!r} gives no probabilities and decides nothing")
-    return compute(graphs[name], {"inputs": inputs}).argmax(axis=1)
+        return None
+    halves = freeze(build_of(content), content.params, in_half_precision(content).variables)
+    first, second = (compute(each[name], {"inputs": inputs}) for each in (graphs, halves))
+    return int(np.count_nonzero(first.argmax(axis=1) != second.argmax(axis=1)))
 
 
 def export_model(content: ModelFile, to: str, path: Path) -> list[str]:

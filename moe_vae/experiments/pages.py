@@ -225,13 +225,17 @@ def _class_names(record: dict[str, Any], confusion: Any) -> list[str] | None:
     return [class_title(record, label) for label in range(len(confusion))]
 
 
-def _scores(test: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yields the name and value of each number among a run's test scores."""
+def _scores(test: Mapping[str, Any], part: str = "") -> Iterator[tuple[str, float]]:
+    """Yields the name and value of each number among a run's test scores.
+
+    A score of a part, such as a gate's accuracy, has the part's name before its own. Losses have
+    theirs alone.
+    """
     for name, value in test.items():
         if isinstance(value, dict):
-            yield from _scores(value)
+            yield from _scores(value, "" if name == "losses" else f"{name} ")
         elif isinstance(value, float):
-            yield _SCORE_NAMES.get(name, name.replace("_", " ")), value
+            yield part + _SCORE_NAMES.get(name, name.replace("_", " ")), value
 
 
 def _map(answers: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
@@ -243,10 +247,11 @@ def _map(answers: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
     axes = principal_axes(codes)
     axes = np.eye(2) if axes is None else axes
     places = (codes - mean) @ axes
+    spread = float(np.square(codes - mean).sum())  # 0 where all codes are one
     return {
         "points": np.round(places.astype(float), 2).tolist(),
         "columns": answers["route"].argmax(axis=1).tolist() if "route" in answers else None,
-        "share": float(np.square(places).sum() / np.square(codes - mean).sum()),
+        "share": float(np.square(places).sum()) / spread if spread else 1.0,
         "mean": mean.tolist(),
         "axes": axes.T.tolist(),
     }

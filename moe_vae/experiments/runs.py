@@ -124,6 +124,11 @@ def run_params(
             "parameter 'neighbour_space' is 'features': it needs the run of a trained encoder; "
             "name it by --from"
         )
+    if params.get("normalise") and model in ("dmvae", "moe") and start is None:
+        raise ParameterError(
+            f"parameter 'normalise' is True: in {model!r} batch normalisation uses the averages of "
+            "a trained encoder; name its run by --from, or set normalise to False"
+        )
     if form.n_classes is None and MODELS[model].needs_labels(params):
         raise DataError(f"the data have no labels, on which model {model!r} is trained")
     return params
@@ -148,13 +153,15 @@ def check_engine(
         raise ParameterError(
             f"--engine {options.engine} does not go with --cluster; use --engine plain"
         )
-    # The experts and their manager have variables of other names in the fused graph.
-    is_renamed = options.engine == "fused" and params.get("routing") in ("post", "balanced")
-    if is_renamed and options.start is not None:
-        raise ParameterError(
-            f"--engine fused does not go with --from for routing {params['routing']!r}; "
-            "use --engine plain"
-        )
+    # Dense experts and their manager have variables of other names in the fused graph. A router
+    # has the same names in both.
+    if options.engine == "fused" and options.start is not None:
+        before = read_record(options.start)["model"]
+        if before != "information":
+            raise ParameterError(
+                f"--engine fused does not go with --from a run of {before!r}, only with a "
+                "router's, 'information'; use --engine plain"
+            )
 
 
 def check_directory(directory: Path) -> None:
@@ -340,6 +347,7 @@ def fit_model(
     Raises:
       What `train_run` raises.
     """
+    _check_class_names(params, data_sets)
     build = builder(model, data_sets.train.shape, options.engine)
     trainer = starter(build, params, options.seed, options.schedule)
     if options.start is not None:
@@ -369,6 +377,18 @@ def fit_model(
     record = run_record(model, trainer, data_sets, options.seed, options.schedule)
     start = {} if options.start is None else {"start": str(options.start)}
     return trainer, {"command": options.command, "engine": options.engine, **start, **record}
+
+
+def _check_class_names(params: Params, data_sets: DataSets) -> None:
+    """Raises ParameterError if a model has more classes than the data have names."""
+    if data_sets.class_names is None:
+        return
+    counter = "n_outputs" if params.get("task") == "classification" else "n_classes"
+    if params.get(counter, 0) > len(data_sets.class_names):
+        raise ParameterError(
+            f"parameter {counter!r} is {params[counter]}: it must be at most the number of the "
+            f"data's classes, {len(data_sets.class_names)}"
+        )
 
 
 def _restore_checkpoints(trainer: Trainer, data_sets: DataSets, checkpoints: Checkpoints) -> None:

@@ -22,6 +22,7 @@ from moe_vae.data.targets import add_affine_targets
 __all__ = [
     "CACHE",
     "MNIST_SOURCES",
+    "SHUFFLE_SEED",
     "SOURCES",
     "DataChoice",
     "Source",
@@ -258,13 +259,17 @@ def prepare_data(
 
     Returns:
       For a regression on data without targets a new `DataSets` with those of
-      `add_affine_targets`. For a model with the parameter `n_neighbours` above 0 the same one, its
-      training set with `neighbours`; the spiral, which is sorted by arm, is a shuffled copy then.
-      For other models the same one.
+      `add_affine_targets`. For a model with the parameter `n_neighbours` the same one, its training
+      set with `neighbours` if that is above 0; the spiral, which is sorted by arm, is a shuffled
+      copy then, because the model measures information in batches. For other models the same one.
     """
     if params.get("task") == "regression" and data_sets.train.targets is None:
         return add_affine_targets(data_sets, params["n_outputs"], params["targets_seed"])
-    if params.get("n_neighbours"):
+    if "n_neighbours" not in params:
+        return data_sets
+    if data_sets.name == "spiral":
+        data_sets = data_sets.map(lambda part: part.shuffled(SHUFFLE_SEED))
+    if params["n_neighbours"]:
         return _with_neighbours(data_sets, params, cache, features)
     return data_sets
 
@@ -272,8 +277,6 @@ def prepare_data(
 def _with_neighbours(
     data_sets: DataSets, params: dict[str, Any], cache: Path | None, features: Features | None
 ) -> DataSets:
-    if data_sets.name == "spiral":
-        data_sets = data_sets.map(lambda part: part.shuffled(SHUFFLE_SEED))
     train = data_sets.train
     if params.get("neighbour_space") == "features":
         if features is not None:

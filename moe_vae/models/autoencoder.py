@@ -119,25 +119,31 @@ class VariationalAutoencoder(Model, abc.ABC):
         """Sets `loss_reconstruction`, `loss_code` and `loss`."""
 
     def encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns `mu` and `var` [batch, z_dim] of q(z|x); the weights are shared by all calls."""
-        with tf.variable_scope(self._scope, auxiliary_name_scope=False):
-            return self._encode(inputs)
+        """Returns `mu` and `var` [batch, z_dim] of q(z|x), for examples beside the model's own.
 
-    def _encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        All calls share the model's weights. Batch normalisation uses its moving averages.
+        """
+        with tf.variable_scope(self._scope, auxiliary_name_scope=False):
+            return self._encode(inputs, training=False)
+
+    def _encode(self, inputs: Tensor, training: bool | None = None) -> tuple[Tensor, Tensor]:
         with tf.variable_scope("encode", reuse=tf.AUTO_REUSE):
             scaled = inputs / self.params["input_std"]
-            h = encoder_layers(scaled, self.params, "encoder", self.shape)
+            h = encoder_layers(scaled, self.params, "encoder", self.shape, training)
             return gaussian_code(h, self.params["z_dim"])
 
     def decode(self, z: Tensor) -> Tensor:
-        """Returns the mean [batch, n_features] of p(x|z); the weights are shared by all calls."""
-        with tf.variable_scope(self._scope, auxiliary_name_scope=False):
-            return self._decoder_mean(self._decode(z)[0])
+        """Returns the mean [batch, n_features] of p(x|z), for codes beside the model's own.
 
-    def _decode(self, z: Tensor) -> tuple[Tensor, Any]:
+        Weights and batch normalisation are as in `encode`.
+        """
+        with tf.variable_scope(self._scope, auxiliary_name_scope=False):
+            return self._decoder_mean(self._decode(z, training=False)[0])
+
+    def _decode(self, z: Tensor, training: bool | None = None) -> tuple[Tensor, Any]:
         """Returns the last layer [batch, n_features], and a Gaussian's standard deviation."""
         with tf.variable_scope("decode", reuse=tf.AUTO_REUSE):
-            h = decoder_layers(z, self.params, self.shape)
+            h = decoder_layers(z, self.params, self.shape, training)
             output = decoder_output(h, self.params, self.shape, self.n_features)
             if self.params["decoder_variance"] == "fixed":
                 return output, self.params["decoder_std"]

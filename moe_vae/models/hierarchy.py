@@ -16,7 +16,7 @@ from moe_vae.nn.losses import log_likelihood_bound
 from moe_vae.nn.mutual_information import merge_by_information
 from moe_vae.nn.networks import encoder_layers
 from moe_vae.nn.sessions import run_in_chunks
-from moe_vae.params import ParameterError, check_params
+from moe_vae.params import ParameterError, check_choice, check_params
 from moe_vae.posts.mixture_of_vaes import MIXTURE_OF_VAES_PARAMS, VAE
 
 __all__ = [
@@ -99,7 +99,9 @@ class HierarchicalMixture(SpecialistManager):
         images: Tensor,
         shape: Shape = IMAGE_SHAPE,
     ) -> None:
-        self.n_styles = check_params(params, self.defaults)["n_styles"]
+        checked = check_params(params, self.defaults)
+        check_choice("routing", checked["routing"], [self.defaults["routing"]])
+        self.n_styles = checked["n_styles"]
         for group in vaes:
             if len(group) != self.n_styles:
                 raise ParameterError(

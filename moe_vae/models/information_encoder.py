@@ -113,6 +113,7 @@ class InformationEncoder(Model):
     """
 
     column = answer = "cluster"
+    mixes_examples = True  # batch normalisation in the measured views
 
     def __init__(
         self,
@@ -241,7 +242,10 @@ class InformationEncoder(Model):
             )
         left = self.params["pretrain_epochs"] - trainer.epochs_done["over"]
         trainer.fit(train_set, left, sample=False, phase="over")
-        if not self.params["regroup"] and not trainer.stopped:
+        # A training that is resumed, or that begins with a trained encoder, keeps its groups.
+        is_grouped = trainer.n_epochs > trainer.epochs_done["over"]
+        groups_once = self.params["pretrain_epochs"] and not self.params["regroup"]
+        if groups_once and not is_grouped and not trainer.stopped:
             joint = trainer.sum_over(train_set, self.output_joint)
             self.encoder.assign(trainer.session, merge_by_information(joint, self.n_clusters))
 

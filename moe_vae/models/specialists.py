@@ -146,6 +146,7 @@ class SpecialistManager(Manager):
     """
 
     defaults = SPECIALIST_PARAMS
+    mixes_examples = True  # as the router does
 
     def calc_probs(self, images: Tensor) -> Tensor:
         """Returns p(expert | image), float tensor [batch, experts]."""

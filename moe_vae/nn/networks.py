@@ -78,7 +78,9 @@ def encoder_layers(
     return hidden_layers(h, sizes, activation, normalise, mode, momentum)
 
 
-def decoder_layers(code: Tensor, params: Mapping[str, Any], shape: Shape) -> Tensor:
+def decoder_layers(
+    code: Tensor, params: Mapping[str, Any], shape: Shape, training: bool | None = None
+) -> Tensor:
     """Stacks a decoder's hidden layers on codes.
 
     With the network "conv" these are dense layers and then transposed convolutions with stride 2,
@@ -87,7 +89,7 @@ def decoder_layers(code: Tensor, params: Mapping[str, Any], shape: Shape) -> Ten
 
     Args:
       code: float tensor [batch, features].
-      params, shape: as for `encoder_layers`; the part is "decoder".
+      params, shape, training: as for `encoder_layers`; the part is "decoder".
 
     Returns:
       Float tensor [batch, features], or [batch, height, width, filters] of a "conv".
@@ -96,7 +98,7 @@ def decoder_layers(code: Tensor, params: Mapping[str, Any], shape: Shape) -> Ten
       ParameterError: the examples are points, or images too small for the convolutions.
     """
     normalise = bool(params.get("decoder_normalise"))
-    mode, activation = _mode(None, normalise), params["activation"]
+    mode, activation = _mode(training, normalise), params["activation"]
     is_conv = _is_conv(params, "decoder")
     momentum = MOMENTUM[is_conv]
     h = hidden_layers(code, params["decoder_layers"], activation, normalise, mode, momentum)

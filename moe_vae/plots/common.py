@@ -89,7 +89,8 @@ def principal_axes(points: np.ndarray) -> np.ndarray | None:
         return None
     if n_features == 1:
         return np.array([[1.0, 0.0]])
-    _, _, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
+    # A single point has only one row, and so only one axis without the full matrices.
+    _, _, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=len(points) < 2)
     return axes[:2].T
 
 

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from moe_vae.training.trainer import Trainer
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from moe_vae.posts.mixture_of_vaes import Manager
+
 __all__ = ["explore", "plot_traversals"]
 
 # How far a slider goes to either side, in standard deviations of the prior.
@@ -21,11 +23,11 @@ STEPS = (-2, -1, 0, 1, 2)
 
 
 def _draw(trainer: Trainer, expert: int, style: int, codes: np.ndarray) -> np.ndarray:
-    """Returns what one style of one expert draws from each of the codes [n, z_dim]."""
+    """Returns what one style of one expert draws from codes: pictures [n, height, width]."""
     # The styles draw in turn: each gets every code, and one style's drawings are kept.
     n_styles = trainer.model.n_styles
     drawn = trainer.model.generate(trainer.session, np.repeat(codes, n_styles, axis=0), expert)
-    return drawn[style::n_styles]
+    return drawn[style::n_styles].reshape(-1, *cast("Manager", trainer.model).shape)
 
 
 def plot_traversals(trainer: Trainer, expert: int, style: int, title: str) -> "Figure":
@@ -43,7 +45,7 @@ def plot_traversals(trainer: Trainer, expert: int, style: int, title: str) -> "F
     z_dim = trainer.model.params["z_dim"]
     codes = np.array(STEPS)[None, :, None] * np.eye(z_dim)[:, None, :]
     drawn = _draw(trainer, expert, style, codes.reshape(-1, z_dim))
-    rows = drawn.reshape(z_dim, len(STEPS), -1)
+    rows = drawn.reshape(z_dim, len(STEPS), *drawn.shape[1:])
     labels = [f"z[{dimension}]" for dimension in range(z_dim)]
     values = [f"{step:+d}" if step else "0" for step in STEPS]
     return plot_image_rows(rows, labels, title, values)

@@ -81,8 +81,11 @@ def draw_mixture_record(record: Record) -> "dict[str, Figure]":
     history, title, parts = record["history"], _title(record), _loss_parts(record)
     titles = {name: text for name, text in _LOSS_TITLES.items() if name in history}
     accuracy, logarithmic = record["test"].get("accuracy"), (*_LOGARITHMIC, *parts)
+    # The balanced routing measures balance by an entropy, the post by a variance.
+    is_entropy = record["params"].get("routing") == "balanced"
+    units = {**_UNITS, "balancing_loss": "nats"} if is_entropy else _UNITS
     return {
-        "losses": plot_losses(history, titles, title, _UNITS, logarithmic, parts),
+        "losses": plot_losses(history, titles, title, units, logarithmic, parts),
         **draw_confusion(record, title, accuracy, "expert", "confusion"),
     }
 

@@ -65,8 +65,9 @@ class Trainer:
     The trainer owns the learning rate: in each epoch it feeds the parameter `learning_rate` times
     the factor of the phase's schedule. Each phase has an Adam of its own, so that no phase begins
     with the momentum of another. If the model has a parameter `weight_averaging` above 0, the last
-    epoch ends with averages of the variables; see `WeightAverages`. The graph is finalised: no
-    operation can be added afterwards.
+    of its `epochs` ends with averages of the variables (`WeightAverages`); a training that ends
+    before keeps the variables themselves. The graph is finalised: no operation can be added
+    afterwards.
 
     Attributes:
       model: the model.
@@ -377,19 +378,29 @@ class Trainer:
         """
         if not isinstance(data_set, DataSet):
             raise DataError(f"the data set is {shown(data_set)}: it must be a DataSet")
-        return self._losses(*self._totals(data_set, noise))
+        order = None
+        if self.model.mixes_examples:  # and a test set may be sorted by class
+            order = np.random.default_rng(0).permutation(data_set.num_examples)
+        return self._losses(*self._totals(data_set, noise, order))
 
     def _totals(
-        self, data_set: DataSet, noise: Mapping[Tensor, np.ndarray] | None = None
+        self,
+        data_set: DataSet,
+        noise: Mapping[Tensor, np.ndarray] | None = None,
+        order: np.ndarray | None = None,
     ) -> tuple[list, list]:
-        """Returns the values over a data set of `batch_means` and of `batch_sums`, in double."""
+        """Returns the values over a data set of `batch_means` and of `batch_sums`, in double.
+
+        The chunks follow `order`, a permutation of the rows; None leaves the rows as they are.
+        """
         means, sums = self.model.batch_means, self.model.batch_sums
         totals: list[Any] = [0.0] * len(means + sums)
-        for rows in chunks(data_set.num_examples):
+        for chunk in chunks(data_set.num_examples):
+            rows = chunk if order is None else order[chunk]
             feed = self.model.feed(data_set.examples(rows))
             feed.update({tensor: values[rows] for tensor, values in (noise or {}).items()})
             for i, value in enumerate(self._run(means + sums, feed)):
-                weight = (rows.stop - rows.start) / data_set.num_examples if i < len(means) else 1
+                weight = (chunk.stop - chunk.start) / data_set.num_examples if i < len(means) else 1
                 totals[i] = totals[i] + weight * value.astype(np.float64)
         return totals[: len(means)], totals[len(means) :]
 

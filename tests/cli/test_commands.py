@@ -382,7 +382,7 @@ def test_a_run_may_change_engines(tmp_path, capfd, name, engine):
             "mixture-of-vaes",
             "fused",
             ["--from", "run"],
-            "--engine fused does not go with --from for routing 'post'; use --engine plain",
+            "--engine fused does not go with --from a run of 'mixture-of-vaes', only with a",
         ),
         (
             "mixture-of-vaes",
@@ -408,6 +408,28 @@ def test_what_an_engine_cannot_do_is_refused(tmp_path, capfd, name, engine, opti
         (run / "metrics.json").write_text(json.dumps(record))
         options = ["--from", str(run)]
     assert message in error_line(capfd, *words, *options)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["hierarchy", "--data", "sample", "--set", "routing=balanced"],
+            "parameter 'routing' is 'balanced': it must be one of information",
+        ),
+        (
+            ["dmvae", "--data", "sample", "--set", "normalise=true"],
+            "parameter 'normalise' is True: in 'dmvae' batch normalisation uses the averages of",
+        ),
+        (
+            ["moe", "--data", "sample", "--set", "gate=pretrained"],
+            "parameter 'normalise' is True: in 'moe' batch normalisation uses the averages of",
+        ),
+    ],
+    ids=as_typed,
+)
+def test_settings_that_would_do_nothing_are_refused(capfd, words, message):
+    assert message in error_line(capfd, "train", *words, "--out", "out")
 
 
 @pytest.mark.parametrize(

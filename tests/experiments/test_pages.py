@@ -63,6 +63,20 @@ def test_a_page_holds_its_models_and_examples(tmp_path):
     assert listed["compare"]["inputs"] == {"inputs": [None, 784]}
 
 
+def test_a_gates_scores_have_their_own_names():
+    test = {"losses": {"loss": 1.5}, "accuracy": 0.98, "gate": {"accuracy": 0.49, "nmi": 0.5}}
+    expected = {"loss": 1.5, "accuracy": 0.98, "gate accuracy": 0.49, "gate NMI": 0.5}
+    assert dict(pages._scores(test)) == expected
+
+
+def test_a_page_of_one_example_has_a_map(tmp_path):
+    one = DataSet(IMAGES[:1], LABELS[:1])
+    export_page(tmp_path / "page.html", [page_model("vade")], one, "noise")
+    (about,) = data_in(tmp_path / "page.html")["models"]
+    assert about["map"]["points"] == [[0, 0]]
+    assert about["map"]["share"] == 1
+
+
 def test_the_offered_examples_are_typical_of_their_class(tmp_path):
     export_page(tmp_path / "page.html", [page_model("vade")], DATA, "noise")
     offered = data_in(tmp_path / "page.html")["examples"]["offered"]

@@ -10,6 +10,7 @@ import pytest
 from moe_vae.data.spiral import make_spiral
 from moe_vae.experiments import runs
 from moe_vae.experiments.run_files import save_figures
+from moe_vae.params import ParameterError
 from moe_vae.training.trainer import Trainer
 
 SMALL = {"encoder_layers": [8], "decoder_layers": [8], "z_dim": 2}
@@ -24,6 +25,14 @@ def test_the_record_is_written_although_a_figure_fails(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="no figure"):
         runs._save_run(tmp_path, trainer, {"model": "vae"}, make_spiral(0, 5, 1, 1))
     assert json.loads((tmp_path / "metrics.json").read_text())["model"] == "vae"
+
+
+def test_more_classes_than_the_data_have_names_are_refused(tmp_path):
+    data_sets = make_spiral(0, 40, 10, 10)._replace(class_names=("a", "b", "c", "d", "e"))
+    given = {"task": "classification", "n_outputs": 6, "gate": "softmax"}
+    params = runs.run_params("moe", data_sets.form, given)
+    with pytest.raises(ParameterError, match=r"'n_outputs' is 6: it must be at most .*, 5"):
+        runs.fit_model("moe", params, data_sets, tmp_path, runs.TrainOptions())
 
 
 def test_a_figure_that_fails_leaves_the_one_before(tmp_path):

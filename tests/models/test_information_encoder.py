@@ -382,7 +382,7 @@ def test_beginning_with_a_damaged_checkpoint_is_refused(tmp_path):
     trainer.save(tmp_path / "model.ckpt")
     (values,) = tmp_path.glob("model.ckpt.data*")
     values.write_bytes(values.read_bytes()[:100])
-    with pytest.raises(CheckpointError, match=r"model\.ckpt cannot be read"):
+    with pytest.raises(CheckpointError, match=r"model\.ckpt cannot be restored"):
         trainer.begin_with(tmp_path / "model.ckpt")
 
 
@@ -503,3 +503,14 @@ def test_an_encoder_that_labels_itself_becomes_surer_of_its_views():
         [model.information, model.over_information, model.self_label_loss, model.loss], feed
     )
     assert loss == pytest.approx(20 * own - information - over, rel=1e-5)
+
+
+def test_information_does_not_depend_on_how_a_test_set_is_sorted():
+    trainer, mixed = start(), bars(1200)
+    trainer.shows_progress = False
+    trainer.fit_to_the_end(bars())
+    order = np.argsort(mixed.labels, kind="stable")
+    by_class = DataSet(mixed.images[order], mixed.labels[order], shape=mixed.shape)
+    found, expected = (trainer.evaluate(each)["information"] for each in (by_class, mixed))
+    assert found == pytest.approx(expected, abs=0.03)
+    assert expected > 0.5

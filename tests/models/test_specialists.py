@@ -66,6 +66,34 @@ def noise_for(model, n):
     return {vae.eps: random.standard_normal([n, 2]) for vae in vaes_of(model)}
 
 
+def test_a_training_cut_off_after_the_merger_ends_alike(images, tmp_path):
+    """The outputs are grouped once; a training that goes on with the router keeps the groups."""
+    params = {**FLAT, "regroup": False, "routing_epochs": 2, "epochs": 1}
+
+    def stop(trainer, train_set):
+        if trainer.n_epochs == 2:  # one of each of the router's phases
+            trainer.save(tmp_path / "model.ckpt")
+            trainer.save_state(tmp_path / "state.npz", train_set)
+
+    whole = start(build_mixture_of_vaes, params)
+    whole.listeners.append(stop)
+    whole.fit_to_the_end(DataSet(images))
+    resumed, data_set = start(build_mixture_of_vaes, params), DataSet(images)
+    resumed.restore(tmp_path / "model.ckpt")
+    resumed.restore_state(tmp_path / "state.npz", data_set)
+    resumed.fit_to_the_end(data_set)
+    assert resumed.history == whole.history
+
+
+def test_a_router_that_is_taken_over_keeps_its_groups(images):
+    params = {**FLAT, "regroup": False, "pretrain_epochs": 0, "routing_epochs": 0, "epochs": 1}
+    trainer = start(build_mixture_of_vaes, params)
+    router = trainer.model.router.encoder
+    router.assign(trainer.session, np.array([2, 2, 1, 1, 0, 0]))
+    trainer.fit_to_the_end(DataSet(images))
+    assert router.assigned(trainer.session).tolist() == [2, 2, 1, 1, 0, 0]
+
+
 def test_the_router_is_trained_first_and_then_the_experts_alone(images):
     trainer = start(build_mixture_of_vaes, FLAT)
     data_set = DataSet(images, np.zeros(80, int))
@@ -358,15 +386,15 @@ def test_an_expert_with_another_number_of_styles_is_refused():
 
 
 def test_a_generated_digit_counts_when_it_is_the_experts_own():
-    """Expert k draws pictures of the value k + 1, which the judge reads as digit k, but for 0."""
+    """Expert k draws pictures of the value (k + 1) / 4, read as digit k, but for 0."""
 
     def generate(session, z, expert):
         del session
-        return np.full([len(z), 784], expert + 1.0)
+        return np.full([len(z), 784], (expert + 1) / 4)
 
     def predict(session, pictures):
         del session
-        read = pictures[:, 0].astype(int) - 1
+        read = (4 * pictures[:, 0]).astype(int) - 1
         return np.where(read == 0, np.arange(len(read)) % 2, read)
 
     model = SimpleNamespace(params={"z_dim": 2}, n_columns=3, generate=generate)

@@ -1,6 +1,7 @@
 """The explorer shows what the experts draw."""
 
 import base64
+import functools
 import io
 
 import numpy as np
@@ -25,6 +26,14 @@ TINY = {
 @pytest.fixture(scope="module")
 def trainer():
     return start_trainer(build_hierarchical_mixture, {**TINY, "n_experts": 2}, 0)
+
+
+def test_pictures_that_are_not_square_keep_their_form():
+    build = functools.partial(build_hierarchical_mixture, shape=(8, 12))
+    wide = start_trainer(build, {**TINY, "n_experts": 2}, 0)
+    figure = plot_traversals(wide, 0, 1, "title")
+    assert {ax.images[0].get_array().shape for ax in figure.axes} == {(8, 12)}
+    explore(wide, ["first", "second"])
 
 
 def shown(box):
