@@ -82,7 +82,7 @@ def check_params(params: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict
         )
     for name in params:
         _check(name, params[name], defaults[name])
-    checked = copy.deepcopy({**defaults, **params})
+    checked = {name: _plain(copy.deepcopy(value)) for name, value in {**defaults, **params}.items()}
     for name, value in checked.items():
         _check(name, value, defaults[name])
     for name in [name for name in checked if name.endswith("_filters")]:
@@ -93,6 +93,13 @@ def check_params(params: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict
                 f"{name!r}, {len(checked[name])}"
             )
     return checked
+
+
+def _plain(value: Any) -> Any:
+    """Returns NumPy's numbers, also in a list, as Python's, which JSON can hold."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_plain, value))
+    return value.item() if isinstance(value, numbers.Number) and hasattr(value, "item") else value
 
 
 def network_params(defaults: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:

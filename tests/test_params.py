@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -153,3 +155,14 @@ def test_a_parameter_of_the_other_model_is_unknown():
         check_params({"balancing_weight": 0.1}, CONDITIONAL_VAE_PARAMS)
     with pytest.raises(ParameterError, match="unknown parameter 'digit_classification_weight'"):
         check_params({"digit_classification_weight": 1}, MIXTURE_OF_VAES_PARAMS)
+
+
+def test_numpys_numbers_become_pythons():
+    given = {
+        "z_dim": np.int64(3),
+        "learning_rate": np.float32(0.5),
+        "encoder_layers": (np.int8(4),),
+    }
+    checked = check_params(given, MIXTURE_OF_VAES_PARAMS)
+    assert json.loads(json.dumps(checked))["z_dim"] == 3
+    assert (checked["learning_rate"], checked["encoder_layers"]) == (0.5, (4,))

@@ -106,6 +106,10 @@ def read_own(path: str | Path, options: ReadOptions | None = None) -> DataSets:
     options = options or ReadOptions()
     source = existing(path)
     parts = _read_parts(source, options)
+    if "train" not in parts:
+        raise DataError(
+            f"{source}: has {' and '.join(parts)} examples alone: there must be training examples"
+        )
     for part in ("validation", "test"):
         if isinstance(given := getattr(options, part), (str, Path)):
             _add_given(parts, part, existing(given), source, options)

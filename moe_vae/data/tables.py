@@ -117,28 +117,30 @@ Block = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 
 def _blocks(frames: Iterator["DataFrame"], path: Path) -> Iterator[Block]:
     """Returns features, labels and targets of some rows at a time, as compact as they can be."""
+    n_before = 0  # rows in the frames before
     for frame in frames:
         if not len(frame):
             continue
-        frame.columns = frame.columns.astype(str)
+        frame.columns = frame.columns.astype(str).str.strip()  # "x, label" has a blank
         targets = [name for name in frame.columns if name.startswith(TARGET)]
         features = [name for name in frame.columns if name not in (LABEL, *targets)]
         if not features:
             raise DataError(f"{path}: has no column beside label and targets: there must be some")
         yield (
-            _numbers(frame[features], path),
+            _numbers(frame[features], path, n_before),
             frame[LABEL].to_numpy() if LABEL in frame else None,
-            _numbers(frame[targets], path).astype(np.float32) if targets else None,
+            _numbers(frame[targets], path, n_before).astype(np.float32) if targets else None,
         )
+        n_before += len(frame)
 
 
-def _numbers(frame: "DataFrame", path: Path) -> np.ndarray:
+def _numbers(frame: "DataFrame", path: Path, n_before: int) -> np.ndarray:
     for name, column in frame.items():
         if column.dtype.kind not in "iufb":
             bad = next((value for value in column if not _is_number(str(value))), "an empty cell")
             raise DataError(f"{path}: column {name!r} holds {bad!r}: it must hold numbers")
         if column.isna().any():
-            row = int(column.isna().to_numpy().argmax()) + int(frame.index[0])
+            row = int(column.isna().to_numpy().argmax()) + n_before
             raise DataError(f"{path}: column {name!r} is empty or NaN in row {row + 1}")
     values = frame.to_numpy()
     if values.dtype.kind in "iu" and values.min() >= 0 and values.max() <= 65535:

@@ -520,6 +520,12 @@ def evaluate_run(directory: Path, data: DataChoice, command: str = "") -> Record
     with contextlib.closing(trainer.session):
         data_sets = data.prepared(trainer.model.params)
         entry = MODELS[record["model"]]
+        names, theirs = list(data_sets.class_names or ()), list(record.get("class_names") or ())
+        if entry.needs_labels(record["params"]) and names != theirs:
+            raise DataError(
+                f"{data_sets.name} has the classes {files.shown(names)}: the model was trained on "
+                f"{files.shown(theirs)}"
+            )
         test = entry.score(trainer, data_sets.test)
         evaluation = {
             "command": command,

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,18 @@ def test_every_model_is_trained_scored_and_drawn_on_pictures_of_any_size(data, n
         assert main(["generate", "--run", "run", "--out", "drawn.png"]) == 0
         with Image.open("drawn.png") as drawn:
             assert np.asarray(drawn).std() > 0
+
+
+def test_a_classifier_is_not_scored_on_other_classes(data, capfd):
+    train("conditional-vae", data / "classes", "run")
+    for name in CLASSES[1:]:
+        shutil.copytree(data / "classes" / name, Path("fewer", name))
+    capfd.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "--run", "run", "--data", "fewer"])
+    message = "fewer has the classes ['dog', 'emu']: the model was trained on ['cat', 'dog', 'emu']"
+    assert message in capfd.readouterr().err
+    assert not Path("run/evaluation.json").exists()
 
 
 @pytest.mark.parametrize("name", ["mixture-of-vaes", "hierarchy", "vade", "dmvae", "vae"])

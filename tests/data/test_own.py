@@ -635,3 +635,18 @@ def test_shares_must_leave_training_examples(tmp_path):
     assert refused(path, ReadOptions(test=tmp_path / "two.npz")).endswith(
         "has the parts train, test: test must be one set"
     )
+
+
+def test_a_folder_without_training_examples_is_refused(tmp_path):
+    header = np.array([0x803, *BYTES.shape], ">i4").tobytes()
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(header + BYTES.tobytes())
+    message = refused(tmp_path)
+    assert message.endswith("has test examples alone: there must be training examples")
+
+
+def test_a_blank_after_the_comma_does_not_make_the_label_a_feature(tmp_path):
+    rows = "\n".join(f"{i}, {i % 3}, {i % 2}" for i in range(30))
+    (tmp_path / "table.csv").write_text(f"x, y, label\n{rows}\n")
+    data_sets = read_own(tmp_path / "table.csv")
+    assert data_sets.form.n_features == 2
+    assert data_sets.form.n_classes == 2
