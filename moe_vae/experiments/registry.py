@@ -152,7 +152,7 @@ MODELS = {
         "mixture of VAEs",
         draw_record=draw_mixture_record,
         counter="n_experts",
-        needs_labels=lambda params: params["routing"] == "labels",
+        needs_labels=lambda params: params.get("routing") == "labels",
         fused=build_fused_mixture_of_vaes,
         evaluate=evaluate_specialists,
         listener=share_listener,
