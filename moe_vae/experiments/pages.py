@@ -247,7 +247,7 @@ def _map(answers: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
     axes = principal_axes(codes)
     axes = np.eye(2) if axes is None else axes
     places = (codes - mean) @ axes
-    spread = float(np.square(codes - mean).sum())  # 0 where all codes are one
+    spread = float(np.square(codes - mean).sum())  # 0 where all codes are the same
     return {
         "points": np.round(places.astype(float), 2).tolist(),
         "columns": answers["route"].argmax(axis=1).tolist() if "route" in answers else None,
